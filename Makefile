@@ -1,0 +1,222 @@
+# nas-tools: GNU make, one file.  `make help` lists the targets; the knobs come first and all can be given as NAME=value.
+#
+# Objects live in bin/.obj/<hash of compiler and flags>/, so that builds with different knobs never mix; bin/ holds links
+# to the programs of the latest plain build.  A sanitizer build (SAN=...) leaves bin/ alone: its programs are in the
+# object folder's own bin/, which tests find through NAS_BIN.
+
+# ---- knobs ----
+CC      = gcc
+OPT     = -O2 -g
+CFLAGS  =
+LDFLAGS =
+# comma-separated list for -fsanitize=, e.g. address,undefined or thread
+SAN     =
+# 1: warnings are errors
+WERROR  = 0
+# auto: look for nvcc; 0: without; 1: nvcc must be there
+CUDA    = auto
+# where `make install` puts things
+PREFIX  = /usr/local
+DESTDIR =
+# libFuzzer's time for each fuzz target of `make fuzz`
+FUZZ_SECONDS = 10
+
+# ---- probes: each can be overridden by hand ----
+PKG_CONFIG   ?= pkg-config
+PROTOC_C     ?= protoc-c
+CLANG_FORMAT ?= clang-format
+NVCC         ?= $(shell command -v nvcc 2>/dev/null || ls /usr/local/cuda/bin/nvcc 2>/dev/null)
+MACHINE      := $(shell $(CC) -dumpmachine 2>/dev/null)
+LIB_CFLAGS   := $(shell $(PKG_CONFIG) --cflags liblz4 libprotobuf-c zlib 2>/dev/null)
+LIBS         := $(or $(shell $(PKG_CONFIG) --libs liblz4 libprotobuf-c zlib 2>/dev/null),-llz4 -lprotobuf-c -lz)
+
+VERSION := 0.1.0
+
+ifeq ($(CUDA),auto)
+HAVE_CUDA := $(if $(NVCC),1,0)
+else
+HAVE_CUDA := $(CUDA)
+endif
+ifeq ($(HAVE_CUDA)$(NVCC),1)
+$(error CUDA=1, but nvcc was not found: give NVCC=/path/to/nvcc or CUDA=0)
+endif
+
+# ---- flags ----
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wno-missing-field-initializers
+ifeq ($(WERROR),1)
+WARN += -Werror
+endif
+ifneq ($(SAN),)
+SANFLAGS := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
+endif
+BASE_FLAGS := -std=gnu11 -D_GNU_SOURCE -pthread $(WARN) $(OPT) $(SANFLAGS) $(CFLAGS)
+# Kernels may contract a*b+c and need neither errno nor trapping; reductions keep their written order.
+# (psabi: gcc notes that vectors wider than the registers are passed differently since gcc 4.6; they are inlined.)
+KERNEL_FLAGS := -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast -fno-semantic-interposition \
+                -Wno-psabi
+
+HASH := $(shell printf '%s' '$(CC) $(MACHINE) $(BASE_FLAGS) $(KERNEL_FLAGS) $(LIB_CFLAGS) $(LDFLAGS)' | cksum | cut -d ' ' -f 1)
+OBJ  := bin/.obj/$(HASH)
+INC  := -Isrc -I. -I$(OBJ)/gen $(LIB_CFLAGS)
+LINK  = $(CC) $(BASE_FLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS) -lm
+
+# One source per instruction set: name_isa.c becomes name_isa.v2.o, .v3.o and .v4.o, told apart by NAS_ISA.
+ifneq ($(filter x86_64% amd64%,$(MACHINE)),)
+ISAS := v2 v3 v4
+else
+ISAS := base
+endif
+ISA_FLAGS_v2   := -march=x86-64-v2
+ISA_FLAGS_v3   := -march=x86-64-v3
+ISA_FLAGS_v4   := -march=x86-64-v4 -mprefer-vector-width=512
+ISA_FLAGS_base :=
+
+# ---- what there is ----
+PROTO      := $(wildcard schemas/nas/v1/nas.proto)
+GEN        := $(PROTO:schemas/%.proto=$(OBJ)/gen/%.pb-c)
+LIB_SRC    := $(filter-out src/cmd/%,$(wildcard src/*/*.c)) $(wildcard src/data/readers/*.c)
+ISA_SRC    := $(wildcard kernels/cpu/*_isa.c)
+KERNEL_SRC := $(filter-out $(ISA_SRC),$(wildcard kernels/*/*.c))
+LIB_OBJ    := $(LIB_SRC:%.c=$(OBJ)/%.o) $(KERNEL_SRC:%.c=$(OBJ)/%.o) $(addsuffix .o,$(GEN)) \
+              $(foreach isa,$(ISAS),$(ISA_SRC:%.c=$(OBJ)/%.$(isa).o))
+PROGRAMS   := $(patsubst src/cmd/%.c,%,$(wildcard src/cmd/nas-*.c))
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(OBJ)/tests/%,$(wildcard tests/unit/test_*.c))
+BENCHES    := $(patsubst tests/bench/%.c,$(OBJ)/bench/%,$(wildcard tests/bench/*.c))
+FUZZERS    := $(patsubst tests/fuzz/%.c,$(OBJ)/fuzz/%,$(wildcard tests/fuzz/*.c))
+NAS_BIN    := $(if $(SAN),$(OBJ)/bin,bin)
+FORMATTED   = $(wildcard src/*/*.[ch] src/data/readers/*.[ch] kernels/*.h kernels/*/*.[ch] tests/*/*.[ch])
+
+.PHONY: all programs tests objects test bench fuzz fuzz-run man install uninstall clean check-layers format check-format help
+.PHONY: print-obj print-nas-bin
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: programs
+
+help:
+	@echo 'targets: all test bench fuzz man install uninstall clean check-layers format check-format'
+	@echo 'knobs:   CC OPT CFLAGS LDFLAGS SAN WERROR CUDA PREFIX DESTDIR FUZZ_SECONDS'
+	@echo 'probes:  PKG_CONFIG PROTOC_C CLANG_FORMAT NVCC LIBS'
+	@echo 'now:     CC=$(CC) OPT="$(OPT)" SAN=$(SAN) objects in $(OBJ)'
+	@echo 'cuda:    $(if $(filter 1,$(HAVE_CUDA)),$(NVCC),without)'
+
+# Programs appear in bin/ under their plain names; links are renewed when another set of flags was built in between.
+programs: $(PROGRAMS:%=$(OBJ)/bin/%)
+ifeq ($(SAN),)
+	@for p in $(PROGRAMS); do \
+	    test bin/$$p -ef $(OBJ)/bin/$$p || ln -f $(OBJ)/bin/$$p bin/$$p || cp -f $(OBJ)/bin/$$p bin/$$p || exit 1; \
+	done
+endif
+
+tests: programs $(UNIT_TESTS)
+
+# Everything compiled, nothing linked: enough to see warnings.
+objects: $(LIB_OBJ) $(patsubst %.c,$(OBJ)/%.o,$(wildcard src/cmd/*.c tests/unit/*.c tests/bench/*.c tests/fuzz/*.c))
+
+# ---- rules ----
+$(OBJ)/bin/%: $(OBJ)/src/cmd/%.o $(OBJ)/libnas.a
+	@mkdir -p $(@D)
+	$(LINK)
+
+$(OBJ)/tests/%: $(OBJ)/tests/unit/%.o $(OBJ)/libnas.a
+	@mkdir -p $(@D)
+	$(LINK)
+
+$(OBJ)/bench/%: $(OBJ)/tests/bench/%.o $(OBJ)/libnas.a
+	@mkdir -p $(@D)
+	$(LINK)
+
+$(OBJ)/fuzz/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/libnas.a
+	@mkdir -p $(@D)
+	$(LINK) -fsanitize=fuzzer
+
+# Written aside and renamed: whoever links meanwhile sees a whole library.
+$(OBJ)/libnas.a: $(LIB_OBJ)
+	@rm -f $@.new
+	$(AR) qcs $@.new $^
+	@mv -f $@.new $@
+
+COMPILE = $(CC) $(BASE_FLAGS) $(INC) -MMD -MP
+
+$(OBJ)/src/cli/help.o: private EXTRA = \
+    -DNAS_VERSION='"$(VERSION)"' -DNAS_FLAGS='"$(strip $(OPT) $(SANFLAGS) $(CFLAGS))"' \
+    -DNAS_BACKENDS='"cpu ($(ISAS)), ref"'
+$(OBJ)/kernels/cpu/%.o: private EXTRA = $(KERNEL_FLAGS)
+
+$(OBJ)/%.o: %.c | $(addsuffix .h,$(GEN))
+	@mkdir -p $(@D)
+	$(COMPILE) $(EXTRA) -c -o $@ $<
+
+define isa_rule
+$(OBJ)/%_isa.$(1).o: %_isa.c
+	@mkdir -p $$(@D)
+	$$(COMPILE) $$(KERNEL_FLAGS) $$(ISA_FLAGS_$(1)) -DNAS_ISA=$(1) -c -o $$@ $$<
+endef
+$(foreach isa,$(ISAS),$(eval $(call isa_rule,$(isa))))
+
+$(OBJ)/gen/%.pb-c.c $(OBJ)/gen/%.pb-c.h &: schemas/%.proto
+	@mkdir -p $(OBJ)/gen
+	$(PROTOC_C) --proto_path=schemas --c_out=$(OBJ)/gen $<
+
+# Generated code is not ours to correct.
+$(OBJ)/gen/%.o: $(OBJ)/gen/%.c
+	$(COMPILE) -w -c -o $@ $<
+
+-include $(wildcard $(OBJ)/src/*/*.d $(OBJ)/src/data/readers/*.d $(OBJ)/kernels/*/*.d $(OBJ)/tests/*/*.d $(OBJ)/gen/nas/v1/*.d)
+
+# ---- checks ----
+test: tests
+	NAS_BIN=$(abspath $(NAS_BIN)) NAS_UNIT=$(abspath $(OBJ)/tests) tests/run --no-build
+
+bench: programs $(BENCHES)
+	@for b in $(BENCHES); do echo "== $${b##*/}"; $$b || exit 1; done
+
+# The library is compiled again with coverage feedback for libFuzzer: same rules, other flags, other folder.
+fuzz:
+	@command -v clang >/dev/null || { echo 'make fuzz: clang is needed (Debian: clang, libclang-rt-14-dev)' >&2; exit 1; }
+	$(MAKE) CC=clang SAN=fuzzer-no-link,address fuzz-run
+
+fuzz-run: $(FUZZERS)
+	@for f in $(FUZZERS); do \
+	    c=$(OBJ)/corpus/$${f##*/}; mkdir -p $$c; echo "== $${f##*/}, $(FUZZ_SECONDS) s"; \
+	    $$f -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=4096 -artifact_prefix=$(OBJ)/fuzz/ -verbosity=0 \
+	        -print_final_stats=1 $$c $$(ls -d tests/fuzz/$${f##*/}.seeds 2>/dev/null) || exit 1; \
+	done
+
+check-layers:
+	tests/check-layers
+
+format:
+	$(CLANG_FORMAT) -i $(FORMATTED)
+
+check-format:
+	$(CLANG_FORMAT) --dry-run -Werror $(FORMATTED)
+
+# ---- installation ----
+man: programs
+	@mkdir -p bin/man
+	@for p in $(PROGRAMS); do $(NAS_BIN)/$$p --man > bin/man/$$p.1 || exit 1; done
+
+install: man
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	for p in $(PROGRAMS); do \
+	    install -m 755 $(NAS_BIN)/$$p $(DESTDIR)$(PREFIX)/bin/ && \
+	    install -m 644 bin/man/$$p.1 $(DESTDIR)$(PREFIX)/share/man/man1/ && \
+	    $(NAS_BIN)/$$p --completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p || exit 1; \
+	done
+
+uninstall:
+	for p in $(PROGRAMS); do \
+	    rm -f $(DESTDIR)$(PREFIX)/bin/$$p $(DESTDIR)$(PREFIX)/share/man/man1/$$p.1 \
+	        $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p; \
+	done
+
+clean:
+	rm -rf bin/.obj bin/man bin/nas-*
+
+# For scripts: where this set of flags keeps its files.
+print-obj:
+	@echo $(OBJ)
+print-nas-bin:
+	@echo $(NAS_BIN)

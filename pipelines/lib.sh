@@ -1,0 +1,72 @@
+# shellcheck shell=bash
+# lib.sh: what the scripts share: the folder of the repository, package installation, the build.
+# Sourced by pipelines/* and tests/run; needs bash and nothing else.
+
+NAS_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "${0##*/}: $*"; exit 1; }
+
+# Packages, each with its reason: "name: why". Read by the scripts that source this file.
+# shellcheck disable=SC2034
+NAS_BUILD_PACKAGES=(
+    "gcc: compiles the programs"
+    "libc6-dev: the C library's headers"
+    "make: runs the build"
+    "pkg-config: finds the libraries below"
+    "protobuf-c-compiler: makes C code from the stream format, schemas/nas/v1/nas.proto"
+    "libprotobuf-c-dev: encodes and decodes the records of a stream"
+    "protobuf-compiler: decodes a stream by hand with protoc --decode"
+    "liblz4-dev: compresses streams"
+    "lz4: unpacks a stream by hand"
+    "zlib1g-dev: reads gzip'd data files"
+)
+# shellcheck disable=SC2034
+NAS_TEST_PACKAGES=(
+    "bats: runs the tests of the programs"
+    "jq: checks JSON output"
+    "parallel: runs sweeps"
+    "clang: second compiler, fuzzing"
+    "libclang-rt-14-dev: clang's sanitizers and libFuzzer"
+    "clang-format: checks the source layout"
+    "graphviz: draws cells"
+    "gnuplot-nox: draws curves"
+    "shellcheck: checks the scripts"
+    "man-db: renders the manual pages"
+    "dataset-fashion-mnist: real images to test and show with"
+)
+
+# need_packages "name: why" …: installs what is missing, saying which and why; touches nothing else.
+need_packages()
+{
+    local entry missing=()
+    command -v dpkg >/dev/null || { say "not a Debian system: the packages are taken as present"; return 0; }
+    for entry in "$@"; do
+        if [[ $(dpkg-query -W -f '${db:Status-Status}' "${entry%%:*}" 2>/dev/null) != installed ]]; then
+            (( ${#missing[@]} )) || say "missing Debian packages:"
+            say "  ${entry%%:*} -${entry#*:}"
+            missing+=("${entry%%:*}")
+        fi
+    done
+    (( ${#missing[@]} )) || return 0
+
+    local as_root=()
+    if (( EUID != 0 )); then
+        command -v sudo >/dev/null || die "needs root or sudo to install them: apt-get install ${missing[*]}"
+        as_root=(sudo)
+    fi
+    local install=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends
+        "${missing[@]}")
+    # The lists may be current: ask for new ones only if the packages are not found with what there is.
+    say "installing: ${missing[*]}"
+    "${install[@]}" >/dev/null 2>&1 && return 0
+    "${as_root[@]}" apt-get update -q >/dev/null || die "apt-get update failed; by hand: apt-get install ${missing[*]}"
+    "${install[@]}" >/dev/null || die "installation failed; by hand: apt-get install ${missing[*]}"
+}
+
+# build [ARGUMENT…]: make, silent but for one line and for what goes wrong.
+build()
+{
+    say "building${*:+ ($*)}"
+    make -s -C "$NAS_ROOT" -j "$(nproc)" "$@" || die "the build failed"
+}

@@ -1,0 +1,138 @@
+/* arena: allocation, see arena.h.
+ *
+ * Under AddressSanitizer every block is followed by a poisoned gap, so an overflow inside an arena is caught as one
+ * outside would be.
+ */
+#include "base/arena.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#include <sanitizer/asan_interface.h>
+enum { REDZONE = 64 };
+#else
+#define ASAN_POISON_MEMORY_REGION(p, n)   ((void)(p), (void)(n))
+#define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+enum { REDZONE = 0 };
+#endif
+
+Arena arena_reserve(ptrdiff_t bytes)
+{
+    char *p = bytes > 0
+                  ? mmap(0, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+                  : MAP_FAILED;
+    if (p == MAP_FAILED) {
+        fprintf(stderr, "%s: out of memory: cannot reserve %td bytes: %s\n", program_invocation_short_name, bytes,
+                strerror(bytes > 0 ? errno : EINVAL));
+        exit(1);
+    }
+    return (Arena){p, p + bytes};
+}
+
+void arena_release(Arena whole)
+{
+    ASAN_UNPOISON_MEMORY_REGION(whole.beg, (size_t)(whole.end - whole.beg));
+    if (whole.beg) munmap(whole.beg, (size_t)(whole.end - whole.beg));
+}
+
+void *arena_alloc(Arena *a, ptrdiff_t size, ptrdiff_t align, ptrdiff_t count)
+{
+    ptrdiff_t pad = (ptrdiff_t)(-(uintptr_t)a->beg & (uintptr_t)(align - 1));
+    ptrdiff_t room = a->end - a->beg - pad - REDZONE;
+    if (size <= 0 || count < 0 || room < 0 || count > room / size) {
+        fprintf(stderr, "%s: out of memory: %td x %td bytes asked, %td left\n", program_invocation_short_name, count,
+                size, arena_left(a));
+        exit(1);
+    }
+    char *p = a->beg + pad;
+    ptrdiff_t bytes = count * size;
+    a->beg = p + bytes + REDZONE;
+    ASAN_UNPOISON_MEMORY_REGION(p, (size_t)bytes);
+    ASAN_POISON_MEMORY_REGION(p + bytes, (size_t)REDZONE);
+    return memset(p, 0, (size_t)bytes);
+}
+
+char *arena_strndup(Arena *a, const char *s, ptrdiff_t n)
+{
+    char *copy = NEW(a, char, n + 1);
+    if (n > 0) memcpy(copy, s, (size_t)n);
+    return copy;
+}
+
+char *arena_strdup(Arena *a, const char *s)
+{
+    return arena_strndup(a, s, (ptrdiff_t)strlen(s));
+}
+
+char *arena_vprintf(Arena *a, const char *format, va_list args)
+{
+    va_list again;
+    va_copy(again, args);
+    int length = vsnprintf(0, 0, format, args);
+    if (length < 0) length = 0; /* an encoding error: empty text */
+    char *s = NEW(a, char, (ptrdiff_t)length + 1);
+    vsnprintf(s, (size_t)length + 1, format, again);
+    va_end(again);
+    return s;
+}
+
+char *arena_printf(Arena *a, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char *s = arena_vprintf(a, format, args);
+    va_end(args);
+    return s;
+}
+
+/* Makes room for `more` bytes and the terminator; capacity doubles, so appending is linear overall. */
+static void text_grow(Arena *a, Text *t, ptrdiff_t more)
+{
+    if (t->s && more < t->capacity - t->length) return;
+    ptrdiff_t capacity = 2 * t->capacity > t->length + more + 1 ? 2 * t->capacity : t->length + more + 64;
+    char *s = NEW(a, char, capacity);
+    if (t->length) memcpy(s, t->s, (size_t)t->length);
+    t->s = s;
+    t->capacity = capacity;
+}
+
+void text_add(Arena *a, Text *t, const char *s)
+{
+    ptrdiff_t n = (ptrdiff_t)strlen(s);
+    text_grow(a, t, n);
+    memcpy(t->s + t->length, s, (size_t)n + 1);
+    t->length += n;
+}
+
+void text_addf(Arena *a, Text *t, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int length = vsnprintf(0, 0, format, args);
+    if (length < 0) length = 0;
+    text_grow(a, t, length);
+    vsnprintf(t->s + t->length, (size_t)length + 1, format, again);
+    t->length += length;
+    va_end(again);
+    va_end(args);
+}
+
+int64_t size_mul(int64_t a, int64_t b)
+{
+    int64_t r;
+    return a < 0 || b < 0 || __builtin_mul_overflow(a, b, &r) ? -1 : r;
+}
+
+int64_t size_add(int64_t a, int64_t b)
+{
+    int64_t r;
+    return a < 0 || b < 0 || __builtin_add_overflow(a, b, &r) ? -1 : r;
+}

@@ -1,0 +1,291 @@
+/* nas-eval: trained networks in, what they are worth on a split of a dataset out. */
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cli/cli.h"
+#include "train/evaluate.h"
+#include "train/forecast.h"
+#include "train/netio.h"
+#include "train/predictions.h"
+#include "train/settings.h"
+
+static const char *data_path = "", *split_text = "test", *wanted_set = "best", *csv_path = "";
+static int64_t batch = 64, limit, memory;
+static bool predictions, keep_weights;
+
+static const CliOption options[] = {
+    {CLI_HEADING, 0, "What is evaluated"},
+    {CLI_STRING, 'd', "data", "FILE", &data_path, "The dataset, a stream of nas-ingest. Needed."},
+    {CLI_CHOICE, 's', "split", "test|validation|train|alpha", &split_text, "The split to evaluate on."},
+    {CLI_CHOICE, 0, "set", "best|last", &wanted_set, "Which weights; if a network lacks them, the other, aloud."},
+    {CLI_INT, 0, "limit", "N", &limit, "Evaluate the first N samples; 0: all.", 0, 1e12},
+    {CLI_INT, 'b', "batch", "N", &batch, "Samples of a batch; made smaller if memory is short.", 1, 65536},
+    {CLI_INT, 0, "memory", "MIB", &memory, "Take at most so much memory, in MiB; 0: what is free.", 0, 1e9},
+    {CLI_HEADING, 0, "Output"},
+    {CLI_FLAG, 'p', "predictions", 0, &predictions, "Write what each network says of every sample as Predictions records."},
+    {CLI_STRING, 0, "csv", "FILE", &csv_path, "Write the same as CSV to FILE."},
+    {CLI_FLAG, 0, "keep-weights", 0, &keep_weights, "Pass the weights on."},
+    {CLI_TABLE, .to = (void *)cli_common_options},
+    {CLI_END},
+};
+
+static const CliProgram program = {
+    .name = "nas-eval",
+    .summary = "evaluate trained networks on a whole split",
+    .usage = "--data FILE [STREAM]",
+    .details =
+        "Reads networks and their weights from STREAM (or standard input; nas-train writes them) and adds an Evaluation record "
+        "for each: the task's metrics over the whole split, those of a predictor that always says the same beside them, the "
+        "confusion matrix, and the health check (the loss of the same samples by running and by batch statistics). All else "
+        "is passed on, but for samples and weights.\n\n"
+        "Samples are normalised as they were for the training of the network. A network that does not fit the dataset ends "
+        "the program with status 1; one without weights in the stream is passed on with a note.\n\n"
+        "Examples:\n\n"
+        "nas-train --data data.nas cells.nas | nas-eval --data data.nas -o result.nas\n\n"
+        "nas-eval --data data.nas --split validation --csv said.csv net.nas -o result.nas",
+    .options = options,
+    .reads_stdin = true,
+};
+
+typedef struct {
+    Arena *perm;
+    Dataset data;
+    Split split;
+    Pool *pool;
+    Writer *out;
+    FILE *csv;
+    int64_t evaluated, passed; /* networks */
+    /* the network whose tensors are coming */
+    Arena whole, mine;
+    NetworkRecord net;
+    Graph *graph;              /* 0: none */
+    NetWeights set[2];         /* best, last */
+    double seconds;            /* of its training */
+} Eval;
+
+_Noreturn static void die_net(const Eval *e, const char *why)
+{
+    cli_die(EXIT_FAILED, "network %s: %s", e->net.run, why);
+}
+
+static Split split_find(const char *name)
+{
+    int s = 0;
+    while (s < SPLIT_COUNT - 1 && strcmp(split_name[s], name)) s++;
+    return (Split)s;
+}
+
+/* The set to use: the wanted one, or the other if that is all there is; 0 if there is none. */
+static const NetWeights *choose_set(Eval *e)
+{
+    int wanted = strcmp(wanted_set, e->set[0].set) != 0;
+    const NetWeights *w = &e->set[wanted], *other = &e->set[!wanted];
+    if (w->have) return w;
+    if (!other->have) return 0;
+    cli_warn("network %s: no weights \"%s\" in the stream: \"%s\" are taken", e->net.run, w->set, other->set);
+    return other;
+}
+
+static void put_evaluation(Eval *e, Arena *a, const Dataset *d, const NetWeights *w, Tally *t, const Health *health)
+{
+    Metric metrics[TALLY_METRICS], baseline[TALLY_METRICS];
+    int64_t n = 0, m = evaluate_trivial(d, t, baseline, COUNTOF(baseline));
+    tally_metrics(t, split_name[e->split], metrics, &n, COUNTOF(metrics));
+    for (int64_t i = 0; i < m; i++) baseline[i].split = split_name[e->split];
+    Evaluation r = {.run = e->net.run,
+                    .set = w->set,
+                    .dataset = d->info.name,
+                    .split = split_name[e->split],
+                    .genotype = e->net.genotype,
+                    .net = e->net.net,
+                    .count = t->rows,
+                    .parameters = graph_param_total(e->graph),
+                    .macs = e->graph->macs,
+                    .seconds = e->seconds,
+                    .metrics = metrics,
+                    .metric_count = n,
+                    .baseline = baseline,
+                    .baseline_count = m,
+                    .train_mode_loss = health->train_mode,
+                    .eval_mode_loss = health->eval_mode,
+                    .confusion = evaluate_confusion(a, t),
+                    .confusion_size = d->info.outputs};
+    if (!r.confusion) r.confusion_size = 0;
+    writer_put(e->out, &(Record){.kind = REC_EVALUATION, .evaluation = r});
+    const char *warning = health_warning(a, health);
+    if (warning) {
+        const char *text = arena_printf(a, "%s: %s", e->net.run, warning);
+        writer_put(e->out, &(Record){.kind = REC_EVENT, .event = {.what = "health", .text = text, .epoch = -1}});
+        cli_warn("%s", text);
+    }
+    writer_flush(e->out);
+}
+
+static void evaluate(Eval *e, Arena scratch, const NetWeights *w)
+{
+    Arena *a = &e->mine;
+    Dataset d = e->data; /* as the network was trained to see it */
+    d.info.mean = e->net.mean;
+    d.info.sd = e->net.sd;
+    d.info.target_mean = e->net.target_mean;
+    d.info.target_sd = e->net.target_sd;
+    int64_t rows = d.split[e->split].count;
+    if (limit > 0 && limit < rows) rows = limit;
+    EngineOptions o = {.device = cli_common.device, .batch = batch < rows ? batch : rows, .forward_only = true, .pool = e->pool};
+    ForecastNeed need = {.fixed = tally_bytes(&d, rows), .per_sample = loader_bytes(&d), .limit = memory << 20, .least = 1};
+    Forecast forecast;
+    const char *why = forecast_fit(a, scratch, e->graph, &o, &need, &forecast);
+    Tally t;
+    if (!why) why = tally_open(a, &d, task_find(d.info.task), rows, o.batch, &t);
+    Engine *engine = why ? 0 : engine_open(a, e->graph, &o, &why);
+    if (why) die_net(e, why);
+    engine_upload(engine, BLOCK_WEIGHTS, w->weights);
+    engine_upload(engine, BLOCK_STATS, w->stats);
+    double started = clock_wall();
+    Health health;
+    bool done = evaluate_split(engine, &d, e->split, rows, o.batch, MODE_EVAL, &t, &why);
+    double took = clock_wall() - started;
+    if (!why) why = evaluate_health(engine, &d, e->split, o.batch, scratch, &health);
+    if (why) die_net(e, why);
+    if (done && !cli_interrupted()) {
+        put_evaluation(e, a, &d, w, &t, &health);
+        cli_note("%s: %lld samples of %s, %.4g a second, %s %.4f, %s", e->net.run, (long long)rows, split_name[e->split],
+                 (double)rows / (took + 1e-9), t.task->metric, tally_recent(&t), engine_device(engine));
+        if (predictions || e->csv) predictions_make(&t);
+        if (predictions) predictions_put(e->out, &t, e->net.run, e->split, d.split[e->split].ids);
+        if (e->csv) predictions_csv(e->csv, &t, e->net.run, d.split[e->split].ids, e->evaluated == 0);
+        e->evaluated++;
+    }
+    engine_close(engine);
+}
+
+/* All records of the present network are in. */
+static void end_network(Eval *e, Arena scratch)
+{
+    if (!e->graph) return;
+    const NetWeights *w = choose_set(e);
+    const char *missing = w ? netio_missing(&e->mine, e->graph, w) : 0;
+    if (missing) die_net(e, arena_printf(e->perm, "its weights \"%s\" lack %s", w->set, missing));
+    if (w && !cli_interrupted()) evaluate(e, scratch, w);
+    if (!w) {
+        e->passed++;
+        cli_note("network %s: no weights in the stream: not evaluated", e->net.run);
+    }
+    arena_release(e->whole);
+    e->graph = 0;
+}
+
+static void begin_network(Eval *e, Arena scratch, const NetworkRecord *n)
+{
+    end_network(e, scratch);
+    if (!strcmp(n->net, netio_supernet)) { /* its weights alone do not make a network */
+        e->passed++;
+        cli_note("network %s: a supernet is not evaluated", n->run);
+        return;
+    }
+    e->whole = e->mine = arena_reserve((ptrdiff_t)1 << 40);
+    e->net = netio_copy(&e->mine, n);
+    e->seconds = 0;
+    e->set[0] = (NetWeights){.set = "best"};
+    e->set[1] = (NetWeights){.set = "last"};
+    const char *why = netio_mismatch(&e->mine, &e->net, &e->data.info);
+    if (!why) e->graph = netio_build(&e->mine, &e->net, &why);
+    if (why) die_net(e, why);
+}
+
+static void take_tensor(Eval *e, const TensorRecord *t)
+{
+    if (!e->graph || strcmp(t->run, e->net.run)) return;
+    for (int i = 0; i < 2; i++) {
+        if (strcmp(t->set, e->set[i].set)) continue;
+        const char *why = netio_take(&e->mine, e->graph, t, &e->set[i]);
+        if (why) die_net(e, why);
+    }
+}
+
+static void read_stream(Eval *e, Arena scratch, Reader *in)
+{
+    for (;;) {
+        Arena once = scratch;
+        Record r;
+        StreamStatus status = reader_next(in, &once, &r);
+        if (status == STREAM_END) break;
+        if (status == STREAM_ERROR) cli_die(reader_damaged(in) ? EXIT_STREAM : EXIT_FAILED, "%s", reader_error(in));
+        if (r.kind == REC_NETWORK) begin_network(e, once, &r.network); /* the evaluation of the last one goes before it */
+        if (r.kind == REC_TENSOR) take_tensor(e, &r.tensor);
+        if (r.kind == REC_TRAIN_EPOCH && e->graph && !strcmp(r.train_epoch.run, e->net.run)) e->seconds = r.train_epoch.seconds;
+        if (r.kind != REC_SAMPLES && (r.kind != REC_TENSOR || keep_weights)) writer_pass(e->out, &r);
+        if (writer_error(e->out)) return;
+    }
+    end_network(e, scratch);
+    if (!e->evaluated && !cli_interrupted())
+        cli_die(EXIT_FAILED, "%s: %s", reader_name(in),
+                e->passed ? "no network in it has weights that can be evaluated" : "no network in it: nas-train makes one");
+}
+
+static const char *csv_temporary;
+
+static void remove_csv(void)
+{
+    if (csv_temporary) unlink(csv_temporary);
+}
+
+static FILE *open_csv(Arena *perm)
+{
+    const char *path = arena_printf(perm, "%s.%ld.tmp", csv_path, (long)getpid());
+    FILE *f = fopen(path, "w");
+    if (!f) cli_die(EXIT_FAILED, "%s: %s", csv_path, strerror(errno));
+    csv_temporary = path;
+    atexit(remove_csv); /* on every way out, unless it got its name before */
+    return f;
+}
+
+static void close_csv(FILE *f)
+{
+    int failed = ferror(f) ? EIO : 0;
+    if (fclose(f) && !failed) failed = errno;
+    if (!failed && rename(csv_temporary, csv_path)) failed = errno;
+    if (failed) cli_die(EXIT_FAILED, "%s: %s", csv_path, strerror(failed));
+    csv_temporary = 0;
+}
+
+int main(int argc, char **argv)
+{
+    char **file = cli_begin(argc, argv, &program);
+    Arena perm = arena_reserve((ptrdiff_t)1 << 40), scratch = arena_reserve((ptrdiff_t)1 << 36);
+    Eval e = {.perm = &perm, .split = split_find(split_text)};
+    if (!*data_path) cli_die(EXIT_USAGE, "--data FILE is needed: a dataset of nas-ingest");
+    if (file[0] && file[1]) cli_die(EXIT_USAGE, "one STREAM, not also %s", file[1]);
+    const char *path = file[0] ? file[0] : "-";
+    if (!strcmp(path, "-") && !strcmp(data_path, "-"))
+        cli_die(EXIT_USAGE, "standard input is either the dataset or the stream of networks");
+    cli_refuse_terminal(cli_common.output);
+    cli_catch_signals();
+
+    bool damaged;
+    const char *why = dataset_open(&perm, scratch, data_path, &e.data, &damaged);
+    if (why) cli_die(damaged ? EXIT_STREAM : EXIT_FAILED, "%s", why);
+    if (!e.data.split[e.split].count) cli_die(EXIT_FAILED, "%s: the %s split is empty", data_path, split_text);
+    e.pool = pool_open((int)cli_common.threads);
+    if (!e.pool) cli_die(EXIT_FAILED, "%lld threads cannot be started", (long long)cli_common.threads);
+    Reader *in = reader_open(&perm, path);
+    const char *digest = arena_printf(&perm, "%s %016llx", e.data.info.name, (unsigned long long)e.data.info.digest);
+    Provenance self = provenance_self(&perm, &digest, 1);
+    e.out = writer_open(&perm, cli_common.output, in, &self);
+    cli_guard_file(writer_temporary(e.out));
+    if (*csv_path) e.csv = open_csv(&perm);
+    read_stream(&e, scratch, in);
+    if (e.csv && !cli_interrupted()) close_csv(e.csv);
+    if (!writer_finish(e.out)) cli_die(EXIT_FAILED, "%s", writer_error(e.out));
+    cli_guard_file(0);
+    pool_close(e.pool);
+    int status = cli_end();
+    if (status == EXIT_OK && cli_interrupted()) status = cli_interrupted() == SIGINT ? EXIT_SIGINT : EXIT_SIGTERM;
+    return status;
+}

@@ -1,0 +1,123 @@
+/* nas-ingest: raw files in, a dataset stream out: splits made once and recorded, normalisation measured on train. */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "data/reader.h"
+#include "data/task.h"
+
+static const char *task = "", *name = "";
+static double valid = 0.1, alpha = 0.5, test = 0.2;
+static int64_t subset, crop_padding, cutout;
+static bool flip_horizontal, flip_vertical;
+static CliList format_options;
+
+static const CliOption options[] = {
+    {CLI_HEADING, 0, "What is read"},
+    {CLI_STRING, 0, "task", "NAME", &task, "classification or regression; by default the format's usual one."},
+    {CLI_STRING, 0, "name", "NAME", &name, "Name of the dataset; by default taken from the source."},
+    {CLI_LIST, 0, "option", "KEY=VALUE", &format_options, "An option of the format, as listed under Formats."},
+    {CLI_INT, 0, "subset", "N", &subset,
+     "Keep N of the training samples, every class in its share; 0 keeps all. A test set of the source stays whole.", 0,
+     1e12},
+    {CLI_HEADING, 0, "Splits, made in this order"},
+    {CLI_DOUBLE, 0, "test", "F", &test, "Fraction for test, if the source has no test set of its own.", 0, 0.99},
+    {CLI_DOUBLE, 0, "valid", "F", &valid, "Fraction of what is left for validation.", 0, 0.99},
+    {CLI_DOUBLE, 0, "alpha", "F", &alpha,
+     "Fraction of what is left for the alpha split, on which a search fits its "
+     "architecture weights; the rest is train.",
+     0, 0.99},
+    {CLI_HEADING, 0, "Augmentation that keeps the meaning of a sample, for training to use"},
+    {CLI_FLAG, 0, "flip-horizontal", 0, &flip_horizontal, "Left and right may be swapped."},
+    {CLI_FLAG, 0, "flip-vertical", 0, &flip_vertical, "Top and bottom may be swapped."},
+    {CLI_INT, 0, "crop-padding", "N", &crop_padding, "Random crops after padding by N pixels.", 0, DATASET_MAX_SIDE},
+    {CLI_INT, 0, "cutout", "N", &cutout, "A random square of NxN pixels may be blanked.", 0, DATASET_MAX_SIDE},
+    {.kind = CLI_TABLE, .to = (void *)cli_common_options},
+    {.kind = CLI_END},
+};
+
+static const DataReader *choose_reader(char ***sources)
+{
+    char **s = *sources;
+    const DataReader *reader = s[0] ? reader_find(s[0]) : 0;
+    if (reader) {
+        ++*sources;
+        return reader;
+    }
+    if (!s[0]) cli_die(EXIT_USAGE, "a format or a source is needed; see --help");
+    const char *why = 0;
+    reader = reader_probe(s[0], &why);
+    if (!reader) cli_die(EXIT_FAILED, "%s: %s", s[0], why);
+    return reader;
+}
+
+/* The formats' own help after ours. */
+static const char *details(Arena *perm)
+{
+    Text t = {0};
+    text_add(
+        perm, &t,
+        "Reads raw data and writes a dataset stream: DatasetInfo, then Samples. Every random choice depends on --seed "
+        "alone; the stream records the choices and, for every sample, its position in the source.\n\n"
+        "FORMAT may be left out: it is then found from the content of the first SOURCE.\n\nFormats:\n");
+    for (int64_t i = 0; i < reader_count; i++)
+        text_addf(perm, &t, "\n%s: %s\n", reader_table[i].name, reader_table[i].help);
+    text_add(perm, &t,
+             "\nExamples:\n\n"
+             "  nas-ingest idx /usr/share/datasets/fashion-mnist -o fashion.nas\n"
+             "  nas-ingest synthetic --option kind=dil5 --option n=4000 -o dil5.nas\n");
+    return t.s;
+}
+
+static const char *shape(Arena *perm, const DatasetInfo *i)
+{
+    return arena_printf(perm, "%lldx%lldx%lld", (long long)i->channels, (long long)i->height, (long long)i->width);
+}
+
+int main(int argc, char **argv)
+{
+    Arena perm = arena_reserve((ptrdiff_t)1 << 38), scratch = arena_reserve((ptrdiff_t)1 << 36);
+    const CliProgram program = {
+        "nas-ingest", "make a dataset stream from raw files", "[FORMAT] [SOURCE...]", details(&perm), options, true};
+    char **sources = cli_begin(argc, argv, &program);
+    cli_refuse_terminal(cli_common.output);
+    const DataReader *reader = choose_reader(&sources);
+
+    IngestSpec spec = {task, valid, alpha, test, subset, (uint64_t)cli_common.seed};
+    if (format_options.count > COUNTOF(spec.option)) cli_die(EXIT_USAGE, "--option: too many of them");
+    for (int i = 0; i < format_options.count; i++) spec.option[spec.option_count++] = format_options.item[i];
+    if (*task && !task_find(task)) cli_die(EXIT_USAGE, "--task %s: not a task; classification or regression", task);
+    int64_t count = 0;
+    while (sources[count]) count++;
+
+    Dataset d;
+    const char *why = reader->read(&perm, scratch, (const char *const *)sources, count, &spec, &d);
+    if (why) cli_die(EXIT_FAILED, "%s", why);
+    if (*name) d.info.name = name;
+    d.info.flip_horizontal = flip_horizontal;
+    d.info.flip_vertical = flip_vertical;
+    d.info.crop_padding = crop_padding;
+    d.info.cutout = cutout;
+    if ((why = split_assign(&perm, scratch, &d, &spec)))
+        cli_die(EXIT_FAILED, "%s: %s", count ? sources[0] : reader->name, why);
+    dataset_finish(&perm, &d);
+
+    char host[256] = "";
+    gethostname(host, sizeof host - 1);
+    const char *input = arena_printf(&perm, "%s %016llx", d.info.name, (unsigned long long)d.info.digest);
+    const Provenance self = {
+        cli_program_name(), cli_version(), cli_command_line(), host, cli_common.seed, (double)time(0), &input, 1};
+    Writer *out = writer_open(&perm, cli_common.output, 0, &self);
+    cli_guard_file(writer_temporary(out));
+    dataset_write(out, scratch, &d);
+    if (!writer_finish(out)) cli_die(EXIT_FAILED, "%s", writer_error(out));
+    cli_guard_file(0);
+    const int64_t *n = d.info.split_count;
+    cli_note("%s: train %lld, alpha %lld, validation %lld, test %lld; %s %s; %lld %s", d.info.name,
+             (long long)n[SPLIT_TRAIN], (long long)n[SPLIT_ALPHA], (long long)n[SPLIT_VALID], (long long)n[SPLIT_TEST],
+             shape(&perm, &d.info), d.info.dtype == DTYPE_U8 ? "u8" : "f32", (long long)d.info.outputs,
+             task_find(d.info.task)->loss == LOSS_CROSS_ENTROPY ? "classes" : "outputs");
+    return cli_end();
+}

@@ -1,0 +1,136 @@
+/* nas-search: a dataset in, the story of a search out: what was searched, and the alphas after every epoch. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "search/bilevel.h"
+
+static SearchSettings settings = {
+    .strategy = "darts1", .ops = "darts", .reduce_at = "", .nodes = 4, .inputs = 2, .layers = 8, .channels = 16, .batch = 64,
+    .epochs = 50, .lr = 0.025, .lr_min = 0.001, .momentum = 0.9, .weight_decay = 3e-4, .clip = 5,
+    .alpha = {.lr = 3e-4, .beta1 = 0.5, .beta2 = 0.999, .weight_decay = 1e-3},
+};
+static bool dry_run, keep_samples, weights;
+
+static const CliOption options[] = {
+    {CLI_HEADING, 0, "What is searched"},
+    {CLI_STRING, 's', "strategy", "NAME", &settings.strategy, "darts1: DARTS, first order, as published."},
+    {CLI_STRING, 0, "ops", "LIST", &settings.ops,
+     "Operations, comma-separated; or a named set: darts, galaxy-zoo-9, galaxy-zoo-11."},
+    {CLI_INT, 0, "nodes", "N", &settings.nodes, "Nodes of a cell.", 1, GENOTYPE_MAX_NODES},
+    {CLI_INT, 0, "inputs", "N", &settings.inputs, "Inputs that a node keeps in the end.", 1, 2},
+    {CLI_INT, 0, "concat", "N", &settings.concat, "Nodes that make up the output, the last N; 0: all.", 0, GENOTYPE_MAX_NODES},
+    {CLI_INT, 'l', "layers", "N", &settings.layers, "Cells of the supernet.", 1, 1000},
+    {CLI_INT, 'c', "channels", "N", &settings.channels, "Channels of its first stage.", 1, 65536},
+    {CLI_STRING, 0, "reduce-at", "LIST", &settings.reduce_at,
+     "Reduction cells, as in 2,5, counted from 0; none: no such cell; by default at one and two thirds."},
+    {CLI_HEADING, 0, "Length"},
+    {CLI_INT, 'e', "epochs", "N", &settings.epochs, "Epochs.", 1, 1e6},
+    {CLI_INT, 'b', "batch", "N", &settings.batch, "Samples of a batch; made smaller, aloud, if memory is short.", 1, 65536},
+    {CLI_INT, 0, "limit", "N", &settings.limit, "Train on N samples an epoch, others in every epoch; 0: on all.", 0, 1e12},
+    {CLI_INT, 0, "valid-limit", "N", &settings.valid_limit, "Validate on the first N samples; 0: on all.", 0, 1e12},
+    {CLI_INT, 0, "warmup", "N", &settings.warmup, "Epochs at the start in which the alphas rest.", 0, 1e6},
+    {CLI_HEADING, 0, "Weights: SGD, cosine schedule, one rate an epoch"},
+    {CLI_DOUBLE, 0, "lr", "F", &settings.lr, "Learning rate at the start.", 0, 1000},
+    {CLI_DOUBLE, 0, "lr-min", "F", &settings.lr_min, "Learning rate at the end.", 0, 1000},
+    {CLI_DOUBLE, 0, "momentum", "F", &settings.momentum, "Momentum.", 0, 0.9999},
+    {CLI_DOUBLE, 0, "weight-decay", "F", &settings.weight_decay, "Weight decay.", 0, 100},
+    {CLI_DOUBLE, 0, "clip", "F", &settings.clip, "Largest norm of a gradient; 0: no limit.", 0, 1e9},
+    {CLI_FLAG, 0, "no-augment", 0, &settings.no_augment, "No augmentation, whatever the dataset declares."},
+    {CLI_HEADING, 0, "Alphas: Adam"},
+    {CLI_DOUBLE, 0, "alpha-lr", "F", &settings.alpha.lr, "Learning rate.", 0, 1000},
+    {CLI_DOUBLE, 0, "alpha-beta1", "F", &settings.alpha.beta1, "Decay of the first moment.", 0, 0.9999},
+    {CLI_DOUBLE, 0, "alpha-beta2", "F", &settings.alpha.beta2, "Decay of the second moment.", 0, 0.999999},
+    {CLI_DOUBLE, 0, "alpha-weight-decay", "F", &settings.alpha.weight_decay, "Weight decay.", 0, 100},
+    {CLI_HEADING, 0, "Output"},
+    {CLI_FLAG, 'n', "dry-run", 0, &dry_run, "Print what the search would take, and stop."},
+    {CLI_FLAG, 0, "keep-samples", 0, &keep_samples, "Pass the samples on."},
+    {CLI_FLAG, 0, "weights", 0, &weights, "Write the supernet's weights at the end."},
+    {CLI_INT, 0, "memory", "MIB", &settings.memory, "Take at most so much memory, in MiB; 0: what is free.", 0, 1e9},
+    {CLI_TABLE, .to = (void *)cli_common_options},
+    {CLI_END},
+};
+
+static const CliProgram program = {
+    .name = "nas-search",
+    .summary = "search a cell on a dataset",
+    .usage = "[FILE]",
+    .details =
+        "Reads a dataset (a stream of nas-ingest; FILE, or standard input) and trains a supernet: a stack of cells on whose "
+        "edges all operations stand side by side, each with a weight. In turn, a batch of the train split improves the "
+        "network's weights, and a batch of the alpha split improves the weights of the operations (alphas).\n\n"
+        "Writes a SearchSpace record and a SearchEpoch record for the start and after every epoch, the last one included: "
+        "alphas, mixing weights, entropies, margins, losses and metrics of the whole train, alpha and validation splits, and "
+        "the genotype that would be derived. They are written as they come, so that nas-stats --follow can watch. nas-derive "
+        "makes the genotype of it. Other records are passed on; samples are dropped unless --keep-samples is given.\n\n"
+        "A search whose loss is no longer finite ends with an Event record and exit status 1; so does SIGINT or SIGTERM, with "
+        "status 130 or 143. The stream is valid in both cases.\n\n"
+        "Examples:\n\n"
+        "nas-search --epochs 10 --channels 8 data.nas -o search.nas\n\n"
+        "nas-search --dry-run data.nas",
+    .options = options,
+    .reads_stdin = true,
+};
+
+typedef struct {
+    Writer *out; /* 0: nothing is passed on */
+} Pass;
+
+static void pass_on(void *context, const Record *r)
+{
+    Pass *p = context;
+    if (p->out && r->kind != REC_TENSOR) writer_pass(p->out, r);
+}
+
+static const char *forecast_line(Arena *a, const Search *s)
+{
+    return arena_printf(a, "%s; %lld epochs of %lld steps", forecast_text(a, &s->forecast), (long long)settings.epochs,
+                        (long long)s->batches);
+}
+
+int main(int argc, char **argv)
+{
+    char **file = cli_begin(argc, argv, &program);
+    if (file[0] && file[1]) cli_die(EXIT_USAGE, "one FILE, not also %s", file[1]);
+    if (!dry_run) cli_refuse_terminal(cli_common.output);
+    cli_catch_signals();
+    Arena perm = arena_reserve((ptrdiff_t)1 << 40), scratch = arena_reserve((ptrdiff_t)1 << 36);
+    const char *why = search_settings_check(&perm, &settings);
+    if (why) cli_die(EXIT_USAGE, "%s", why);
+    Reader *in = reader_open(&perm, file[0] ? file[0] : "-");
+    Dataset data;
+    Pass pass = {0};
+    Provenance self = provenance_self(&perm, 0, 0);
+    if (!dry_run) {
+        pass.out = writer_open(&perm, cli_common.output, in, &self);
+        cli_guard_file(writer_temporary(pass.out));
+    }
+    why = dataset_read(&perm, scratch, in, &data, pass_on, &pass);
+    if (why) cli_die(reader_damaged(in) ? EXIT_STREAM : EXIT_FAILED, "%s", why);
+
+    Workplace place = {.data = &data, .pool = pool_open((int)cli_common.threads), .out = pass.out,
+                       .device = cli_common.device, .seed = (uint64_t)cli_common.seed};
+    if (!place.pool) cli_die(EXIT_FAILED, "%lld threads cannot be started", (long long)cli_common.threads);
+    Search search;
+    why = search_open(&perm, scratch, &place, &settings, !dry_run, &search);
+    if (why) cli_die(EXIT_FAILED, "%s: %s", reader_name(in), why);
+    if (dry_run) {
+        printf("%s\n", forecast_line(&perm, &search));
+        return cli_end();
+    }
+    cli_note("%s, %s", forecast_line(&perm, &search), engine_device(search.engine));
+    if (keep_samples) dataset_write(place.out, scratch, &data);
+    else writer_put(place.out, &(Record){.kind = REC_DATASET, .dataset = data.info});
+    SearchEnd end = search_run(&search, scratch);
+    if (weights && end != SEARCH_DIVERGED) search_write_weights(&search, scratch);
+    if (!writer_finish(place.out)) cli_die(EXIT_FAILED, "%s", writer_error(place.out));
+    cli_guard_file(0);
+    search_close(&search);
+    pool_close(place.pool);
+    if (end == SEARCH_DIVERGED) cli_die(EXIT_FAILED, "%s", search.trouble);
+    int status = cli_end();
+    if (status == EXIT_OK && end == SEARCH_INTERRUPTED)
+        status = cli_interrupted() == SIGINT ? EXIT_SIGINT : EXIT_SIGTERM;
+    return status;
+}

@@ -1,0 +1,266 @@
+/* nas-stats: any stream in; out comes what a person or a program wants to know of it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "report/report.h"
+#include "train/settings.h"
+
+static bool json, records, follow, check, dot, svg, html;
+static const char *tsv = "", *select_kinds = "", *kinds = "", *png = "", *plot = "none", *cell = "both";
+
+static const CliOption options[] = {
+    {CLI_HEADING, 0, "Records, one after the other"},
+    {CLI_FLAG, 0, "json", 0, &json,
+     "One JSON object a line: a record with all its fields but samples, weights and predictions; the provenance of a "
+     "file follows its records. Values that are not finite are null."},
+    {CLI_STRING, 0, "tsv", "KIND", &tsv,
+     "Tab-separated rows with a heading, one row a metric where a record has metrics. KIND is search-epoch, "
+     "train-epoch, evaluation, transfer or genotype. The columns only ever grow at the end."},
+    {CLI_FLAG, 0, "records", 0, &records, "One line a record: its number, kind, bytes and what it says."},
+    {CLI_FLAG, 'f', "follow", 0, &follow,
+     "Print records as they arrive, each at once; as --records if no other form is chosen."},
+    {CLI_FLAG, 0, "check", 0, &check, "Read everything and print \"ok: N records\"; exit 3 if a stream is damaged."},
+    {CLI_STRING, 0, "select", "KINDS", &select_kinds,
+     "Write a stream of the records of these kinds (comma-separated)."},
+    {CLI_STRING, 0, "kind", "KINDS", &kinds, "Look at records of these kinds alone (comma-separated)."},
+    {CLI_HEADING, 0, "Drawings"},
+    {CLI_FLAG, 0, "dot", 0, &dot, "Graphviz source of the cells of each genotype."},
+    {CLI_FLAG, 0, "svg", 0, &svg, "The cells as SVG, drawn by Graphviz."},
+    {CLI_STRING, 0, "png", "FILE", &png, "The cells as PNG into FILE, drawn by Graphviz."},
+    {CLI_CHOICE, 0, "cell", "both|normal|reduce", &cell, "Which cells --dot, --svg and --png draw."},
+    {CLI_CHOICE, 0, "plot", "none|curves|alphas", &plot,
+     "Learning curves, or the entropy of the architecture weights, by gnuplot: with -o FILE.svg or FILE.png a picture, "
+     "else in characters."},
+    {CLI_FLAG, 0, "html", 0, &html, "A page with everything, which needs no other file and no network."},
+    {.kind = CLI_TABLE, .to = (void *)cli_basic_options},
+    {.kind = CLI_END},
+};
+
+static const CliProgram program = {
+    .name = "nas-stats",
+    .summary = "look into streams: summary, tables, drawings, report",
+    .usage = "[FILE...]",
+    .details =
+        "Reads streams of any program of the family, from files or standard input, and prints a summary of all of "
+        "them together: a record that is in several of the files is shown once.\n\n"
+        "Examples:\n\n"
+        "  nas-stats trained.nas\n\n"
+        "  nas-search data.nas | nas-stats --follow\n\n"
+        "  nas-stats --html -o report.html search.nas random.nas\n\n"
+        "  nas-stats --tsv train-epoch trained.nas | awk -F'\\t' '$10 == \"validation\"'\n\n"
+        "  nas-stats --select genotype -o cell.nas search.nas",
+    .options = options,
+    .reads_stdin = true,
+};
+
+/* ---- the output: standard output, or a file that appears when it is complete ---- */
+
+static FILE *out;
+static const char *target, *temporary; /* the file that is replaced at the end, and what replaces it; or 0 */
+
+static void output_open(Arena *a, const char *path)
+{
+    struct stat old;
+    out = stdout;
+    if (!strcmp(path, "-")) return;
+    if (stat(path, &old) == 0 && !S_ISREG(old.st_mode)) { /* a device, a pipe: it is not to be replaced */
+        out = fopen(path, "w");
+    } else {
+        char *real = realpath(path, 0); /* a link stays one */
+        target = arena_strdup(a, real ? real : path);
+        free(real);
+        temporary = arena_printf(a, "%s.tmp%ld", target, (long)getpid());
+        unlink(temporary); /* left by a process that had our number and was killed */
+        int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        out = fd < 0 ? 0 : fdopen(fd, "w");
+        if (out) cli_guard_file(temporary);
+    }
+    if (!out) cli_die(EXIT_FAILED, "%s: %s", path, strerror(errno));
+}
+
+static void output_close(const char *path)
+{
+    if (out == stdout) return; /* cli_end() looks after it */
+    bool failed = ferror(out);
+    if (fclose(out) || failed || (temporary && rename(temporary, target))) {
+        cli_die(EXIT_FAILED, "%s: %s", path, failed ? "write error" : strerror(errno));
+    }
+    cli_guard_file(0);
+}
+
+/* ---- reading ---- */
+
+static uint32_t wanted = UINT32_MAX; /* a bit for each kind */
+
+static uint32_t kind_bit(RecordKind k)
+{
+    return 1u << (k > REC_EVENT ? 31 : k);
+}
+
+static uint32_t parse_kinds(const char *list)
+{
+    uint32_t set = 0;
+    for (const char *s = list;; s++) {
+        int64_t n = (int64_t)strcspn(s, ",");
+        RecordKind k = report_kind(s, n);
+        if (k == REC_NONE) {
+            cli_die(EXIT_USAGE,
+                    "%.*s: no kind of record; there are: dataset samples space search-epoch genotype "
+                    "train-epoch network tensor checkpoint evaluation predictions transfer study event "
+                    "unknown",
+                    (int)n, s);
+        }
+        set |= kind_bit(k);
+        s += n;
+        if (!*s) return set;
+    }
+}
+
+static Writer *writer; /* --select */
+
+static void show_record(const char *file, const Record *r, Arena scratch)
+{
+    Text t = {0};
+    text_add(&scratch, &t, "");
+    if (writer) {
+        writer_pass(writer, r);
+        return;
+    }
+    if (json)
+        report_json(&scratch, &t, file, r);
+    else if (tsv[0])
+        report_tsv(&scratch, &t, file, r);
+    else if (!check)
+        report_line(&scratch, &t, r), text_add(&scratch, &t, "\n");
+    fputs(t.s, out);
+    if (follow) fflush(out);
+}
+
+static void open_writer(Arena *perm, Reader *first, char **files)
+{
+    int64_t count = 0;
+    while (files[count]) count++;
+    Provenance self = provenance_self(perm, (const char **)files, count);
+    cli_refuse_terminal(cli_common.output);
+    writer = writer_open(perm, cli_common.output, first, &self);
+    if (writer_temporary(writer)) cli_guard_file(writer_temporary(writer));
+}
+
+/* Reads a whole file into the story, or shows its records one by one if there is no story. */
+static void read_file(Arena *perm, Arena *kept, const char *path, char **files, Story *story)
+{
+    Reader *in = reader_open(perm, path);
+    if (select_kinds[0] && !writer) open_writer(perm, in, files);
+    int64_t count = 0, steps;
+    for (;; count++) {
+        Record r;
+        Arena mark = *kept;
+        StreamStatus status = reader_next(in, kept, &r);
+        if (status == STREAM_END) break;
+        if (status == STREAM_ERROR) {
+            const char *why = reader_error(in);
+            int code = reader_damaged(in) ? EXIT_STREAM : EXIT_FAILED;
+            reader_close(in);
+            if (writer) writer_abandon(writer);
+            cli_die(code, "%s", why);
+        }
+        bool keep = false;
+        if (!(wanted & kind_bit(r.kind)))
+            keep = false;
+        else if (story)
+            keep = story_add(story, reader_name(in), &r);
+        else
+            show_record(reader_name(in), &r, *kept);
+        if (!keep) *kept = mark;
+    }
+    const Provenance *chain = reader_provenance(in, &steps);
+    Arena once = *kept;
+    Text t = {0};
+    text_add(&once, &t, "");
+    if (story)
+        story_end_file(story, reader_name(in), chain, steps);
+    else if (json && wanted == UINT32_MAX)
+        report_json_provenance(&once, &t, reader_name(in), chain, steps);
+    if (check && files[1]) text_addf(&once, &t, "%s: ", reader_name(in));
+    if (check) text_addf(&once, &t, "ok: %lld record%s\n", (long long)count, count == 1 ? "" : "s");
+    fputs(t.s, out);
+    reader_close(in);
+}
+
+/* ---- the whole story ---- */
+
+static const char *plot_format(const char *path)
+{
+    const char *dot_at = strrchr(path, '.');
+    if (!strcmp(path, "-")) return "text";
+    if (dot_at && !strcmp(dot_at, ".svg")) return "svg";
+    if (dot_at && !strcmp(dot_at, ".png")) return "png";
+    cli_die(EXIT_USAGE, "%s: a plot is written to a name that ends in .svg or .png", path);
+}
+
+static void tell(const Story *story, Arena scratch)
+{
+    CellChoice which = !strcmp(cell, "normal") ? CELL_NORMAL : !strcmp(cell, "reduce") ? CELL_REDUCE : CELL_BOTH;
+    Text t = {0};
+    text_add(&scratch, &t, "");
+    const char *why = 0;
+    if (html)
+        report_html(story, &scratch, &t);
+    else if (dot)
+        why = report_dot(story, &scratch, which, &t);
+    else if (svg)
+        why = report_cells(story, &scratch, which, "svg", &t);
+    else if (png[0])
+        why = report_cells(story, &scratch, which, "png", &t);
+    else if (strcmp(plot, "none"))
+        why = report_plot(story, &scratch, plot, plot_format(cli_common.output), &t);
+    else
+        report_summary(story, &scratch, &t);
+    if (why) cli_die(EXIT_FAILED, "%s", why);
+    fwrite(t.s, 1, (size_t)t.length, out);
+}
+
+int main(int argc, char **argv)
+{
+    static char *standard_input[] = {"-", 0};
+    char **files = cli_begin(argc, argv, &program);
+    if (!files[0]) files = standard_input;
+    bool plotting = strcmp(plot, "none"), selecting = select_kinds[0];
+    int forms = json + !!tsv[0] + records + check + selecting + dot + svg + !!png[0] + plotting + html;
+    bool one_by_one = json || tsv[0] || records || check || selecting || (follow && !forms);
+    if (forms > 1)
+        cli_die(EXIT_USAGE, "only one of --json --tsv --records --check --select --dot --svg --png --plot "
+                            "--html can be given");
+    if (follow && !one_by_one) cli_die(EXIT_USAGE, "--follow goes with --records, --json or --tsv");
+    if (png[0] && strcmp(cli_common.output, "-")) cli_die(EXIT_USAGE, "--png names its file: leave out -o");
+    if (kinds[0]) wanted = parse_kinds(kinds);
+    if (selecting) wanted = parse_kinds(select_kinds);
+    if (tsv[0]) wanted = parse_kinds(tsv);
+    const char *columns = tsv[0] ? report_tsv_columns(report_kind(tsv, (int64_t)strlen(tsv))) : 0;
+    if (tsv[0] && !columns) cli_die(EXIT_USAGE, "%s: there is no table of this kind; see --help", tsv);
+    if (plotting) plot_format(cli_common.output); /* before any work */
+
+    Arena perm = arena_reserve((ptrdiff_t)1 << 34), kept = arena_reserve((ptrdiff_t)1 << 36);
+    const char *output = png[0] ? png : cli_common.output;
+    if (png[0]) cli_refuse_terminal(png);
+    output_open(&perm, selecting ? "-" : output);
+    if (columns) fprintf(out, "%s\n", columns);
+    Story *story = one_by_one ? 0 : story_new(&perm);
+    for (char **f = files; *f; f++) read_file(&perm, &kept, *f, files, story);
+    if (story) {
+        story_finish(story);
+        tell(story, kept);
+    }
+    if (writer) {
+        if (!writer_finish(writer)) cli_die(EXIT_FAILED, "%s", writer_error(writer));
+        cli_guard_file(0);
+    }
+    output_close(output);
+    return cli_end();
+}

@@ -1,0 +1,171 @@
+/* nas-train: genotypes in, trained networks out. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "train/candidates.h"
+#include "train/trainer.h"
+
+static const char *data_path = "";
+static CliList genotypes, nets;
+static bool dry_run, no_weights;
+
+static const CliOption options[] = {
+    {CLI_HEADING, 0, "What is trained"},
+    {CLI_STRING, 'd', "data", "FILE", &data_path, "The dataset, a stream of nas-ingest. Needed."},
+    {CLI_LIST, 'g', "genotype", "TEXT", &genotypes, "A genotype as text, or the name of a published cell; beside the stream's."},
+    {CLI_LIST, 0, "net", "NAME", &nets, "A hand-designed net: small-cnn, resnet-tiny, resnet-18."},
+    {CLI_TABLE, .to = (void *)train_setting_options},
+    {CLI_HEADING, 0, "Output"},
+    {CLI_FLAG, 'n', "dry-run", 0, &dry_run, "Print what the training would take, and stop."},
+    {CLI_FLAG, 0, "no-weights", 0, &no_weights, "Do not write the weights."},
+    {CLI_TABLE, .to = (void *)cli_common_options},
+    {CLI_END},
+};
+
+static const CliProgram program = {
+    .name = "nas-train",
+    .summary = "train networks from scratch",
+    .usage = "--data FILE [STREAM]",
+    .details =
+        "Trains the network of every genotype in STREAM (or standard input), one after the other, on the train and alpha "
+        "splits of the dataset together: the alpha split has served the search and has no other use. With --genotype or "
+        "--net, nothing is read unless a STREAM or - is named.\n\n"
+        "Passes on what it reads, without samples and weights, and adds for each network a Network record, a TrainEpoch record "
+        "after every epoch, and the weights as two sets of Tensor records: best (by the metric on the validation split) and "
+        "last. After every epoch the loss on some samples is measured by running and by batch statistics; where they "
+        "disagree, evaluation says nothing, and a warning is given.\n\n"
+        "A training whose loss is no longer finite ends with an Event record and exit status 1, after the other networks. "
+        "SIGINT or SIGTERM ends after the present step, with the weights so far and status 130 or 143.\n\n"
+        "Examples:\n\n"
+        "nas-derive search.nas | nas-train --data data.nas --epochs 30 -o net.nas\n\n"
+        "nas-train --data data.nas --genotype DARTS_V2 --net resnet-tiny | nas-eval --data data.nas",
+    .options = options,
+};
+
+typedef struct {
+    Reader *in;        /* or 0 */
+    Writer *out;       /* 0: nothing is passed on */
+    Candidates todo;
+    bool dataset_seen; /* the dataset's description is in the stream already */
+} Input;
+
+static void read_stream(Input *s, Arena *perm, Arena scratch, uint64_t digest)
+{
+    for (;;) {
+        Arena once = scratch;
+        Record r;
+        StreamStatus status = reader_next(s->in, &once, &r);
+        if (status == STREAM_END) break;
+        if (status == STREAM_ERROR)
+            cli_die(reader_damaged(s->in) ? EXIT_STREAM : EXIT_FAILED, "%s", reader_error(s->in));
+        if (r.kind == REC_DATASET) s->dataset_seen |= digest && r.dataset.digest == digest;
+        if (r.kind == REC_GENOTYPE)
+            candidates_add(perm, &s->todo,
+                           (Candidate){r.genotype.name, netio_genotype, r.genotype.text, r.genotype.dataset});
+        if (s->out && r.kind != REC_SAMPLES && r.kind != REC_TENSOR) writer_pass(s->out, &r);
+    }
+    if (!s->todo.count && !genotypes.count && !nets.count)
+        cli_die(EXIT_FAILED, "%s: no genotype in it: nas-derive makes one", reader_name(s->in));
+}
+
+static void add_options(Input *s, Arena *perm)
+{
+    for (int i = 0; i < genotypes.count; i++) {
+        GenotypeRecord g;
+        const char *why = candidates_parse(perm, genotypes.item[i], &g);
+        if (why) cli_die(EXIT_USAGE, "--genotype %.200s: %s", genotypes.item[i], why);
+        g.name = candidates_add(perm, &s->todo, (Candidate){g.name, netio_genotype, g.text, ""})->run;
+        if (s->out) writer_put(s->out, &(Record){.kind = REC_GENOTYPE, .genotype = g});
+    }
+    for (int i = 0; i < nets.count; i++)
+        candidates_add(perm, &s->todo, (Candidate){nets.item[i], nets.item[i], "", ""});
+}
+
+/* Every network is built once before the first is trained: what cannot be trained is told now, not after hours. */
+static void check_all(const Input *s, Arena scratch, const Workplace *w)
+{
+    for (int64_t i = 0; i < s->todo.count; i++) {
+        Arena once = scratch;
+        const Candidate *c = &s->todo.item[i];
+        NetworkRecord net = train_network(&once, w, &train_settings, c->run, c->net, c->genotype);
+        Trainer t;
+        const char *why = trainer_open(&once, scratch, w, &train_settings, &net, false, &t);
+        if (why) cli_die(EXIT_FAILED, "%s: %s", c->run, why);
+        if (dry_run) printf("%s: %s\n", c->run, forecast_text(&once, &t.forecast));
+    }
+}
+
+static TrainEnd train_one(const Candidate *c, Arena scratch, const Workplace *w)
+{
+    Arena whole = arena_reserve((ptrdiff_t)1 << 40), perm = whole; /* a run's memory goes with it */
+    NetworkRecord net = train_network(&perm, w, &train_settings, c->run, c->net, c->genotype);
+    Trainer t;
+    const char *why = trainer_open(&perm, scratch, w, &train_settings, &net, true, &t);
+    if (why) cli_die(EXIT_FAILED, "%s: %s", c->run, why);
+    cli_note("%s: %s, %s", c->run, forecast_text(&perm, &t.forecast), engine_device(t.engine));
+    TrainEnd end = trainer_run(&t, scratch);
+    if (end == TRAIN_DIVERGED) cli_warn("%s", t.trouble);
+    else if (!no_weights) trainer_write_weights(&t, scratch);
+    trainer_close(&t);
+    arena_release(whole);
+    return end;
+}
+
+int main(int argc, char **argv)
+{
+    char **file = cli_begin(argc, argv, &program);
+    Arena perm = arena_reserve((ptrdiff_t)1 << 40), scratch = arena_reserve((ptrdiff_t)1 << 36);
+    const char *path = file[0] ? file[0] : genotypes.count || nets.count ? 0 : "-";
+    if (path && !file[0] && isatty(STDIN_FILENO))
+        cli_die(EXIT_USAGE, "usage: %s [OPTION...] %s: no genotypes: give a STREAM, --genotype or --net; --help tells more",
+                program.name, program.usage);
+    const char *why = train_settings_check(&perm, &train_settings);
+    if (why) cli_die(EXIT_USAGE, "%s", why);
+    if (!*data_path) cli_die(EXIT_USAGE, "--data FILE is needed: a dataset of nas-ingest");
+    if (file[0] && file[1]) cli_die(EXIT_USAGE, "one STREAM, not also %s", file[1]);
+    if (path && !strcmp(path, "-") && !strcmp(data_path, "-"))
+        cli_die(EXIT_USAGE, "standard input is either the dataset or the stream of genotypes");
+    if (!dry_run) cli_refuse_terminal(cli_common.output);
+    cli_catch_signals();
+
+    Dataset data, whole;
+    bool damaged;
+    why = dataset_open(&perm, scratch, data_path, &data, &damaged);
+    if (why) cli_die(damaged ? EXIT_STREAM : EXIT_FAILED, "%s", why);
+    whole = data;
+    why = train_settings.no_alpha ? 0 : train_whole(&perm, &data, &whole);
+    if (why) cli_die(EXIT_FAILED, "%s: %s", data_path, why);
+
+    Input input = {.in = path ? reader_open(&perm, path) : 0};
+    const char *digest = arena_printf(&perm, "%s %016llx", data.info.name, (unsigned long long)data.info.digest);
+    Provenance self = provenance_self(&perm, &digest, 1);
+    if (!dry_run) {
+        input.out = writer_open(&perm, cli_common.output, input.in, &self);
+        cli_guard_file(writer_temporary(input.out));
+    }
+    if (input.in) read_stream(&input, &perm, scratch, data.info.digest);
+    add_options(&input, &perm);
+    Workplace place = {.data = &whole, .pool = pool_open((int)cli_common.threads), .out = input.out,
+                       .device = cli_common.device, .seed = (uint64_t)cli_common.seed};
+    if (!place.pool) cli_die(EXIT_FAILED, "%lld threads cannot be started", (long long)cli_common.threads);
+    check_all(&input, scratch, &place);
+    if (dry_run) return cli_end();
+
+    if (!input.dataset_seen) writer_put(input.out, &(Record){.kind = REC_DATASET, .dataset = data.info});
+    int64_t diverged = 0;
+    TrainEnd end = TRAIN_DONE;
+    for (int64_t i = 0; i < input.todo.count && end != TRAIN_INTERRUPTED && !writer_error(input.out); i++) {
+        end = train_one(&input.todo.item[i], scratch, &place);
+        diverged += end == TRAIN_DIVERGED;
+    }
+    if (!writer_finish(input.out)) cli_die(EXIT_FAILED, "%s", writer_error(input.out));
+    cli_guard_file(0);
+    pool_close(place.pool);
+    int status = cli_end();
+    if (status) return status;
+    if (end == TRAIN_INTERRUPTED) return cli_interrupted() == SIGINT ? EXIT_SIGINT : EXIT_SIGTERM;
+    return diverged ? EXIT_FAILED : EXIT_OK;
+}

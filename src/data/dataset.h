@@ -1,0 +1,87 @@
+/* dataset: samples in memory, their splits, and batches made from them.
+ *
+ * A dataset holds every split of a stream of DatasetInfo + Samples. Pixels stay in stored form (u8 or f32) and are
+ * normalised when a batch is assembled: x = (raw - mean[c]) / sd[c].
+ */
+#ifndef NAS_DATASET_H
+#define NAS_DATASET_H
+#include "base/arena.h"
+#include "stream/record.h"
+
+typedef struct {
+    int64_t count;
+    const void *data;     /* (count, C, H, W) of info.dtype */
+    const float *targets; /* (count, target_width) */
+    const int64_t *ids;   /* (count) or 0 */
+} SplitData;
+
+typedef struct {
+    DatasetInfo info;
+    int64_t target_width; /* 1 for classification, else info.outputs */
+    SplitData split[SPLIT_COUNT];
+} Dataset;
+
+/* Reads a dataset from a stream: consumes DatasetInfo and Samples; calls `other` (may be 0) for every other record.
+ * Checks everything (shape × count = bytes, labels in range, finite, chunks in order, counts as announced).
+ * Returns 0, or why not ("file: record 3: …"), in perm. */
+const char *dataset_read(Arena *perm, Arena scratch, Reader *in, Dataset *out,
+                         void (*other)(void *context, const Record *r), void *context);
+/* Same from a file name; the Reader is opened and closed here. *damaged tells exit 3 from exit 1. */
+const char *dataset_open(Arena *perm, Arena scratch, const char *path, Dataset *out, bool *damaged);
+/* A dataset as records: DatasetInfo, then Samples chunks (about 1 MiB each), splits in order. */
+void dataset_write(Writer *out, Arena scratch, const Dataset *d);
+/* Per-channel mean and sd and per-output target mean and sd of the train split (whole split, double), split counts and
+ * digest: fills d->info. */
+void dataset_finish(Arena *perm, Dataset *d);
+
+enum {
+    DATASET_MAX_SIDE = 65536,
+    DATASET_MAX_OUTPUTS = 1 << 20,
+    DATASET_MAX_SAMPLE = 32 << 20 /* bytes of one sample */
+};
+/* Why a shape is absurd, or 0: sides and channels 1…65536, one sample at most 32 MiB (a record holds at least one). */
+const char *dataset_check_shape(Arena *perm, int64_t channels, int64_t height, int64_t width, DType dtype);
+int64_t dataset_sample_values(const DatasetInfo *i); /* C × H × W */
+int64_t dataset_sample_bytes(const DatasetInfo *i);
+/* Zeroed memory for count × size bytes of outside data, or 0 and *why ("needs 3.1 GiB of memory, 1.2 GiB are free"). */
+void *dataset_memory(Arena *perm, int64_t count, int64_t size, const char **why);
+/* Appends to info.settings; the key is kept by pointer. */
+void dataset_setting(Arena *perm, DatasetInfo *info, const char *key, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* ---- batches ---- */
+typedef struct { /* all off = the plain samples */
+    bool flip_horizontal, flip_vertical;
+    int64_t crop_padding; /* random crop of the original size after padding by so many zeros (after normalisation) */
+    int64_t cutout;       /* side of the zeroed square, 0 = none */
+} Augment;
+
+/* Assembles samples order[0…n) of a split: x (n, C, H, W) normalised float32, y (n, target_width).  `seed`, `epoch` and
+ * the sample's index fix the augmentation: it does not depend on batch size or threads. */
+void dataset_batch(const Dataset *d, Split s, const int64_t *order, int64_t n, const Augment *a, uint64_t seed,
+                   int64_t epoch, float *x, float *y);
+
+/* A loader assembles the next batch on a thread of its own while the current one is used. The sequence of batches is
+ * fixed by (seed, purpose, split): epoch e is permutation e; the last short batch of an epoch is kept or dropped. */
+typedef struct Loader Loader;
+typedef struct {
+    Split split;
+    int64_t batch; /* largest batch */
+    int64_t limit; /* use only so many samples of the permutation per epoch, 0 = all */
+    bool shuffle, drop_last;
+    Augment augment;
+    uint64_t seed, stream; /* two loaders with different `stream` see different orders */
+} LoaderSpec;
+typedef struct {
+    const float *x, *y;      /* (n, C, H, W), (n, target_width); valid until the next loader_next */
+    int64_t n, epoch, index; /* index of the batch within the epoch */
+    bool last;               /* last batch of its epoch */
+} Batch;
+Loader *loader_open(const Dataset *d, const LoaderSpec *spec,
+                    const char **why);                     /* 0 and *why when the split is empty */
+Batch loader_next(Loader *l);                              /* endless: the next epoch follows the last batch */
+void loader_seek(Loader *l, int64_t epoch, int64_t index); /* exact resume */
+int64_t loader_batches(const Loader *l);                   /* per epoch */
+double loader_wait(const Loader *l);                       /* seconds that loader_next had to wait so far */
+void loader_close(Loader *l);
+#endif

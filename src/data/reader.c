@@ -1,0 +1,117 @@
+/* reader: the table of formats, the choice among them by content, and the options that they share. */
+#include "data/reader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "data/readers/formats.h"
+
+enum { HEAD_BYTES = 4096, SURE = 50 /* of 100: below this a guess is not taken */ };
+
+const DataReader reader_table[] = {
+    {"idx",
+     "IDX images and labels, plain or gzip (MNIST and its kin). SOURCE: a folder with train-images-idx3-ubyte and "
+     "train-labels-idx1-ubyte, t10k-… beside them being the test set; or IMAGES LABELS [TEST_IMAGES TEST_LABELS]. "
+     "Options: images, labels, test_images, test_labels, classes, names (comma-separated).",
+     idx_probe, idx_read},
+    {"synthetic",
+     "generated images whose best operation is known; no SOURCE. Options: kind (blobs, skip, maxpool, sep3, sep5, "
+     "dil5, "
+     "linear), n, size, classes, channels, outputs, noise.",
+     synthetic_probe, synthetic_read},
+};
+const int64_t reader_count = COUNTOF(reader_table);
+
+const DataReader *reader_find(const char *name)
+{
+    for (int64_t i = 0; i < reader_count; i++)
+        if (!strcmp(reader_table[i].name, name)) return &reader_table[i];
+    return 0;
+}
+
+const DataReader *reader_probe(const char *path, const char **why)
+{
+    unsigned char head[HEAD_BYTES];
+    int64_t have = 0;
+    struct stat st;
+    *why = 0;
+    if (stat(path, &st)) {
+        *why = strerror(errno);
+        return 0;
+    }
+    if (S_ISREG(st.st_mode)) {
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t n = fd < 0 ? -1 : 0;
+        while (fd >= 0 && have < HEAD_BYTES && (n = read(fd, head + have, (size_t)(HEAD_BYTES - have))) > 0) have += n;
+        if (n < 0) *why = strerror(errno);
+        if (fd >= 0) close(fd);
+        if (*why) return 0;
+    }
+    const DataReader *best = 0;
+    int surest = SURE - 1;
+    for (int64_t i = 0; i < reader_count; i++) {
+        int sure = reader_table[i].probe(path, head, have);
+        if (sure > surest) {
+            surest = sure;
+            best = &reader_table[i];
+        }
+    }
+    if (!best) *why = S_ISDIR(st.st_mode) ? "a folder without data of a known format" : "the format is not known";
+    return best;
+}
+
+const char *reader_option(const IngestSpec *spec, const char *key)
+{
+    size_t length = strlen(key);
+    for (int i = spec->option_count - 1; i >= 0; i--) /* the last one given counts */
+        if (!strncmp(spec->option[i], key, length) && spec->option[i][length] == '=')
+            return spec->option[i] + length + 1;
+    return 0;
+}
+
+const char *reader_option_int(Arena *perm, const IngestSpec *spec, const char *key, int64_t min, int64_t max,
+                              int64_t *to)
+{
+    const char *text = reader_option(spec, key);
+    if (!text) return 0;
+    char *end = 0;
+    errno = 0;
+    long long v = strtoll(text, &end, 10);
+    if (end == text || *end || errno || v < min || v > max)
+        return arena_printf(perm, "option %s=%s: a whole number from %lld to %lld expected", key, text, (long long)min,
+                            (long long)max);
+    *to = v;
+    return 0;
+}
+
+const char *reader_option_double(Arena *perm, const IngestSpec *spec, const char *key, double min, double max,
+                                 double *to)
+{
+    const char *text = reader_option(spec, key);
+    if (!text) return 0;
+    char *end = 0;
+    double v = strtod(text, &end);
+    if (end == text || *end || !(v >= min && v <= max))
+        return arena_printf(perm, "option %s=%s: a number from %g to %g expected", key, text, min, max);
+    *to = v;
+    return 0;
+}
+
+const char *reader_option_check(Arena *perm, const IngestSpec *spec, const char *format, const char *known)
+{
+    for (int i = 0; i < spec->option_count; i++) {
+        const char *option = spec->option[i], *equals = strchr(option, '=');
+        if (!equals) return arena_printf(perm, "option %s: key=value expected", option);
+        bool found = false;
+        for (const char *k = known; *k && !found; k += strcspn(k, " "), k += *k == ' ')
+            found = (ptrdiff_t)strcspn(k, " ") == equals - option && !strncmp(k, option, (size_t)(equals - option));
+        if (!found)
+            return arena_printf(perm, "option %.*s: %s knows %s", (int)(equals - option), option, format, known);
+    }
+    return 0;
+}

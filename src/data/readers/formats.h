@@ -1,0 +1,13 @@
+/* formats: what each file of this folder gives to the table in data/reader.c. */
+#ifndef NAS_FORMATS_H
+#define NAS_FORMATS_H
+#include "data/reader.h"
+
+int idx_probe(const char *path, const unsigned char *head, int64_t head_bytes);
+const char *idx_read(Arena *perm, Arena scratch, const char *const *sources, int64_t n, const IngestSpec *spec,
+                     Dataset *out);
+
+int synthetic_probe(const char *path, const unsigned char *head, int64_t head_bytes);
+const char *synthetic_read(Arena *perm, Arena scratch, const char *const *sources, int64_t n, const IngestSpec *spec,
+                           Dataset *out);
+#endif

@@ -1,0 +1,1342 @@
+/* backend_host: runs a plan with a set of kernels (ref, or cpu of some instruction set) on a thread pool.
+ *
+ * A group of operations is one parallel region over `parts` runs of images; a part does all operations of the group on
+ * its images, so what one writes the next finds in the cache, and gradients that several operations add to need no lock.
+ * What a part sums up goes to its own slot. After the region the slots are added in order, in double, by one part per
+ * operation: batch statistics forward; gradients of weights, mixing weights and normalisation backward. The number of
+ * parts depends on the graph and the batch only, so the number of threads does not change a bit.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/clock.h"
+#include "base/rng.h"
+#include "engine/backend.h"
+#include "engine/plan.h"
+#include "kernels/kernels.h"
+
+enum {
+    MAX_PARTS = 16,              /* parts of a batch: enough for 16 threads, few enough for their sums to be cheap */
+    LEAST_PARTS = 4,             /* even where the gradients of the weights are large */
+    SLOT_BYTES = 64 << 20,       /* the gradients of a group in all slots stay below, down to LEAST_PARTS */
+    BLOCK_RUN = 1 << 14,         /* elements of a flat block per part */
+    HUGE_PAGE = 2 << 20
+};
+static const double norm_epsilon = 1.0 / GRAPH_EPS_INV, norm_momentum = 0.1;
+
+typedef struct { /* normalisation of one value: what its reader applies, and the coefficients of dy (kernels.h) */
+    float *scale, *shift, *a, *b, *d;
+    double *mean, *invstd;
+} Norm;
+
+typedef struct {
+    KConv conv;
+    KPool pool;
+    KMix mix;
+    KHead head;
+    KTerm *term;
+    float **drop;          /* mix: per term the samples' scales, or 0 */
+    int32_t *place_in, *place_out; /* conv: channel -> block*lanes + lane, of the input and the output */
+    int32_t in_channels, out_channels;
+    double *sums;          /* forward sums, MAX_PARTS slots */
+    double *in_sums;       /* conv that takes a raw value: MAX_PARTS slots */
+    double *mix_grad;      /* mix: per term, of the last backward pass */
+    int64_t sum_count, dw_count, pw_count; /* elements of one slot */
+    bool active;
+    int32_t profile;
+} HostOp;
+
+typedef struct {
+    const Graph *g;
+    const NasKernels *k;
+    Pool *pool;
+    Plan *plan;
+    HostOp *op;
+    Norm *norm;            /* per value */
+    bool forward_only;
+    int64_t capacity;      /* largest batch */
+    int64_t n;             /* samples of the current batch */
+    Mode mode;
+    char *arena;           /* of the plan */
+    char *map;
+    int64_t map_bytes;
+    float *block[BLOCK_COUNT];
+    float **mix_weight, **mix_grad;
+    uint8_t **mix_active;  /* per table, 0: all on */
+    float *targets, *g_logits;
+    char *scratch;
+    int64_t scratch_bytes; /* per thread */
+    char *slots;           /* gradients of the weights of one group, all slots */
+    double loss;
+    bool weights_changed, has_targets;
+    double drop_p;
+    uint64_t drop_seed;
+    int64_t drop_step;
+    bool profiling;
+    EngineProfile profile[64];
+    int32_t profile_count;
+    const char *device;
+    /* the region in flight */
+    int32_t group, only;   /* only: one operation of the group, or -1 */
+    int64_t parts;
+    GradWhat what;
+    const float *source;
+} Host;
+
+static int32_t blocks_of(int64_t channels, int lanes)
+{
+    return (int32_t)((channels + lanes - 1) / lanes);
+}
+
+static int64_t tensor_bytes(const ValueInfo *v, int64_t batch, int element, const void *context)
+{
+    const NasKernels *k = context;
+    return batch * blocks_of(v->channels, k->lanes) * k->lanes * v->height * v->width * element;
+}
+
+/* ---- carving memory: the same code measures (base 0) and assigns ---- */
+
+typedef struct {
+    char *base;
+    int64_t used;
+} Carver;
+
+static void *carve(Carver *c, int64_t bytes)
+{
+    void *p = c->base ? c->base + c->used : 0;
+    c->used += (bytes + 63) / 64 * 64;
+    return p;
+}
+
+/* ---- set-up ---- */
+
+static int64_t value_parts(const Graph *g, Value v, const Value **parts)
+{
+    const ValueInfo *info = &g->values[v];
+    if (info->kind == VALUE_CONCAT) {
+        *parts = info->parts;
+        return info->part_count;
+    }
+    return 1;
+}
+
+static float *data_of(const Host *h, Value v)
+{
+    return h->plan->data[v].bytes ? (float *)(void *)(h->arena + h->plan->data[v].offset) : 0;
+}
+
+static float *grad_of(const Host *h, Value v)
+{
+    return h->plan->grad[v].bytes ? (float *)(void *)(h->arena + h->plan->grad[v].offset) : 0;
+}
+
+/* The gradient that a raw or pooled value's producer starts from: its own, or that of the sum it is a term of. */
+static void set_grad(Host *h, Value v, const float *g, const float *sample_scale, bool relu)
+{
+    const Op *op = &h->g->ops[h->g->values[v].op];
+    Norm *n = &h->norm[v];
+    KGrad grad = {.g = g, .a = n->a, .b = n->b, .d = n->d, .sample_scale = sample_scale};
+    if (relu) grad.mask_scale = n->scale, grad.mask_shift = n->shift;
+    if (op->kind == OP_POOL)
+        h->op[h->g->values[v].op].pool.grad = grad;
+    else
+        h->op[h->g->values[v].op].conv.grad = grad;
+}
+
+static const char *setup_conv(Host *h, Arena *perm, int32_t index)
+{
+    const Graph *g = h->g;
+    const Op *op = &g->ops[index];
+    HostOp *o = &h->op[index];
+    KConv *k = &o->conv;
+    const ValueInfo *in = &g->values[op->input], *out = &g->values[op->output];
+    int lanes = h->k->lanes;
+    bool sep = op->kind == OP_SEPCONV, factorized = !sep && op->conv.factorized;
+    int64_t kh, kw, sh, sw, ph, pw, dh, dw;
+    if (sep) {
+        const SepSpec *s = &op->sep;
+        kh = s->kernel_h, kw = s->kernel_w, sh = s->stride_h, sw = s->stride_w, ph = s->pad_h, pw = s->pad_w;
+        dh = s->dilation_h, dw = s->dilation_w;
+        k->relu = s->relu;
+    } else {
+        const ConvSpec *s = &op->conv;
+        kh = s->kernel_h, kw = s->kernel_w, sh = s->stride_h, sw = s->stride_w, ph = s->pad_h, pw = s->pad_w;
+        dh = s->dilation_h, dw = s->dilation_w;
+        k->relu = s->relu;
+    }
+    k->depthwise = sep;
+    k->stride_h = (int32_t)sh, k->stride_w = (int32_t)sw;
+    if (factorized) {
+        k->taps = 2;
+        k->tap_y[1] = k->stride_h > 1, k->tap_x[1] = k->stride_w > 1;
+    } else {
+        if (kh * kw > K_MAX_TAPS) return arena_printf(perm, "%s: a %lldx%lld kernel is too large", op->name, (long long)kh, (long long)kw);
+        k->taps = (int32_t)(kh * kw);
+        for (int32_t t = 0; t < k->taps; t++)
+            k->tap_y[t] = (int32_t)(t / kw * dh - ph), k->tap_x[t] = (int32_t)(t % kw * dw - pw);
+    }
+    const Value self = op->input, *parts = &self;
+    int64_t count = value_parts(g, op->input, &parts);
+    if (count > K_MAX_PARTS) return arena_printf(perm, "%s: more than %d tensors side by side", op->name, K_MAX_PARTS);
+    k->parts = (int32_t)count;
+    o->in_channels = (int32_t)in->channels, o->out_channels = (int32_t)out->channels;
+    o->place_in = NEW(perm, int32_t, in->channels);
+    o->place_out = NEW(perm, int32_t, out->channels);
+    int32_t channel = 0;
+    for (int64_t p = 0; p < count; p++) {
+        const ValueInfo *part = &g->values[parts[p]];
+        k->part_blocks[p] = blocks_of(part->channels, lanes);
+        for (int64_t c = 0; c < part->channels; c++)
+            o->place_in[channel++] = k->in_blocks * lanes + (int32_t)c;
+        k->in_blocks += k->part_blocks[p];
+        k->x[p] = data_of(h, parts[p]);
+    }
+    for (int32_t c = 0; c < o->out_channels; c++)
+        o->place_out[c] = c;
+    int32_t *block_lanes = NEW(perm, int32_t, k->in_blocks);
+    for (int32_t c = 0; c < o->in_channels; c++)
+        block_lanes[o->place_in[c] / lanes] = o->place_in[c] % lanes + 1;
+    k->block_lanes = block_lanes;
+    k->in_h = (int32_t)in->height, k->in_w = (int32_t)in->width;
+    k->out_blocks = blocks_of(out->channels, lanes);
+    k->out_h = (int32_t)out->height, k->out_w = (int32_t)out->width;
+    k->y = data_of(h, op->output);
+    o->sum_count = 2 * (int64_t)k->out_blocks * lanes;
+    o->dw_count = sep ? (int64_t)k->in_blocks * k->taps * lanes : 0;
+    o->pw_count = (int64_t)k->out_blocks * k->in_blocks * lanes * lanes * (sep ? 1 : k->taps);
+    if (in->kind == VALUE_RAW) {
+        k->in_scale = h->norm[op->input].scale;
+        k->in_shift = h->norm[op->input].shift;
+        if (!h->forward_only) set_grad(h, op->input, grad_of(h, op->input), 0, false);
+    }
+    return 0;
+}
+
+static void setup_pool(Host *h, int32_t index)
+{
+    const Op *op = &h->g->ops[index];
+    const ValueInfo *in = &h->g->values[op->input], *out = &h->g->values[op->output];
+    HostOp *o = &h->op[index];
+    const PoolSpec *s = &op->pool;
+    KPool *k = &o->pool;
+    k->x = data_of(h, op->input);
+    k->blocks = blocks_of(in->channels, h->k->lanes);
+    k->in_h = (int32_t)in->height, k->in_w = (int32_t)in->width;
+    k->out_h = (int32_t)out->height, k->out_w = (int32_t)out->width;
+    k->average = s->kind == POOL_AVG;
+    k->kernel_h = (int32_t)s->kernel_h, k->kernel_w = (int32_t)s->kernel_w;
+    k->stride_h = (int32_t)s->stride_h, k->stride_w = (int32_t)s->stride_w;
+    k->pad_h = (int32_t)s->pad_h, k->pad_w = (int32_t)s->pad_w;
+    k->extra_h = s->kernel_h > 1 ? (int32_t)s->extra_pad_bottom_right : 0;
+    k->extra_w = s->kernel_w > 1 ? (int32_t)s->extra_pad_bottom_right : 0;
+    if (h->plan->argmax[op->output].bytes) k->argmax = (uint8_t *)h->arena + h->plan->argmax[op->output].offset;
+    o->out_channels = (int32_t)out->channels;
+    o->sum_count = 2 * (int64_t)k->blocks * h->k->lanes;
+}
+
+static void setup_mix(Host *h, Arena *perm, Carver *c, int32_t index)
+{
+    const Op *op = &h->g->ops[index];
+    const ValueInfo *out = &h->g->values[op->output];
+    HostOp *o = &h->op[index];
+    KMix *k = &o->mix;
+    k->blocks = blocks_of(out->channels, h->k->lanes);
+    k->height = (int32_t)out->height, k->width = (int32_t)out->width;
+    k->out = data_of(h, op->output);
+    k->g = grad_of(h, op->output);
+    o->out_channels = (int32_t)out->channels;
+    o->term = NEW(perm, KTerm, op->mix.count);
+    o->drop = NEW(perm, float *, op->mix.count);
+    o->mix_grad = NEW(perm, double, op->mix.count);
+    o->sum_count = (1 + 2 * (int64_t)op->mix.count) * k->blocks * h->k->lanes;
+    for (int32_t t = 0; t < op->mix.count; t++) {
+        const Term *term = &op->mix.terms[t];
+        if (term->drop) o->drop[t] = carve(c, h->capacity * (int64_t)sizeof(float));
+        if (h->g->values[term->value].kind != VALUE_PLAIN && !h->forward_only)
+            set_grad(h, term->value, k->g, 0, term->relu);
+    }
+}
+
+static void setup_head(Host *h, Carver *c, int32_t index)
+{
+    const Graph *g = h->g;
+    const Op *op = &g->ops[index];
+    const ValueInfo *in = &g->values[op->input];
+    HostOp *o = &h->op[index];
+    KHead *k = &o->head;
+    const Value self = op->input, *parts = &self;
+    k->parts = (int32_t)value_parts(g, op->input, &parts);
+    for (int32_t p = 0; p < k->parts; p++) {
+        k->part_channels[p] = (int32_t)g->values[parts[p]].channels;
+        k->part_blocks[p] = blocks_of(g->values[parts[p]].channels, h->k->lanes);
+        k->x[p] = data_of(h, parts[p]);
+    }
+    k->channels = (int32_t)in->channels;
+    k->height = (int32_t)in->height, k->width = (int32_t)in->width;
+    k->outputs = (int32_t)op->head.outputs;
+    k->pooled = carve(c, h->capacity * in->channels * (int64_t)sizeof(float));
+    k->logits = carve(c, h->capacity * op->head.outputs * (int64_t)sizeof(float));
+    k->weight = h->block[BLOCK_WEIGHTS] ? h->block[BLOCK_WEIGHTS] + g->params[op->weight].offset : 0;
+    k->bias = h->block[BLOCK_WEIGHTS] ? h->block[BLOCK_WEIGHTS] + g->params[op->weight2].offset : 0;
+    k->g_logits = h->g_logits;
+    o->pw_count = op->head.outputs * in->channels + op->head.outputs;
+}
+
+/* Parts of the current batch in a group's backward pass (or, group -1, anywhere else). */
+static int64_t group_parts(const Host *h, int64_t n, int32_t group)
+{
+    int64_t most = MAX_PARTS;
+    if (group >= 0) {
+        int64_t floats = 0;
+        for (int32_t i = h->plan->group_start[group]; i < h->plan->group_start[group + 1]; i++)
+            floats += h->op[h->plan->order[i]].dw_count + h->op[h->plan->order[i]].pw_count;
+        while (most > LEAST_PARTS && floats * most * (int64_t)sizeof(float) > SLOT_BYTES)
+            most--;
+    }
+    return n < most ? n : most;
+}
+
+static const NasKernels *choose_kernels(const char *device, const Graph *g, const char **why)
+{
+    if (!strcmp(device, "ref")) return nas_kernels_ref();
+    const char *isa = getenv("NAS_ISA");
+    const NasKernels *k = nas_kernels_cpu(isa ? isa : "", 0);
+    if (!k) *why = "NAS_ISA names no instruction set of this machine (v2, v3, v4)";
+    (void)g;
+    return k;
+}
+
+/* Everything a step touches, laid out behind `c`. Called twice: to measure, then to assign. */
+static const char *layout(Host *h, Arena *perm, Carver *c, int64_t *parts)
+{
+    const Graph *g = h->g;
+    const NasKernels *k = h->k;
+    int64_t f = sizeof(float), d = sizeof(double), start = c->used;
+    h->arena = carve(c, h->plan->bytes);
+    parts[0] = c->used - start, start = c->used;
+    for (int b = 0; b < BLOCK_COUNT; b++) {
+        int64_t count = b < BLOCK_WEIGHT_KINDS ? g->weight_count : g->stat_floats;
+        bool always = b == BLOCK_WEIGHTS || b == BLOCK_STATS || (!h->forward_only && (b == BLOCK_GRAD || b == BLOCK_MOMENT1));
+        if (always) h->block[b] = carve(c, count * f);
+    }
+    parts[1] = c->used - start, start = c->used;
+    h->targets = carve(c, h->capacity * g->outputs * f);
+    h->g_logits = carve(c, h->capacity * g->outputs * f);
+    for (int32_t t = 0; t < g->table_count; t++) {
+        h->mix_weight[t] = carve(c, g->tables[t].count * f);
+        h->mix_grad[t] = carve(c, g->tables[t].count * f);
+        h->mix_active[t] = carve(c, g->tables[t].count);
+    }
+    for (int32_t v = 0; v < g->value_count; v++) {
+        const ValueInfo *info = &g->values[v];
+        if (info->kind != VALUE_RAW && info->kind != VALUE_POOLED) continue;
+        int64_t channels = (int64_t)blocks_of(info->channels, k->lanes) * k->lanes;
+        Norm *n = &h->norm[v];
+        float **all[] = {&n->scale, &n->shift, &n->a, &n->b, &n->d};
+        for (int i = 0; i < 5; i++)
+            *all[i] = carve(c, channels * f);
+        n->mean = carve(c, channels * d);
+        n->invstd = carve(c, channels * d);
+    }
+    for (int32_t i = 0; i < g->op_count; i++) {
+        HostOp *o = &h->op[i];
+        if (h->plan->group_of[i] < 0) continue;
+        *o = (HostOp){.active = true, .conv.grad = o->conv.grad, .pool.grad = o->pool.grad, .profile = o->profile};
+        const char *why = 0;
+        switch (g->ops[i].kind) {
+        case OP_CONV:
+        case OP_SEPCONV: why = setup_conv(h, perm, i); break;
+        case OP_POOL: setup_pool(h, i); break;
+        case OP_MIX: setup_mix(h, perm, c, i); break;
+        case OP_HEAD: setup_head(h, c, i); break;
+        default: break;
+        }
+        if (why) return why;
+        if (o->sum_count) o->sums = carve(c, MAX_PARTS * o->sum_count * d);
+        if (g->ops[i].kind == OP_CONV || g->ops[i].kind == OP_SEPCONV) {
+            o->conv.dw = carve(c, o->dw_count * f);
+            o->conv.pw = carve(c, o->pw_count * f);
+            if (!h->forward_only) o->conv.pw_t = carve(c, o->pw_count * f);
+            if (o->conv.in_scale) {
+                o->in_sums = carve(c, MAX_PARTS * 2 * (int64_t)o->conv.in_blocks * k->lanes * d);
+                o->conv.in_sums = o->in_sums;
+            }
+        }
+    }
+    /* Terms point at their producers' tensors and pools. */
+    for (int32_t i = 0; i < g->op_count; i++) {
+        if (g->ops[i].kind != OP_MIX || h->plan->group_of[i] < 0) continue;
+        HostOp *o = &h->op[i];
+        int64_t channels = (int64_t)o->mix.blocks * k->lanes;
+        for (int32_t t = 0; t < g->ops[i].mix.count; t++) {
+            const Term *term = &g->ops[i].mix.terms[t];
+            const ValueInfo *v = &g->values[term->value];
+            KTerm *to = &o->term[t];
+            if (v->kind == VALUE_POOLED)
+                to->pool = &h->op[v->op].pool;
+            else
+                to->y = data_of(h, term->value);
+            to->relu = term->relu;
+            if (term->relu && v->kind == VALUE_RAW)
+                to->relu_scale = h->norm[term->value].scale, to->relu_shift = h->norm[term->value].shift;
+            to->scale = carve(c, channels * f);
+            to->shift = carve(c, channels * f);
+        }
+        o->mix.term = o->term;
+        o->mix.terms = g->ops[i].mix.count;
+    }
+    parts[2] = c->used - start, start = c->used;
+    int64_t slots = 0;
+    h->scratch_bytes = 0;
+    for (int32_t group = 0; group < h->plan->groups; group++) {
+        int64_t floats = 0;
+        for (int32_t i = h->plan->group_start[group]; i < h->plan->group_start[group + 1]; i++) {
+            HostOp *o = &h->op[h->plan->order[i]];
+            int64_t need = 0;
+            switch (g->ops[h->plan->order[i]].kind) {
+            case OP_CONV:
+            case OP_SEPCONV: need = k->conv_scratch(&o->conv); break;
+            case OP_POOL: need = k->pool_scratch(&o->pool); break;
+            case OP_MIX: need = k->mix_scratch(&o->mix); break;
+            default: break;
+            }
+            if (need > h->scratch_bytes) h->scratch_bytes = need;
+            floats += o->dw_count + o->pw_count + 32; /* each rounded up to 64 bytes */
+        }
+        int64_t bytes = floats * f * group_parts(h, h->capacity, group);
+        if (bytes > slots) slots = bytes;
+    }
+    h->scratch_bytes = (h->scratch_bytes + 4095) / 4096 * 4096 + 192; /* threads apart, not in the same cache sets */
+    h->scratch = carve(c, h->scratch_bytes * pool_threads(h->pool));
+    h->slots = h->forward_only ? 0 : carve(c, slots);
+    parts[3] = c->used - start;
+    return 0;
+}
+
+static Host *host_prepare(Arena *perm, Arena scratch, const Graph *g, const EngineOptions *o, const char *device,
+                          Carver *c, int64_t *parts, const char **why)
+{
+    Host *h = NEW(perm, Host, 1);
+    h->g = g;
+    h->k = choose_kernels(device, g, why);
+    if (!h->k) return 0;
+    h->pool = o->pool;
+    h->capacity = o->batch;
+    h->forward_only = o->forward_only;
+    h->plan = plan_make(perm, scratch, g, o->batch, o->forward_only, tensor_bytes, h->k);
+    h->op = NEW(perm, HostOp, g->op_count);
+    h->norm = NEW(perm, Norm, g->value_count);
+    h->mix_weight = NEW(perm, float *, g->table_count);
+    h->mix_grad = NEW(perm, float *, g->table_count);
+    h->mix_active = NEW(perm, uint8_t *, g->table_count);
+    *why = layout(h, perm, c, parts);
+    return *why ? 0 : h;
+}
+
+static int64_t host_memory(const Graph *g, const EngineOptions *o, Arena scratch, const char **parts, Arena *perm,
+                           const char *device)
+{
+    if (g->error || g->logits < 0) return -1;
+    Arena room = scratch, rest = scratch; /* one half for what the host keeps, one for the planner */
+    room.end = rest.beg = scratch.beg + (scratch.end - scratch.beg) / 128 * 64;
+    Carver c = {0};
+    int64_t p[4];
+    const char *why = 0;
+    if (!host_prepare(&room, rest, g, o, device, &c, p, &why)) return -1;
+    if (parts)
+        *parts = arena_printf(perm, "tensors and gradients %.1f MB, parameters %.1f MB, packed weights and sums %.1f MB, "
+                                    "work areas %.1f MB",
+                              (double)p[0] / 1e6, (double)p[1] / 1e6, (double)p[2] / 1e6, (double)p[3] / 1e6);
+    return c.used;
+}
+
+static void *host_open(Arena *perm, const Graph *g, const EngineOptions *o, const char **why, const char *device)
+{
+    Arena scratch = arena_reserve((ptrdiff_t)1 << 30);
+    Carver c = {0};
+    int64_t parts[4];
+    Host *h = host_prepare(perm, scratch, g, o, device, &c, parts, why);
+    arena_release(scratch);
+    if (!h) return 0;
+    h->map_bytes = (c.used + 2 * (int64_t)HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    h->map = mmap(0, (size_t)h->map_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (h->map == MAP_FAILED) {
+        *why = arena_printf(perm, "%.1f MB of memory are not to be had: %s", (double)c.used / 1e6, strerror(errno));
+        return 0;
+    }
+    madvise(h->map, (size_t)h->map_bytes, MADV_HUGEPAGE); /* a wish: small pages only cost time */
+    Carver at = {h->map + (-(uintptr_t)h->map & (HUGE_PAGE - 1)), 0};
+    *why = layout(h, perm, &at, parts);
+    assert(!*why && at.used == c.used);
+    for (int32_t t = 0; t < g->table_count; t++) {
+        h->mix_active[t] = memset(h->mix_active[t], 1, (size_t)g->tables[t].count);
+        for (int64_t i = 0; i < g->tables[t].count; i++)
+            h->mix_weight[t][i] = 1;
+    }
+    for (int64_t i = 0; i < g->stat_floats; i++)
+        h->block[BLOCK_STATS][i] = 0;
+    for (int32_t s = 0; s < g->stat_count; s++)
+        for (int64_t i = 0; i < g->stats[s].channels; i++)
+            h->block[BLOCK_STATS][g->stats[s].offset + g->stats[s].channels + i] = 1;
+    h->weights_changed = true;
+    h->profiling = getenv("NAS_PROFILE") != 0;
+    h->device = arena_printf(perm, "%s %s, %d lanes, %d thread%s", device, h->k->about, h->k->lanes,
+                             pool_threads(h->pool), pool_threads(h->pool) == 1 ? "" : "s");
+    return h;
+}
+
+static void host_close(void *b)
+{
+    Host *h = b;
+    for (int i = 0; i < BLOCK_COUNT; i++) /* those made on first use lie outside the map */
+        if (h->block[i] && ((char *)h->block[i] < h->map || (char *)h->block[i] >= h->map + h->map_bytes)) {
+            int64_t count = i < BLOCK_WEIGHT_KINDS ? h->g->weight_count : h->g->stat_floats;
+            munmap(h->block[i], (size_t)count * sizeof(float));
+        }
+    munmap(h->map, (size_t)h->map_bytes);
+}
+
+/* ---- flat blocks ---- */
+
+static int64_t block_count(const Host *h, Block b)
+{
+    return b < BLOCK_WEIGHT_KINDS ? h->g->weight_count : h->g->stat_floats;
+}
+
+/* A block, made on first use: many runs never save or keep a best. */
+static float *block(Host *h, Block b)
+{
+    if (!h->block[b]) {
+        int64_t bytes = block_count(h, b) * (int64_t)sizeof(float);
+        void *p = mmap(0, bytes ? (size_t)bytes : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        assert(p != MAP_FAILED && "address space for a block of weights");
+        h->block[b] = p;
+    }
+    if (b == BLOCK_WEIGHTS) h->weights_changed = true;
+    return h->block[b];
+}
+
+static void host_upload(void *b, Block to, const float *from)
+{
+    memcpy(block(b, to), from, (size_t)block_count(b, to) * sizeof *from);
+}
+
+static void host_download(void *b, Block from, float *to)
+{
+    bool changed = ((Host *)b)->weights_changed;
+    memcpy(to, block(b, from), (size_t)block_count(b, from) * sizeof *to);
+    ((Host *)b)->weights_changed = changed;
+}
+
+static void host_copy(void *b, Block to, Block from)
+{
+    assert(block_count(b, to) == block_count(b, from));
+    memcpy(block(b, to), block(b, from), (size_t)block_count(b, to) * sizeof(float));
+}
+
+typedef struct {
+    const NasKernels *k;
+    int64_t count;
+    float *a, *b, *c, *d;
+    double factor, *sums;
+    KSgd sgd;
+    KAdam adam;
+    enum { RUN_SCALE, RUN_AXPY, RUN_DOT, RUN_SGD, RUN_ADAM } what;
+} BlockRun;
+
+static void block_part(void *context, int64_t part, int thread)
+{
+    BlockRun *r = context;
+    int64_t at = part * BLOCK_RUN, n = r->count - at < BLOCK_RUN ? r->count - at : BLOCK_RUN;
+    (void)thread;
+    switch (r->what) {
+    case RUN_SCALE: r->k->scale(n, r->a + at, r->factor); break;
+    case RUN_AXPY: r->k->axpy(n, r->a + at, r->factor, r->b + at); break;
+    case RUN_DOT: r->sums[part] = r->k->dot(n, r->a + at, r->b + at); break;
+    case RUN_SGD: r->k->sgd(&r->sgd, n, r->a + at, r->b + at, r->c + at); break;
+    case RUN_ADAM: r->k->adam(&r->adam, n, r->a + at, r->b + at, r->c + at, r->d + at); break;
+    }
+}
+
+static void block_run(Host *h, BlockRun *r)
+{
+    r->k = h->k;
+    pool_run(h->pool, (r->count + BLOCK_RUN - 1) / BLOCK_RUN, block_part, r);
+}
+
+static void host_scale(void *b, Block y, double factor)
+{
+    BlockRun r = {.count = block_count(b, y), .a = block(b, y), .factor = factor, .what = RUN_SCALE};
+    block_run(b, &r);
+}
+
+static void host_axpy(void *b, Block y, double a, Block x)
+{
+    BlockRun r = {.count = block_count(b, y), .a = block(b, y), .b = block(b, x), .factor = a, .what = RUN_AXPY};
+    block_run(b, &r);
+}
+
+static double host_dot(void *b, Block x, Block y)
+{
+    Host *h = b;
+    double sums[256], total = 0;
+    int64_t count = block_count(h, x), most = 256 * (int64_t)BLOCK_RUN;
+    for (int64_t at = 0; at < count; at += most) {
+        int64_t n = count - at < most ? count - at : most;
+        BlockRun r = {.count = n, .a = block(h, x) + at, .b = block(h, y) + at, .sums = sums, .what = RUN_DOT};
+        block_run(h, &r);
+        for (int64_t i = 0; i < (n + BLOCK_RUN - 1) / BLOCK_RUN; i++)
+            total += sums[i];
+    }
+    return total;
+}
+
+static void host_sgd(void *b, double lr, double momentum, double weight_decay, bool nesterov, double grad_scale)
+{
+    BlockRun r = {.count = block_count(b, BLOCK_WEIGHTS), .a = block(b, BLOCK_WEIGHTS), .b = block(b, BLOCK_GRAD),
+                  .c = block(b, BLOCK_MOMENT1), .what = RUN_SGD,
+                  .sgd = {(float)lr, (float)momentum, (float)weight_decay, (float)grad_scale, nesterov}};
+    block_run(b, &r);
+}
+
+static void host_adam(void *b, double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled,
+                      int64_t step, double grad_scale)
+{
+    double c1 = 1 - pow(beta1, (double)step), c2 = sqrt(1 - pow(beta2, (double)step));
+    BlockRun r = {.count = block_count(b, BLOCK_WEIGHTS), .a = block(b, BLOCK_WEIGHTS), .b = block(b, BLOCK_GRAD),
+                  .c = block(b, BLOCK_MOMENT1), .d = block(b, BLOCK_MOMENT2), .what = RUN_ADAM,
+                  .adam = {.lr = (float)(lr * c2 / c1), .beta1 = (float)beta1, .beta2 = (float)beta2,
+                           .eps = (float)(eps * c2), .decay = (float)weight_decay, .scale = (float)grad_scale,
+                           .decoupled = decoupled, .lr_plain = (float)lr}};
+    block_run(b, &r);
+}
+
+/* ---- settings of a step ---- */
+
+static void host_set_mix(void *b, int32_t table, const float *weight)
+{
+    Host *h = b;
+    memcpy(h->mix_weight[table], weight, (size_t)h->g->tables[table].count * sizeof *weight);
+}
+
+static void host_get_mix_grad(void *b, int32_t table, float *grad)
+{
+    Host *h = b;
+    memcpy(grad, h->mix_grad[table], (size_t)h->g->tables[table].count * sizeof *grad);
+}
+
+static bool term_active(const Host *h, const Term *t)
+{
+    return t->table < 0 || h->mix_active[t->table][t->index];
+}
+
+/* An operation is active if an active operation reads its output through an active term. */
+static void host_set_active(void *b, int32_t table, const uint8_t *active)
+{
+    Host *h = b;
+    const Graph *g = h->g;
+    if (active)
+        memcpy(h->mix_active[table], active, (size_t)g->tables[table].count);
+    else
+        memset(h->mix_active[table], 1, (size_t)g->tables[table].count);
+    for (int32_t i = 0; i < g->op_count; i++)
+        h->op[i].active = g->ops[i].output == g->logits;
+    for (int32_t i = g->op_count - 1; i >= 0; i--) {
+        if (!h->op[i].active || h->plan->group_of[i] < 0) continue;
+        const Op *op = &g->ops[i];
+        if (op->kind == OP_MIX) {
+            for (int32_t t = 0; t < op->mix.count; t++)
+                if (term_active(h, &op->mix.terms[t])) h->op[g->values[op->mix.terms[t].value].op].active = true;
+            continue;
+        }
+        const Value self = op->input, *parts = &self;
+        int64_t count = value_parts(g, op->input, &parts);
+        for (int64_t p = 0; p < count; p++)
+            h->op[g->values[parts[p]].op].active = true;
+    }
+}
+
+static void host_set_drop(void *b, double p, uint64_t seed, int64_t step)
+{
+    Host *h = b;
+    h->drop_p = p;
+    h->drop_seed = seed;
+    h->drop_step = step;
+}
+
+/* ---- input ---- */
+
+static void batch_part(void *context, int64_t n, int thread)
+{
+    Host *h = context;
+    const ValueInfo *v = &h->g->values[h->g->input];
+    int lanes = h->k->lanes;
+    int32_t blocks = blocks_of(v->channels, lanes);
+    int64_t pixels = v->height * v->width;
+    float *to = data_of(h, h->g->input) + n * blocks * pixels * lanes;
+    (void)thread;
+    if (v->channels % lanes) memset(to, 0, (size_t)(blocks * pixels * lanes) * sizeof *to);
+    for (int64_t c = 0; c < v->channels; c++) {
+        const float *from = h->source + (n * v->channels + c) * pixels;
+        float *out = to + c / lanes * pixels * lanes + c % lanes;
+        for (int64_t p = 0; p < pixels; p++)
+            out[p * lanes] = from[p];
+    }
+}
+
+static void host_batch(void *b, const float *x, const float *y, int64_t n)
+{
+    Host *h = b;
+    assert(n >= 1 && n <= h->capacity);
+    h->n = n;
+    h->source = x;
+    pool_run(h->pool, n, batch_part, h);
+    h->has_targets = y != 0;
+    int64_t width = h->g->loss == LOSS_CROSS_ENTROPY ? 1 : h->g->outputs;
+    if (y) memcpy(h->targets, y, (size_t)(n * width) * sizeof *y);
+}
+
+static void host_value(void *b, Value v, float *out)
+{
+    Host *h = b;
+    const ValueInfo *info = &h->g->values[v];
+    int lanes = h->k->lanes;
+    int64_t pixels = info->height * info->width, blocks = blocks_of(info->channels, lanes);
+    const float *from = data_of(h, v);
+    assert(from);
+    for (int64_t n = 0; n < h->n; n++)
+        for (int64_t c = 0; c < info->channels; c++)
+            for (int64_t p = 0; p < pixels; p++)
+                out[(n * info->channels + c) * pixels + p] =
+                    from[((n * blocks + c / lanes) * pixels + p) * lanes + c % lanes];
+}
+
+/* ---- packing of weights, unpacking of their gradients ---- */
+
+/* Calls of the same walk over a convolution's weights: element (out, in, tap) of the logical tensor and its place. */
+typedef struct {
+    int64_t packed, transposed; /* in pw and pw_t */
+} PackPlace;
+
+static PackPlace pack_place(const HostOp *o, int lanes, int32_t out, int32_t in, int32_t tap)
+{
+    const KConv *k = &o->conv;
+    int32_t pi = o->place_in[in], po = o->place_out[out];
+    int64_t ib = pi / lanes, il = pi % lanes, ob = po / lanes, ol = po % lanes;
+    int64_t taps = k->depthwise ? 1 : k->taps;
+    return (PackPlace){((ob * taps * k->in_blocks + tap * k->in_blocks + ib) * lanes + il) * lanes + ol,
+                       ((ib * taps * k->out_blocks + tap * k->out_blocks + ob) * lanes + ol) * lanes + il};
+}
+
+static void pack_weights(Host *h, int32_t index)
+{
+    const Op *op = &h->g->ops[index];
+    HostOp *o = &h->op[index];
+    int lanes = h->k->lanes;
+    if (op->kind != OP_CONV && op->kind != OP_SEPCONV) return;
+    const float *w = h->block[BLOCK_WEIGHTS] + h->g->params[op->weight].offset;
+    float *pw = (float *)o->conv.pw, *pw_t = (float *)o->conv.pw_t, *dw = (float *)o->conv.dw;
+    int32_t taps = o->conv.taps, first = 0;
+    if (op->kind == OP_SEPCONV) {
+        for (int32_t c = 0; c < o->in_channels; c++)
+            for (int32_t t = 0; t < taps; t++)
+                dw[((int64_t)(o->place_in[c] / lanes) * taps + t) * lanes + o->place_in[c] % lanes] = w[c * taps + t];
+        w = h->block[BLOCK_WEIGHTS] + h->g->params[op->weight2].offset;
+        taps = 1;
+    }
+    bool factorized = op->kind == OP_CONV && op->conv.factorized;
+    const float *w2 = factorized ? h->block[BLOCK_WEIGHTS] + h->g->params[op->weight2].offset : 0;
+    if (factorized) first = o->out_channels / 2;
+    for (int32_t out = 0; out < o->out_channels; out++)
+        for (int32_t in = 0; in < o->in_channels; in++)
+            for (int32_t t = factorized && out >= first; t < (factorized && out < first ? 1 : taps); t++) {
+                float v = factorized ? (t ? w2[(int64_t)(out - first) * o->in_channels + in]
+                                          : w[(int64_t)out * o->in_channels + in])
+                                     : w[((int64_t)out * o->in_channels + in) * taps + t];
+                PackPlace p = pack_place(o, lanes, out, in, t);
+                pw[p.packed] = v;
+                if (pw_t) pw_t[p.transposed] = v;
+            }
+}
+
+static void unpack_gradients(Host *h, int32_t index, int64_t parts)
+{
+    const Op *op = &h->g->ops[index];
+    HostOp *o = &h->op[index];
+    int lanes = h->k->lanes;
+    float *grad = h->block[BLOCK_GRAD];
+    float *g = grad + h->g->params[op->weight].offset;
+    if (op->kind == OP_HEAD) {
+        float *gb = grad + h->g->params[op->weight2].offset;
+        int64_t weights = h->g->params[op->weight].count;
+        for (int64_t i = 0; i < o->pw_count; i++) {
+            double s = 0;
+            for (int64_t p = 0; p < parts; p++)
+                s += (double)o->head.g_weight[p * o->pw_count + i];
+            *(i < weights ? g + i : gb + (i - weights)) = (float)s;
+        }
+        return;
+    }
+    /* Add the slots up in place, along their length, then pick. */
+    for (int64_t p = 1; p < parts; p++) {
+        for (int64_t i = 0; i < o->pw_count; i++)
+            o->conv.g_pw[i] += o->conv.g_pw[p * o->pw_count + i];
+        for (int64_t i = 0; i < o->dw_count; i++)
+            o->conv.g_dw[i] += o->conv.g_dw[p * o->dw_count + i];
+    }
+    int32_t taps = o->conv.taps;
+    if (op->kind == OP_SEPCONV) {
+        for (int32_t c = 0; c < o->in_channels; c++)
+            for (int32_t t = 0; t < taps; t++)
+                g[c * taps + t] = o->conv.g_dw[((int64_t)(o->place_in[c] / lanes) * taps + t) * lanes + o->place_in[c] % lanes];
+        g = grad + h->g->params[op->weight2].offset;
+        taps = 1;
+    }
+    bool factorized = op->kind == OP_CONV && op->conv.factorized;
+    float *g2 = factorized ? grad + h->g->params[op->weight2].offset : 0;
+    int32_t first = factorized ? o->out_channels / 2 : 0;
+    for (int32_t out = 0; out < o->out_channels; out++)
+        for (int32_t in = 0; in < o->in_channels; in++)
+            for (int32_t t = factorized && out >= first; t < (factorized && out < first ? 1 : taps); t++) {
+                float v = o->conv.g_pw[pack_place(o, lanes, out, in, t).packed];
+                if (factorized)
+                    *(t ? &g2[(int64_t)(out - first) * o->in_channels + in] : &g[(int64_t)out * o->in_channels + in]) = v;
+                else
+                    g[((int64_t)out * o->in_channels + in) * taps + t] = v;
+            }
+}
+
+static void pack_part(void *context, int64_t part, int thread)
+{
+    Host *h = context;
+    (void)thread;
+    pack_weights(h, h->plan->order[part]);
+}
+
+/* ---- normalisation ---- */
+
+static float gamma_of(const Host *h, const ValueInfo *v, int64_t c)
+{
+    return v->gamma < 0 ? 1 : h->block[BLOCK_WEIGHTS][h->g->params[v->gamma].offset + c];
+}
+
+static float beta_of(const Host *h, const ValueInfo *v, int64_t c)
+{
+    return v->beta < 0 ? 0 : h->block[BLOCK_WEIGHTS][h->g->params[v->beta].offset + c];
+}
+
+/* Scale and shift of a value from the batch's sums (training) or the running statistics. */
+static void set_norm(Host *h, Value value, const double *sums, int64_t channels, int64_t parts)
+{
+    const ValueInfo *v = &h->g->values[value];
+    Norm *n = &h->norm[value];
+    double count = (double)(h->n * v->height * v->width);
+    float *running = v->stat < 0 ? 0 : h->block[BLOCK_STATS] + h->g->stats[v->stat].offset;
+    for (int64_t c = 0; c < v->channels; c++) {
+        double mean = 0, variance = 1;
+        if (v->norm == NORM_NONE) {
+            n->scale[c] = 1;
+            continue;
+        }
+        if (h->mode == MODE_TRAIN) {
+            double s = 0, q = 0;
+            for (int64_t p = 0; p < parts; p++)
+                s += sums[2 * p * channels + c], q += sums[(2 * p + 1) * channels + c];
+            mean = s / count;
+            variance = q / count - mean * mean;
+            if (variance < 0) variance = 0; /* rounding */
+            running[c] += (float)(norm_momentum * (mean - (double)running[c]));
+            double unbiased = count > 1 ? variance * count / (count - 1) : variance;
+            float *rv = running + v->channels + c;
+            *rv += (float)(norm_momentum * (unbiased - (double)*rv));
+        } else {
+            mean = (double)running[c];
+            variance = (double)running[v->channels + c];
+        }
+        double invstd = 1 / sqrt(variance + norm_epsilon), scale = invstd * (double)gamma_of(h, v, c);
+        n->mean[c] = mean;
+        n->invstd[c] = invstd;
+        n->scale[c] = (float)scale;
+        n->shift[c] = (float)((double)beta_of(h, v, c) - mean * scale);
+    }
+}
+
+/* From the sums of g and g*y over the batch (g already masked and scaled per sample): the coefficients of dy, where the
+ * value's reader multiplied it by `weight`; gradients of gamma and beta; returns dLoss/dweight. */
+static double set_grad_coefficients(Host *h, Value value, double weight, const double *s0, const double *s1)
+{
+    const ValueInfo *v = &h->g->values[value];
+    Norm *n = &h->norm[value];
+    double count = (double)(h->n * v->height * v->width), total = 0;
+    for (int64_t c = 0; c < v->channels; c++) {
+        if (v->norm == NORM_NONE) {
+            n->a[c] = (float)weight;
+            total += s1[c];
+            continue;
+        }
+        double gamma = (double)gamma_of(h, v, c), mean = n->mean[c], invstd = n->invstd[c];
+        double gx = invstd * (s1[c] - mean * s0[c]), a = weight * gamma * invstd;
+        n->a[c] = (float)a;
+        n->b[c] = (float)(-a * invstd * gx / count);
+        n->d[c] = (float)(a * (invstd * mean * gx - s0[c]) / count);
+        total += gamma * gx + (double)beta_of(h, v, c) * s0[c];
+        if (v->gamma >= 0 && (h->what & GRAD_WEIGHTS)) {
+            h->block[BLOCK_GRAD][h->g->params[v->gamma].offset + c] = (float)(weight * gx);
+            h->block[BLOCK_GRAD][h->g->params[v->beta].offset + c] = (float)(weight * s0[c]);
+        }
+    }
+    return total;
+}
+
+/* ---- forward ---- */
+
+static void run_range(const Host *h, int64_t part, int64_t parts, int64_t *n0, int64_t *n1)
+{
+    *n0 = h->n * part / parts;
+    *n1 = h->n * (part + 1) / parts;
+}
+
+static void *thread_scratch(const Host *h, int thread)
+{
+    return h->scratch + h->scratch_bytes * thread;
+}
+
+static void zero_slot(double *sums, int64_t count, int64_t part)
+{
+    if (sums) memset(sums + part * count, 0, (size_t)count * sizeof *sums);
+}
+
+static void forward_part(void *context, int64_t part, int thread)
+{
+    Host *h = context;
+    int64_t n0, n1;
+    run_range(h, part, h->parts, &n0, &n1);
+    void *scratch = thread_scratch(h, thread);
+    for (int32_t i = h->plan->group_start[h->group]; i < h->plan->group_start[h->group + 1]; i++) {
+        int32_t index = h->plan->order[i];
+        HostOp *o = &h->op[index];
+        if (!o->active || (h->only >= 0 && h->only != index)) continue;
+        switch (h->g->ops[index].kind) {
+        case OP_CONV:
+        case OP_SEPCONV:
+            zero_slot(o->conv.sums, o->sum_count, part);
+            h->k->conv_forward(&o->conv, n0, n1, part, scratch);
+            break;
+        case OP_POOL:
+            zero_slot(o->pool.sums, o->sum_count, part);
+            h->k->pool_forward(&o->pool, n0, n1, part, scratch);
+            break;
+        case OP_MIX: h->k->mix_forward(&o->mix, n0, n1, scratch); break;
+        case OP_HEAD: h->k->head_forward(&o->head, n0, n1); break;
+        default: break;
+        }
+    }
+}
+
+/* Scales and shifts of the active terms, in front; the rest are left out. */
+static void prepare_mix(Host *h, int32_t index)
+{
+    const Op *op = &h->g->ops[index];
+    HostOp *o = &h->op[index];
+    for (int32_t t = 0; t < op->mix.count; t++) {
+        const Term *term = &op->mix.terms[t];
+        const ValueInfo *v = &h->g->values[term->value];
+        KTerm *k = &o->term[t];
+        bool on = term_active(h, term), plain = v->kind == VALUE_PLAIN;
+        float weight = !on ? 0 : term->table < 0 ? 1 : h->mix_weight[term->table][term->index];
+        float *scale = (float *)k->scale, *shift = (float *)k->shift;
+        const Norm *n = &h->norm[term->value];
+        for (int64_t c = 0; c < v->channels; c++) {
+            scale[c] = plain || k->relu ? weight : weight * n->scale[c];
+            shift[c] = plain || k->relu ? 0 : weight * n->shift[c];
+        }
+    }
+}
+
+static void norm_part(void *context, int64_t part, int thread)
+{
+    Host *h = context;
+    int32_t index = h->plan->order[h->plan->group_start[h->group] + part];
+    const Op *op = &h->g->ops[index];
+    HostOp *o = &h->op[index];
+    (void)thread;
+    if (!o->active || (op->kind != OP_CONV && op->kind != OP_SEPCONV && op->kind != OP_POOL)) return;
+    set_norm(h, op->output, o->sums, o->sum_count / 2, h->parts);
+}
+
+static void compute_loss(Host *h)
+{
+    const Graph *g = h->g;
+    const HostOp *o = &h->op[g->values[g->logits].op];
+    int64_t outputs = g->outputs;
+    double total = 0;
+    for (int64_t n = 0; n < h->n; n++) {
+        const float *l = o->head.logits + n * outputs;
+        float *d = h->g_logits + n * outputs;
+        if (g->loss == LOSS_CROSS_ENTROPY) {
+            int64_t target = (int64_t)h->targets[n];
+            double most = (double)l[0], sum = 0;
+            for (int64_t i = 1; i < outputs; i++)
+                if ((double)l[i] > most) most = (double)l[i];
+            for (int64_t i = 0; i < outputs; i++)
+                sum += exp((double)l[i] - most);
+            total += log(sum) + most - (double)l[target];
+            for (int64_t i = 0; i < outputs; i++)
+                d[i] = (float)((exp((double)l[i] - most) / sum - (i == target)) / (double)h->n);
+        } else {
+            for (int64_t i = 0; i < outputs; i++) {
+                double e = (double)l[i] - (double)h->targets[n * outputs + i];
+                total += e * e / (double)outputs;
+                d[i] = (float)(2 * e / (double)(h->n * outputs));
+            }
+        }
+    }
+    h->loss = total / (double)h->n;
+}
+
+static int32_t profile_row(Host *h, int32_t index)
+{
+    const Op *op = &h->g->ops[index];
+    HostOp *o = &h->op[index];
+    if (o->profile) return o->profile - 1;
+    static const char *const kinds[] = {"input", "conv", "sepconv", "pool", "mix", "head"};
+    const ValueInfo *out = &h->g->values[op->output];
+    char name[64];
+    if (op->kind == OP_CONV || op->kind == OP_SEPCONV) {
+        int64_t kh = op->kind == OP_CONV ? op->conv.kernel_h : op->sep.kernel_h;
+        int64_t kw = op->kind == OP_CONV ? op->conv.kernel_w : op->sep.kernel_w;
+        int64_t dilation = op->kind == OP_CONV ? op->conv.dilation_w : op->sep.dilation_w;
+        bool factorized = op->kind == OP_CONV && op->conv.factorized;
+        snprintf(name, sizeof name, "%s %lldx%lld%s C%lld", factorized ? "factorized" : kinds[op->kind], (long long)kh,
+                 (long long)kw, dilation > 1 ? " dilated" : "", (long long)out->channels);
+    } else if (op->kind == OP_POOL) {
+        snprintf(name, sizeof name, "pool %s C%lld", op->pool.kind == POOL_MAX ? "max" : "avg", (long long)out->channels);
+    } else {
+        snprintf(name, sizeof name, "%s C%lld", kinds[op->kind], (long long)out->channels);
+    }
+    int32_t row = 0;
+    while (row < h->profile_count && strcmp(h->profile[row].op, name))
+        row++;
+    if (row == COUNTOF(h->profile)) row--; /* a net of more kinds lumps the rest together */
+    if (row == h->profile_count) h->profile[h->profile_count++].op = arena_strdup(h->g->perm, name);
+    o->profile = row + 1;
+    return row;
+}
+
+/* One region for the group, or, when profiling, one for each of its operations. */
+static void run_group(Host *h, PoolFn part, bool backward)
+{
+    h->only = -1;
+    if (!h->profiling) {
+        pool_run(h->pool, h->parts, part, h);
+        return;
+    }
+    int32_t from = h->plan->group_start[h->group], to = h->plan->group_start[h->group + 1];
+    for (int32_t i = 0; i < to - from; i++) {
+        int32_t index = h->plan->order[backward ? to - 1 - i : from + i];
+        h->only = index;
+        double start = clock_wall();
+        pool_run(h->pool, h->parts, part, h);
+        EngineProfile *row = &h->profile[profile_row(h, index)];
+        row->calls += !backward;
+        row->flops += 2.0 * (double)h->g->ops[index].macs * (double)h->n * (backward ? 2 : 1);
+        *(backward ? &row->backward : &row->forward) += clock_wall() - start;
+    }
+    h->only = -1;
+}
+
+static void host_forward(void *b, Mode mode)
+{
+    Host *h = b;
+    const Graph *g = h->g;
+    const Plan *p = h->plan;
+    h->mode = mode;
+    if (h->weights_changed) {
+        pool_run(h->pool, p->group_start[p->groups], pack_part, h);
+        h->weights_changed = false;
+    }
+    bool drop = mode == MODE_TRAIN && h->drop_p > 0;
+    for (int32_t i = 0; i < p->group_start[p->groups]; i++) {
+        int32_t index = p->order[i];
+        const Op *op = &g->ops[index];
+        HostOp *o = &h->op[index];
+        if (op->kind == OP_CONV || op->kind == OP_SEPCONV || op->kind == OP_POOL) {
+            bool wanted = mode == MODE_TRAIN && g->values[op->output].norm != NORM_NONE;
+            o->conv.sums = o->pool.sums = wanted ? o->sums : 0;
+            if (mode == MODE_EVAL || !wanted) set_norm(h, op->output, 0, 0, 0);
+        }
+        for (int32_t t = 0; op->kind == OP_MIX && t < op->mix.count; t++) {
+            const Term *term = &op->mix.terms[t];
+            if (!term->drop) continue;
+            o->term[t].sample_scale = drop ? o->drop[t] : 0;
+            if (!h->forward_only && g->values[term->value].kind != VALUE_PLAIN) {
+                HostOp *producer = &h->op[g->values[term->value].op];
+                producer->conv.grad.sample_scale = producer->pool.grad.sample_scale = o->term[t].sample_scale;
+            }
+            for (int64_t n = 0; drop && n < h->n; n++) {
+                uint64_t what = ((uint64_t)h->drop_step << 20) + (uint64_t)n;
+                uint64_t where = (uint64_t)index * 64 + (uint64_t)t;
+                bool keep = rng_uniform(h->drop_seed, RNG_DROP + (where << 8), what) >= h->drop_p;
+                o->drop[t][n] = keep ? (float)(1 / (1 - h->drop_p)) : 0;
+            }
+        }
+    }
+    h->parts = group_parts(h, h->n, -1);
+    for (h->group = 0; h->group < p->groups; h->group++) {
+        int32_t from = p->group_start[h->group], count = p->group_start[h->group + 1] - from;
+        bool norms = false;
+        for (int32_t i = from; i < from + count; i++) {
+            OpKind kind = g->ops[p->order[i]].kind;
+            if (kind == OP_MIX) prepare_mix(h, p->order[i]);
+            norms |= kind == OP_CONV || kind == OP_SEPCONV || kind == OP_POOL;
+        }
+        run_group(h, forward_part, false);
+        if (norms && mode == MODE_TRAIN) pool_run(h->pool, count, norm_part, h);
+    }
+    if (h->has_targets)
+        compute_loss(h);
+    else
+        h->loss = NAN;
+}
+
+static double host_loss(void *b)
+{
+    return ((Host *)b)->loss;
+}
+
+static void host_logits(void *b, float *out)
+{
+    Host *h = b;
+    memcpy(out, h->op[h->g->values[h->g->logits].op].head.logits, (size_t)(h->n * h->g->outputs) * sizeof *out);
+}
+
+/* ---- backward ---- */
+
+/* The gradient that an operation adds to for input v, or 0 if nobody asks for it. */
+static float *wanted_grad(const Host *h, Value v)
+{
+    if (!(h->what & GRAD_WEIGHTS) && !h->plan->needs_mix_grad[v]) return 0;
+    return grad_of(h, v);
+}
+
+/* Sets the pointers of a group's operations for this kind of pass, and lays out the slots of its weight gradients. */
+static void prepare_backward(Host *h, int32_t group)
+{
+    int64_t used = 0;
+    bool weights = h->what & GRAD_WEIGHTS;
+    for (int32_t i = h->plan->group_start[group]; i < h->plan->group_start[group + 1]; i++) {
+        int32_t index = h->plan->order[i];
+        const Op *op = &h->g->ops[index];
+        HostOp *o = &h->op[index];
+        float *slots[2] = {0, 0};
+        int64_t counts[2] = {o->dw_count, o->pw_count};
+        for (int s = 0; s < 2 && weights; s++) {
+            slots[s] = (float *)(void *)(h->slots + used);
+            used += (counts[s] * h->parts * (int64_t)sizeof(float) + 63) / 64 * 64;
+        }
+        const Value self = op->input, *parts = &self;
+        int64_t count = op->input < 0 ? 0 : value_parts(h->g, op->input, &parts);
+        switch (op->kind) {
+        case OP_CONV:
+        case OP_SEPCONV:
+            o->conv.g_dw = slots[0], o->conv.g_pw = slots[1];
+            for (int64_t p = 0; p < count; p++)
+                o->conv.gx[p] = wanted_grad(h, parts[p]);
+            break;
+        case OP_POOL: o->pool.gx = wanted_grad(h, op->input); break;
+        case OP_HEAD:
+            o->head.g_weight = slots[1];
+            for (int64_t p = 0; p < count; p++)
+                o->head.gx[p] = wanted_grad(h, parts[p]);
+            break;
+        case OP_MIX:
+            o->mix.sums = o->sums;
+            for (int32_t t = 0; t < op->mix.count; t++) {
+                bool plain = h->g->values[op->mix.terms[t].value].kind == VALUE_PLAIN;
+                o->term[t].gx = plain ? wanted_grad(h, op->mix.terms[t].value) : 0;
+            }
+            break;
+        default: break;
+        }
+    }
+}
+
+/* Whether a backward pass of this operation has anything to give. */
+static bool has_work(const Host *h, int32_t index)
+{
+    const HostOp *o = &h->op[index];
+    if (!o->active) return false;
+    switch (h->g->ops[index].kind) {
+    case OP_CONV:
+    case OP_SEPCONV: {
+        bool any = o->conv.g_pw != 0;
+        for (int32_t p = 0; p < o->conv.parts; p++)
+            any |= o->conv.gx[p] != 0;
+        return any;
+    }
+    case OP_POOL: return o->pool.gx != 0;
+    case OP_MIX: return (h->what & GRAD_WEIGHTS) || h->plan->needs_mix_grad[h->g->ops[index].output];
+    default: return true;
+    }
+}
+
+static void backward_part(void *context, int64_t part, int thread)
+{
+    Host *h = context;
+    const Plan *p = h->plan;
+    int64_t n0, n1;
+    run_range(h, part, h->parts, &n0, &n1);
+    void *scratch = thread_scratch(h, thread);
+    int32_t from = p->group_start[h->group], to = p->group_start[h->group + 1], now = 2 * p->groups - 1 - h->group;
+    if (h->only < 0 || h->only == p->order[to - 1])
+        for (int32_t v = 0; v < h->g->value_count; v++) /* gradients that are added to from now on */
+            if (p->grad[v].bytes && p->grad[v].birth == now && h->g->values[v].kind == VALUE_PLAIN) {
+                int64_t image = tensor_bytes(&h->g->values[v], 1, sizeof(float), h->k);
+                memset((char *)grad_of(h, v) + n0 * image, 0, (size_t)((n1 - n0) * image));
+            }
+    for (int32_t i = to - 1; i >= from; i--) {
+        int32_t index = p->order[i];
+        HostOp *o = &h->op[index];
+        if (!has_work(h, index) || (h->only >= 0 && h->only != index)) continue;
+        switch (h->g->ops[index].kind) {
+        case OP_CONV:
+        case OP_SEPCONV:
+            if (o->conv.g_pw) {
+                memset(o->conv.g_pw + part * o->pw_count, 0, (size_t)o->pw_count * sizeof(float));
+                if (o->dw_count) memset(o->conv.g_dw + part * o->dw_count, 0, (size_t)o->dw_count * sizeof(float));
+            }
+            zero_slot(o->in_sums, 2 * (int64_t)o->conv.in_blocks * h->k->lanes, part);
+            h->k->conv_backward(&o->conv, n0, n1, part, scratch);
+            break;
+        case OP_POOL: h->k->pool_backward(&o->pool, n0, n1, part, scratch); break;
+        case OP_MIX:
+            zero_slot(o->sums, o->sum_count, part);
+            h->k->mix_backward(&o->mix, n0, n1, part, scratch);
+            break;
+        case OP_HEAD:
+            if (o->head.g_weight)
+                memset(o->head.g_weight + part * o->pw_count, 0, (size_t)o->pw_count * sizeof(float));
+            h->k->head_backward(&o->head, n0, n1, part);
+            break;
+        default: break;
+        }
+    }
+}
+
+/* After a group's backward pass: add up its slots. */
+static void reduce_part(void *context, int64_t part, int thread)
+{
+    Host *h = context;
+    int32_t index = h->plan->order[h->plan->group_start[h->group] + part];
+    const Op *op = &h->g->ops[index];
+    HostOp *o = &h->op[index];
+    (void)thread;
+    if (op->kind == OP_MIX) memset(o->mix_grad, 0, (size_t)op->mix.count * sizeof *o->mix_grad);
+    if (!has_work(h, index)) return;
+    if ((h->what & GRAD_WEIGHTS) && op->kind != OP_POOL && op->kind != OP_MIX) unpack_gradients(h, index, h->parts);
+    if (o->in_sums && o->conv.gx[0]) {
+        int64_t channels = (int64_t)o->conv.in_blocks * h->k->lanes;
+        for (int64_t p = 1; p < h->parts; p++)
+            for (int64_t i = 0; i < 2 * channels; i++)
+                o->in_sums[i] += o->in_sums[p * 2 * channels + i];
+        set_grad_coefficients(h, op->input, 1, o->in_sums, o->in_sums + channels);
+    }
+    if (op->kind == OP_MIX) {
+        int64_t channels = (int64_t)o->mix.blocks * h->k->lanes;
+        for (int64_t p = 1; p < h->parts; p++)
+            for (int64_t i = 0; i < o->sum_count; i++)
+                o->sums[i] += o->sums[p * o->sum_count + i];
+        for (int32_t t = 0; t < op->mix.count; t++) {
+            const Term *term = &op->mix.terms[t];
+            if (!term_active(h, term)) continue;
+            const double *s0 = o->sums + (1 + 2 * (int64_t)t) * channels, *s1 = s0 + channels;
+            double weight = term->table < 0 ? 1 : (double)h->mix_weight[term->table][term->index];
+            if (h->g->values[term->value].kind == VALUE_PLAIN)
+                for (int32_t c = 0; c < o->out_channels; c++)
+                    o->mix_grad[t] += s1[c];
+            else
+                o->mix_grad[t] = set_grad_coefficients(h, term->value, weight, s0, s1);
+        }
+    }
+}
+
+static void host_backward(void *b, GradWhat what)
+{
+    Host *h = b;
+    const Graph *g = h->g;
+    const Plan *p = h->plan;
+    assert(!h->forward_only && h->mode == MODE_TRAIN && h->has_targets);
+    h->what = what;
+    if (what & GRAD_WEIGHTS) memset(h->block[BLOCK_GRAD], 0, (size_t)g->weight_count * sizeof(float));
+    for (int32_t t = 0; t < g->table_count; t++)
+        memset(h->mix_grad[t], 0, (size_t)g->tables[t].count * sizeof(float));
+    for (h->group = p->groups - 1; h->group >= 0; h->group--) {
+        int32_t from = p->group_start[h->group], count = p->group_start[h->group + 1] - from;
+        h->parts = group_parts(h, h->n, h->group);
+        prepare_backward(h, h->group);
+        run_group(h, backward_part, true);
+        pool_run(h->pool, count, reduce_part, h);
+        for (int32_t i = from; i < from + count; i++) {
+            const Op *op = &g->ops[p->order[i]];
+            for (int32_t t = 0; op->kind == OP_MIX && t < op->mix.count; t++)
+                if (op->mix.terms[t].table >= 0)
+                    h->mix_grad[op->mix.terms[t].table][op->mix.terms[t].index] +=
+                        (float)h->op[p->order[i]].mix_grad[t];
+        }
+    }
+}
+
+/* ---- the rest ---- */
+
+static const char *host_device(const void *b)
+{
+    return ((const Host *)b)->device;
+}
+
+static void host_set_profile(void *b, bool on)
+{
+    ((Host *)b)->profiling = on;
+}
+
+static int64_t host_profile(const void *b, EngineProfile *rows, int64_t room)
+{
+    const Host *h = b;
+    int64_t n = h->profile_count < room ? h->profile_count : room;
+    memcpy(rows, h->profile, (size_t)n * sizeof *rows);
+    return n;
+}
+
+static int64_t cpu_memory(const Graph *g, const EngineOptions *o, Arena scratch, const char **parts, Arena *perm)
+{
+    return host_memory(g, o, scratch, parts, perm, "cpu");
+}
+
+static int64_t ref_memory(const Graph *g, const EngineOptions *o, Arena scratch, const char **parts, Arena *perm)
+{
+    return host_memory(g, o, scratch, parts, perm, "ref");
+}
+
+static void *cpu_open(Arena *perm, const Graph *g, const EngineOptions *o, const char **why)
+{
+    return host_open(perm, g, o, why, "cpu");
+}
+
+static void *ref_open(Arena *perm, const Graph *g, const EngineOptions *o, const char **why)
+{
+    return host_open(perm, g, o, why, "ref");
+}
+
+#define HOST_FUNCTIONS                                                                                                 \
+    .close = host_close, .device = host_device, .upload = host_upload, .download = host_download, .copy = host_copy,   \
+    .set_mix = host_set_mix, .get_mix_grad = host_get_mix_grad, .set_active = host_set_active,                         \
+    .set_drop = host_set_drop, .batch = host_batch, .forward = host_forward, .loss = host_loss, .logits = host_logits, \
+    .backward = host_backward, .scale = host_scale, .axpy = host_axpy, .dot = host_dot, .sgd = host_sgd,               \
+    .adam = host_adam, .value = host_value, .set_profile = host_set_profile, .profile = host_profile
+
+const Backend backend_cpu = {BACKEND_ABI, "cpu", cpu_memory, cpu_open, HOST_FUNCTIONS};
+const Backend backend_ref = {BACKEND_ABI, "ref", ref_memory, ref_open, HOST_FUNCTIONS};

@@ -1,0 +1,174 @@
+/* engine: picks the backend by the device's name and passes every call on. */
+#include "engine/engine.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "engine/backend.h"
+
+struct Engine {
+    const Backend *backend;
+    void *state;
+    const Graph *graph;
+};
+
+static const Backend *find_backend(const char *device, Arena *perm, const char **why)
+{
+    if (!device || !strcmp(device, "auto") || !strcmp(device, "cpu")) return &backend_cpu;
+    if (!strcmp(device, "ref")) return &backend_ref;
+    if (!strncmp(device, "cuda", 4) && (!device[4] || device[4] == ':'))
+        *why = "device cuda: this build has no CUDA backend";
+    else
+        *why = arena_printf(perm, "device %s: unknown; cpu and ref are there", device);
+    return 0;
+}
+
+int64_t engine_memory(const Graph *g, const EngineOptions *o, Arena scratch, const char **parts, Arena *perm)
+{
+    const char *why = 0;
+    const Backend *b = find_backend(o->device, perm, &why);
+    if (!b) return -1;
+    return b->memory(g, o, scratch, parts, perm);
+}
+
+Engine *engine_open(Arena *perm, const Graph *g, const EngineOptions *o, const char **why)
+{
+    *why = g->error;
+    if (*why) return 0;
+    if (g->logits < 0) {
+        *why = "the graph has no head";
+        return 0;
+    }
+    if (o->batch < 1 || o->batch > 1 << 20) {
+        *why = "the batch must be from 1 to 1048576";
+        return 0;
+    }
+    const Backend *b = find_backend(o->device, perm, why);
+    if (!b) return 0;
+    void *state = b->open(perm, g, o, why);
+    if (!state) return 0;
+    Engine *e = NEW(perm, Engine, 1);
+    *e = (Engine){b, state, g};
+    return e;
+}
+
+void engine_close(Engine *e)
+{
+    if (e) e->backend->close(e->state);
+}
+
+const char *engine_device(const Engine *e)
+{
+    return e->backend->device(e->state);
+}
+
+int64_t engine_block_count(const Engine *e, Block b)
+{
+    return b < BLOCK_WEIGHT_KINDS ? e->graph->weight_count : e->graph->stat_floats;
+}
+
+void engine_upload(Engine *e, Block b, const float *from)
+{
+    e->backend->upload(e->state, b, from);
+}
+
+void engine_download(Engine *e, Block b, float *to)
+{
+    e->backend->download(e->state, b, to);
+}
+
+void engine_copy(Engine *e, Block to, Block from)
+{
+    e->backend->copy(e->state, to, from);
+}
+
+void engine_set_mix(Engine *e, int32_t table, const float *weight)
+{
+    e->backend->set_mix(e->state, table, weight);
+}
+
+void engine_get_mix_grad(Engine *e, int32_t table, float *grad)
+{
+    e->backend->get_mix_grad(e->state, table, grad);
+}
+
+void engine_set_active(Engine *e, int32_t table, const uint8_t *active)
+{
+    e->backend->set_active(e->state, table, active);
+}
+
+void engine_set_drop(Engine *e, double p, uint64_t seed, int64_t step)
+{
+    e->backend->set_drop(e->state, p, seed, step);
+}
+
+void engine_batch(Engine *e, const float *x, const float *y, int64_t n)
+{
+    e->backend->batch(e->state, x, y, n);
+}
+
+void engine_forward(Engine *e, Mode mode)
+{
+    e->backend->forward(e->state, mode);
+}
+
+double engine_loss(Engine *e)
+{
+    return e->backend->loss(e->state);
+}
+
+void engine_logits(Engine *e, float *out)
+{
+    e->backend->logits(e->state, out);
+}
+
+void engine_backward(Engine *e, GradWhat what)
+{
+    e->backend->backward(e->state, what);
+}
+
+double engine_grad_norm(Engine *e)
+{
+    return sqrt(e->backend->dot(e->state, BLOCK_GRAD, BLOCK_GRAD));
+}
+
+void engine_scale(Engine *e, Block b, double factor)
+{
+    e->backend->scale(e->state, b, factor);
+}
+
+void engine_axpy(Engine *e, Block y, double a, Block x)
+{
+    e->backend->axpy(e->state, y, a, x);
+}
+
+double engine_dot(Engine *e, Block a, Block b)
+{
+    return e->backend->dot(e->state, a, b);
+}
+
+void engine_sgd(Engine *e, double lr, double momentum, double weight_decay, bool nesterov, double grad_scale)
+{
+    e->backend->sgd(e->state, lr, momentum, weight_decay, nesterov, grad_scale);
+}
+
+void engine_adam(Engine *e, double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled,
+                 int64_t step, double grad_scale)
+{
+    e->backend->adam(e->state, lr, beta1, beta2, eps, weight_decay, decoupled, step, grad_scale);
+}
+
+void engine_value(Engine *e, Value v, float *out)
+{
+    e->backend->value(e->state, v, out);
+}
+
+void engine_set_profile(Engine *e, bool on)
+{
+    e->backend->set_profile(e->state, on);
+}
+
+int64_t engine_profile(const Engine *e, EngineProfile *rows, int64_t room)
+{
+    return e->backend->profile(e->state, rows, room);
+}

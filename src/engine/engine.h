@@ -1,0 +1,86 @@
+/* engine: runs a graph on a backend, with every byte planned before the first step.
+ *
+ *   Engine *e = engine_open(perm, graph, &options, &why);
+ *   engine_upload(e, BLOCK_WEIGHTS, w);
+ *   engine_batch(e, x, y, n);
+ *   engine_forward(e, MODE_TRAIN);             loss = engine_loss(e);
+ *   engine_backward(e, GRAD_WEIGHTS);          gradient in BLOCK_GRAD
+ *   engine_sgd(e, …);
+ *
+ * Determinism: the result of every call depends on its inputs alone, not on the number of threads.
+ */
+#ifndef NAS_ENGINE_H
+#define NAS_ENGINE_H
+#include "base/arena.h"
+#include "base/pool.h"
+#include "engine/graph.h"
+
+typedef struct Engine Engine;
+
+typedef enum { MODE_TRAIN, MODE_EVAL } Mode;   /* batch statistics (running ones updated), or running statistics */
+typedef enum { GRAD_WEIGHTS = 1, GRAD_MIX = 2, GRAD_ALL = 3 } GradWhat; /* MIX alone skips all weight gradients */
+
+typedef struct {
+    const char *device;     /* "cpu", "ref", "cuda:0" … */
+    int64_t batch;          /* largest batch */
+    bool forward_only;      /* no gradients: far less memory */
+    Pool *pool;
+} EngineOptions;
+
+typedef enum {              /* flat blocks of g->weight_count floats, in the order of g->params */
+    BLOCK_WEIGHTS, BLOCK_GRAD, BLOCK_MOMENT1, BLOCK_MOMENT2, BLOCK_SAVED, BLOCK_BEST, BLOCK_WEIGHT_KINDS,
+    BLOCK_STATS = BLOCK_WEIGHT_KINDS, BLOCK_STATS_SAVED, BLOCK_STATS_BEST, /* running statistics, g->stat_floats floats */
+    BLOCK_COUNT
+} Block;
+
+/* Bytes that engine_open will take, and in *parts (may be 0) one line saying for what. */
+int64_t engine_memory(const Graph *g, const EngineOptions *o, Arena scratch, const char **parts, Arena *perm);
+Engine *engine_open(Arena *perm, const Graph *g, const EngineOptions *o, const char **why);
+void engine_close(Engine *e);
+const char *engine_device(const Engine *e);   /* "cpu avx512 (16 lanes), 2 threads" */
+
+int64_t engine_block_count(const Engine *e, Block b);
+void engine_upload(Engine *e, Block b, const float *from);
+void engine_download(Engine *e, Block b, float *to);
+void engine_copy(Engine *e, Block to, Block from);
+
+/* Mixing weights of a table and their gradient (dLoss/dweight, set by a backward pass with GRAD_MIX). */
+void engine_set_mix(Engine *e, int32_t table, const float *weight);
+void engine_get_mix_grad(Engine *e, int32_t table, float *grad);
+/* Switches elements of a table on or off (1/0 per element; 0 pointer = all on): operations whose every term is off cost
+ * nothing, and running statistics do not move. */
+void engine_set_active(Engine *e, int32_t table, const uint8_t *active);
+/* Drop-path: keep probability 1-p; masks are f(seed, step, term, sample). p = 0 switches off. Applies to MODE_TRAIN. */
+void engine_set_drop(Engine *e, double p, uint64_t seed, int64_t step);
+
+/* x (n, C, H, W) float32; y (n, 1) class indices or (n, outputs) targets; y may be 0 for prediction. n <= batch. */
+void engine_batch(Engine *e, const float *x, const float *y, int64_t n);
+void engine_forward(Engine *e, Mode mode);
+double engine_loss(Engine *e);                /* mean over the batch (MSE: over batch and outputs) */
+void engine_logits(Engine *e, float *out);    /* (n, outputs) */
+/* Gradients of the last forward pass (MODE_TRAIN). BLOCK_GRAD is overwritten. */
+void engine_backward(Engine *e, GradWhat what);
+
+/* Optimiser steps, each one fused pass over the blocks. Weight decay is L2, added to the gradient, as in PyTorch.
+ * sgd: v = m*v + (g + wd*w); w -= lr*v (nesterov: w -= lr*(g + wd*w + m*v)); velocity in MOMENT1.
+ * adam: PyTorch's Adam with bias correction; decoupled = AdamW. step counts from 1. */
+double engine_grad_norm(Engine *e);           /* L2 norm of BLOCK_GRAD */
+void engine_scale(Engine *e, Block b, double factor);
+void engine_axpy(Engine *e, Block y, double a, Block x); /* y += a*x */
+double engine_dot(Engine *e, Block a, Block b);
+void engine_sgd(Engine *e, double lr, double momentum, double weight_decay, bool nesterov, double grad_scale);
+void engine_adam(Engine *e, double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled,
+                 int64_t step, double grad_scale);
+
+/* For tests and tools: a value's tensor (n, C, H, W) after forward; raw values before normalisation. */
+void engine_value(Engine *e, Value v, float *out);
+
+typedef struct {
+    const char *op;         /* kind, e.g. "sepconv 3x3" */
+    int64_t calls;
+    double forward, backward, flops;
+} EngineProfile;
+/* Time per kind of operation since open; profiling is on if NAS_PROFILE is set or engine_set_profile was called. */
+void engine_set_profile(Engine *e, bool on);
+int64_t engine_profile(const Engine *e, EngineProfile *rows, int64_t room);
+#endif

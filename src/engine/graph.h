@@ -1,0 +1,153 @@
+/* graph: the static description of a network, built once, for every backend.
+ *
+ * Coarse operations, the unit that a backend can fuse, over values:
+ *
+ *   plain   a tensor (C, H, W) per sample that is stored: the input, the output of mix
+ *   raw     the output of conv or sepconv, usually with batch normalisation attached. The normalised tensor is never
+ *           stored: the one consumer applies (y - mean) * invstd * gamma + beta while loading.
+ *   pooled  max or average pooling of a plain value, batch normalisation attached or not; recomputed where it is used
+ *   concat  plain values side by side along the channels; nothing is copied
+ *
+ * A raw or pooled value has exactly one consumer: a term of a mix, or (raw) the next conv or sepconv, which takes it
+ * after normalisation and ReLU. Plain values have any number.
+ *
+ *   mix     out = sum over terms of weight * drop * f(term)      f: normalised value, optionally ReLU
+ *
+ * is both the supernet's weighted sum over all operations of all edges into a node (one pass; alpha gradients are
+ * reductions of the same pass) and the derived net's addition of two operations.
+ *
+ * Shapes: (N, C, H, W). All sizes are those of one sample; N comes at run time, up to the engine's batch.
+ */
+#ifndef NAS_GRAPH_H
+#define NAS_GRAPH_H
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+
+typedef int32_t Value; /* index of a value in its graph; negative: none */
+
+typedef enum { OP_INPUT, OP_CONV, OP_SEPCONV, OP_POOL, OP_MIX, OP_HEAD, OP_KIND_COUNT } OpKind;
+typedef enum { VALUE_PLAIN, VALUE_RAW, VALUE_POOLED, VALUE_CONCAT, VALUE_LOGITS } ValueKind;
+typedef enum { POOL_MAX, POOL_AVG } PoolKind; /* AVG does not count padding */
+typedef enum { LOSS_CROSS_ENTROPY, LOSS_MSE, LOSS_KIND_COUNT } LossKind;
+typedef enum { NORM_NONE, NORM_PLAIN, NORM_AFFINE } NormKind; /* batch normalisation without / with gamma and beta */
+
+enum { GRAPH_MAX_TAPS = 49 * 4, GRAPH_EPS_INV = 100000 }; /* BN epsilon 1e-5, momentum 0.1, as PyTorch's defaults */
+
+typedef struct { /* dense convolution, no bias: k×k, or the two half-width stride-2 1×1 of a factorised reduce */
+    bool relu;               /* ReLU on the input */
+    bool factorized;         /* two 1×1 convolutions of stride 2 on x(2i,2j) and x(2i+1,2j+1), outputs side by side; zero
+                                outside. graph_conv sets the strides: 1 along a side of 1 (a series), where the second
+                                tap is x(i,2j+1), that is, the offset of the second tap is stride - 1 */
+    int64_t out_channels;
+    int64_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
+    NormKind norm;
+} ConvSpec;
+
+typedef struct { /* ReLU (optional) -> depthwise k×k -> pointwise 1×1, no bias */
+    bool relu;
+    int64_t out_channels;
+    int64_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
+    NormKind norm;
+} SepSpec;
+
+typedef struct {
+    PoolKind kind;
+    int64_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;
+    int64_t extra_pad_bottom_right; /* zeros that count (the 2×2 pools of the ancestor): rows/columns added at the end
+                                        (none along a side where the kernel is 1) */
+    NormKind norm;
+} PoolSpec;
+
+typedef struct {
+    Value value;         /* plain (identity), raw or pooled; all terms of a mix have the same shape */
+    int32_t table;       /* mixing-weight table, or -1: weight 1 */
+    int32_t index;       /* element of the table */
+    bool relu;           /* ReLU on the term */
+    bool drop;           /* drop-path: scaled per sample by the mask of this term (0 or 1/(1-p)) */
+} Term;
+
+typedef enum { PARAM_WEIGHT, PARAM_GAMMA, PARAM_BETA, PARAM_BIAS } ParamRole;
+typedef struct { /* a parameter's place in the flat block of weights, row-major */
+    const char *name;    /* PyTorch's name of the same tensor, e.g. "cells.0._ops.3._ops.4.op.1.weight" */
+    int64_t shape[4];
+    int rank;
+    int64_t offset, count;
+    int64_t fan_in;      /* for initialisation: Kaiming uniform with a = sqrt(5), U(±1/sqrt(fan_in)), PyTorch's default */
+    ParamRole role;
+} Param;
+
+typedef struct { /* running statistics of one normalisation: block of statistics holds mean[C] then variance[C] */
+    const char *name;
+    int64_t channels, offset;
+} NormStat;
+
+typedef struct {
+    const char *name;
+    int64_t count;       /* elements: edges × ops */
+} MixTable;
+
+typedef struct {
+    ValueKind kind;
+    int64_t channels, height, width;
+    int32_t op;          /* producer, -1 for concat */
+    int32_t part_count;  /* concat */
+    const Value *parts;
+    int32_t consumers;
+    NormKind norm;
+    int32_t gamma, beta; /* param ids, or -1 */
+    int32_t stat;        /* NormStat id, or -1 */
+} ValueInfo;
+
+typedef struct {
+    OpKind kind;
+    const char *name;
+    Value input, output;
+    union {
+        ConvSpec conv;
+        SepSpec sep;
+        PoolSpec pool;
+        struct { const Term *terms; int32_t count; } mix;
+        struct { int64_t outputs; bool auxiliary; } head;
+    };
+    int32_t weight, weight2; /* param ids: conv: kernel (factorised: both); sepconv: depthwise, pointwise; head: matrix, bias */
+    int64_t macs;        /* per sample, forward */
+} Op;
+
+typedef struct {
+    Arena *perm;
+    Op *ops;             int32_t op_count, op_room;
+    ValueInfo *values;   int32_t value_count, value_room;
+    Param *params;       int32_t param_count, param_room;
+    NormStat *stats;     int32_t stat_count, stat_room;
+    MixTable *tables;    int32_t table_count, table_room;
+    int64_t weight_count;    /* floats in the block of weights */
+    int64_t stat_floats;     /* floats in the block of running statistics */
+    int64_t macs;
+    Value input, logits;
+    LossKind loss;
+    int64_t outputs;
+    const char *error;   /* the first thing that did not fit (shapes, a value used twice); sticky */
+} Graph;
+
+/* perm must outlive the graph. All builders return the new value; a misuse sets g->error and returns -1, which further
+ * builders pass on. `name` is the PyTorch prefix of the operation's parameters ("stem.0"); copied. */
+Graph *graph_new(Arena *perm);
+Value graph_input(Graph *g, int64_t channels, int64_t height, int64_t width);
+Value graph_conv(Graph *g, Value x, ConvSpec spec, const char *weight_name, const char *norm_name);
+/* factorised: weight names are given as "a|b". sepconv: depthwise and pointwise "a|b". */
+Value graph_sepconv(Graph *g, Value x, SepSpec spec, const char *weight_names, const char *norm_name);
+Value graph_pool(Graph *g, Value x, PoolSpec spec, const char *norm_name);
+Value graph_concat(Graph *g, const Value *parts, int32_t count);
+int32_t graph_table(Graph *g, const char *name, int64_t count);
+Value graph_mix(Graph *g, const Term *terms, int32_t count, const char *name);
+/* Global average pooling, then a linear layer to `outputs` values; sets g->logits. */
+Value graph_head(Graph *g, Value x, int64_t outputs, const char *name);
+void graph_loss(Graph *g, LossKind kind);
+/* Element count of all parameters. */
+int64_t graph_param_total(const Graph *g);
+/* Fills `weights` (g->weight_count) with initial values: kernels Kaiming-uniform, gamma 1, beta 0; a function of seed
+ * and parameter index. Fills `stats` with mean 0, variance 1. */
+void graph_init(const Graph *g, uint64_t seed, float *weights, float *stats);
+#endif

@@ -1,0 +1,115 @@
+/* parts: what the reports of this folder share: escaping, numbers, tables, cells, figures, child processes. */
+#ifndef NAS_REPORT_PARTS_H
+#define NAS_REPORT_PARTS_H
+#include "nn/genotype.h"
+#include "report/report.h"
+
+/* Appends s for a place in a text format; bytes that are not UTF-8 become U+FFFD, controls are escaped or spaces. */
+typedef enum {
+    AS_PLAIN,   /* a terminal: no controls, no direction marks */
+    AS_JSON,    /* within "…" */
+    AS_HTML,    /* element text and quoted attributes; SVG too */
+    AS_DOT,     /* within a "…" label of Graphviz */
+    AS_GNUPLOT, /* within '…' */
+    AS_TSV
+} Escape;
+void escape_add(Arena *a, Text *out, Escape how, const char *s);
+char *escape_text(Arena *a, Escape how, const char *s);
+int64_t escape_width(const char *s); /* code points of valid UTF-8 */
+
+char *format_count(Arena *a, int64_t n);                   /* 1,930,618 */
+char *format_bytes(Arena *a, int64_t n);                   /* 7.4 MiB */
+char *format_seconds(Arena *a, double s);                  /* "12.3 s", "4 min 05 s", "" if unknown */
+char *format_real(Arena *a, double v);                     /* shortest text that reads back as v; "nan" "inf" */
+char *format_metric(Arena *a, const char *name, double v); /* "90.31 %", "0.1234" */
+char *format_metrics(Arena *a, const Metric *m, int64_t n, const char *split); /* those of a split, comma-separated */
+
+/* The metric that a set of metrics is judged by: that of its task, else the first that is no loss, else a loss; 0 if
+ * there is none. *higher (may be 0) tells whether more is better. */
+const char *metric_primary(const Metric *m, int64_t n, bool *higher);
+
+/* The value of a name: that of split "" or else of the first split that has it; NaN if there is none. */
+double metric_by_name(const Metric *m, int64_t n, const char *name);
+const char *dtype_name(DType t);
+
+/* ---- tables ---- */
+typedef struct {
+    const char *title;
+    int64_t columns, rows, room;
+    const char **head; /* columns; "" in all of them: no heading */
+    bool *right;       /* columns: numbers */
+    const char **cell; /* (rows, columns), raw text: escaped when rendered */
+} Table;
+Table *table_new(Arena *a, const char *title, const char *columns);      /* "run|>epoch|…": > aligns right */
+int64_t table_column(Arena *a, Table *t, const char *head, bool right);  /* finds or, while rows == 0, adds a column */
+const char **table_row(Arena *a, Table *t);                              /* a new row, all "" */
+void table_pair(Arena *a, Table *t, const char *key, const char *value); /* a row of two; none if value is "" */
+void table_text(Arena *a, Text *out, const Table *t);
+void table_html(Arena *a, Text *out, const Table *t);
+
+/* The sections of a report, in order; each gives a table or 0. */
+typedef Table *Section(const Story *s, Arena *a);
+typedef enum {
+    SECTION_PROVENANCE,
+    SECTION_DATASETS,
+    SECTION_SEARCHES,
+    SECTION_GENOTYPES,
+    SECTION_RUNS,
+    SECTION_EVALUATIONS,
+    SECTION_TRANSFERS,
+    SECTION_STUDIES,
+    SECTION_EVENTS,
+    SECTION_TENSORS,
+    SECTION_COUNT
+} SectionName;
+extern Section *const section_table[SECTION_COUNT];
+char *section_contents(const Story *s, Arena *a); /* "1 file, 14 records: dataset 1, …" */
+
+/* ---- cells ---- */
+typedef struct {
+    const char *name, *text;
+    const char *unreadable; /* why the text is no genotype, or 0 */
+    Genotype genotype;
+    bool weighted; /* the weights below come from the search that gave this genotype */
+    double weight[2][GENOTYPE_MAX_NODES * GENOTYPE_MAX_INPUTS]; /* normal, reduce */
+} Drawing;
+/* Every genotype of the story once, in order; those of searches where no Genotype record names them. */
+Drawing *story_drawings(const Story *s, Arena *a, int64_t *count);
+void cell_text(Arena *a, Text *out, const Genotype *g); /* both cells side by side, below 80 columns */
+void cell_dot(Arena *a, Text *out, const Drawing *d, int64_t count, CellChoice which);
+/* An <svg> element for a page, styled by the classes none skip pool sep dil split state. 0 or why not. */
+const char *cell_svg(Arena *a, Text *out, const Drawing *d, CellChoice which);
+
+/* ---- figures ---- */
+typedef enum { LINE_SOLID, LINE_DASHED, LINE_THIN } LineStyle;
+typedef struct {
+    const char *label; /* "": not in the legend */
+    double *x, *y;
+    int64_t count;
+    int colour; /* 0 … FIGURE_COLOURS-1 */
+    LineStyle style;
+} Series;
+typedef struct {
+    const char *title, *y_title;
+    Series *series;
+    int64_t count, room;
+    double x0, x1, y0, y1; /* of the finite points */
+} Panel;
+typedef struct {
+    Panel *panel;
+    int64_t count, room;
+} Figure;
+enum { FIGURE_COLOURS = 8 };
+extern const char *const figure_colour[FIGURE_COLOURS];
+Figure figure_curves(const Story *s, Arena *a);       /* loss and metric by epoch, of searches and of training runs */
+Figure figure_alphas(const Story *s, Arena *a);       /* entropy of the mixing weights by epoch */
+void figure_svg(Arena *a, Text *out, const Panel *p); /* an <svg> element for a page */
+double figure_step(double range, int64_t ticks);      /* a round distance of axis ticks */
+
+/* Runs argv[0] (found on PATH) with `input` on its standard input; its standard output is appended to *output.
+ * Returns 0, or why not; `package` is named when the program is missing. */
+const char *child_run(Arena *a, const char *const *argv, const Text *input, const char *package, Text *output);
+
+/* Doubles *array (of *room items of `size`) in the arena when count reaches room. */
+void *grow(Arena *a, void *array, int64_t count, int64_t *room, int64_t size);
+#endif

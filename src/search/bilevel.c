@@ -1,0 +1,321 @@
+/* bilevel: the search loop. */
+#include "search/bilevel.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "search/derive.h"
+#include "train/evaluate.h"
+
+static int64_t at_most(int64_t limit, int64_t count)
+{
+    return limit > 0 && limit < count ? limit : count;
+}
+
+/* ---- before the run ---- */
+
+/* What does not depend on the data. */
+static const char *resolve(Arena *perm, const SearchSettings *s, Search *out)
+{
+    out->strategy = strategy_find(s->strategy);
+    if (!out->strategy) return arena_printf(perm, "--strategy %s: not a strategy", s->strategy);
+    const char *why = space_make(perm, s->ops, s->nodes, s->inputs, s->concat ? s->concat : s->nodes, &out->space);
+    if (why) return why;
+    if (s->warmup > s->epochs)
+        return arena_printf(perm, "--warmup %lld: more than the %lld epochs", (long long)s->warmup, (long long)s->epochs);
+    out->net = (NetSpec){.channels = s->channels, .layers = s->layers, .stem_multiplier = 3};
+    why = reduce_parse(perm, s->reduce_at, s->layers, out->net.reduce_at, COUNTOF(out->net.reduce_at),
+                       &out->net.reduce_count);
+    return why ? arena_printf(perm, "--reduce-at: %s", why) : 0;
+}
+
+const char *search_settings_check(Arena *perm, const SearchSettings *s)
+{
+    Search unused = {0};
+    return resolve(perm, s, &unused);
+}
+
+static const char *start_engine(Search *s, Arena *perm, const EngineOptions *options)
+{
+    const Workplace *w = s->place;
+    const Graph *g = s->graph;
+    const char *why = 0;
+    s->engine = engine_open(perm, g, options, &why);
+    if (!s->engine) return why;
+    Arena scratch = *perm;
+    float *weights = NEW(&scratch, float, g->weight_count + 1), *stats = NEW(&scratch, float, g->stat_floats + 1);
+    graph_init(g, w->seed, weights, stats);
+    engine_upload(s->engine, BLOCK_WEIGHTS, weights);
+    engine_upload(s->engine, BLOCK_STATS, stats);
+    strategy_mix(s->strategy, s->arch, s->engine, scratch);
+
+    const DatasetInfo *d = &w->data->info; /* no cutout: it is for the final training */
+    Augment augment = {.flip_horizontal = d->flip_horizontal, .flip_vertical = d->flip_vertical,
+                       .crop_padding = d->crop_padding};
+    LoaderSpec spec = {.split = SPLIT_TRAIN, .batch = options->batch, .limit = s->settings->limit, .shuffle = true,
+                       .augment = s->settings->no_augment ? (Augment){0} : augment, .seed = w->seed};
+    s->train_loader = loader_open(w->data, &spec, &why);
+    if (!s->train_loader) return arena_printf(perm, "the train split: %s", why);
+    spec.split = SPLIT_ALPHA;
+    spec.stream = 1;
+    s->alpha_loader = loader_open(w->data, &spec, &why);
+    if (!s->alpha_loader) return arena_printf(perm, "the alpha split: %s", why);
+    return 0;
+}
+
+const char *search_open(Arena *perm, Arena scratch, const Workplace *w, const SearchSettings *settings, bool start,
+                        Search *s)
+{
+    const Dataset *d = w->data;
+    *s = (Search){.place = w, .settings = settings, .task = task_find(d->info.task)};
+    const char *why = resolve(perm, settings, s);
+    if (why) return why;
+    if (d->split[SPLIT_TRAIN].count < 1) return "the train split is empty";
+    if (d->split[SPLIT_ALPHA].count < 1)
+        return "the alpha split is empty: ingest again with --alpha above 0, the architecture is fitted on it";
+    s->net.input_channels = d->info.channels;
+    s->net.height = d->info.height;
+    s->net.width = d->info.width;
+    s->net.outputs = d->info.outputs;
+    s->net.loss = s->task->loss;
+    s->graph = network_supernet(perm, &s->space, &s->net);
+    if (s->graph->error) return s->graph->error;
+    s->arch = arch_new(perm, &s->space, w->seed);
+
+    s->samples = at_most(settings->limit, d->split[SPLIT_TRAIN].count);
+    s->valid_limit = at_most(settings->valid_limit, d->split[SPLIT_VALID].count);
+    int64_t most = s->samples > d->split[SPLIT_ALPHA].count ? s->samples : d->split[SPLIT_ALPHA].count;
+    EngineOptions options = {.device = w->device, .batch = at_most(settings->batch, most), .pool = w->pool};
+    int64_t alphas = s->samples + options.batch; /* at most: a whole batch for every train batch */
+    ForecastNeed need = {.fixed = tally_bytes(d, s->samples) + tally_bytes(d, alphas) + tally_bytes(d, s->valid_limit),
+                         .per_sample = 3 * loader_bytes(d), /* train, alpha, validation */
+                         .limit = settings->memory << 20,
+                         .least = 2};
+    why = forecast_fit(perm, scratch, s->graph, &options, &need, &s->forecast);
+    s->batches = (s->samples + options.batch - 1) / options.batch;
+    if (why || !start) return why;
+    why = tally_open(perm, d, s->task, s->samples, options.batch, &s->train);
+    if (!why) why = tally_open(perm, d, s->task, alphas, options.batch, &s->alpha);
+    if (!why && s->valid_limit) why = tally_open(perm, d, s->task, s->valid_limit, options.batch, &s->valid);
+    if (!why) why = start_engine(s, perm, &options);
+    if (why) search_close(s);
+    s->schedule = (Schedule){.kind = SCHEDULE_COSINE, .lr = settings->lr, .lr_min = settings->lr_min,
+                             .epochs = (double)settings->epochs};
+    s->progress = progress_start("search", settings->epochs, s->batches);
+    return why;
+}
+
+void search_close(Search *s)
+{
+    loader_close(s->train_loader);
+    loader_close(s->alpha_loader);
+    if (s->engine) engine_close(s->engine);
+    s->train_loader = s->alpha_loader = 0;
+    s->engine = 0;
+}
+
+/* ---- records ---- */
+
+static void put_space(Search *s, Arena a)
+{
+    const SearchSettings *o = s->settings;
+    Settings list = {0};
+    settings_add(&a, &list, "parts", "%s", strategy_parts(&a, s->strategy));
+    settings_add(&a, &list, "epochs", "%lld", (long long)o->epochs);
+    settings_add(&a, &list, "warmup", "%lld", (long long)o->warmup);
+    settings_add(&a, &list, "batch", "%lld", (long long)s->forecast.batch);
+    settings_add(&a, &list, "learning_rate", "%g", o->lr);
+    settings_add(&a, &list, "learning_rate_min", "%g", o->lr_min);
+    settings_add(&a, &list, "momentum", "%g", o->momentum);
+    settings_add(&a, &list, "weight_decay", "%g", o->weight_decay);
+    settings_add(&a, &list, "clip", "%g", o->clip);
+    settings_add(&a, &list, "alpha_learning_rate", "%g", o->alpha.lr);
+    settings_add(&a, &list, "alpha_betas", "%g, %g", o->alpha.beta1, o->alpha.beta2);
+    settings_add(&a, &list, "alpha_weight_decay", "%g", o->alpha.weight_decay);
+    settings_add(&a, &list, "samples", "%lld", (long long)s->samples);
+    settings_add(&a, &list, "validation_samples", "%lld", (long long)s->valid_limit);
+    SearchSpace r = {.strategy = s->strategy->name,
+                     .ops = NEW(&a, const char *, s->space.op_count),
+                     .op_count = s->space.op_count,
+                     .nodes = s->space.nodes,
+                     .inputs = s->space.inputs,
+                     .concat = s->space.concat,
+                     .layers = s->net.layers,
+                     .channels = s->net.channels,
+                     .parameters = s->forecast.parameters,
+                     .macs = s->forecast.macs,
+                     .memory_bytes = s->forecast.bytes + dataset_bytes(s->place->data),
+                     .dataset = s->place->data->info.name,
+                     .seed = (int64_t)s->place->seed,
+                     .settings = list.item,
+                     .setting_count = list.count};
+    for (int64_t i = 0; i < r.op_count; i++) r.ops[i] = primitive_table[s->space.op[i]].name;
+    int64_t third[2] = {s->net.layers / 3, 2 * s->net.layers / 3};
+    r.reduce_at = s->net.reduce_count < 0 ? third : s->net.reduce_at;
+    r.reduce_count = s->net.reduce_count < 0 ? 1 + (third[1] > third[0]) : s->net.reduce_count;
+    writer_put(s->place->out, &(Record){.kind = REC_SPACE, .space = r});
+}
+
+static void event(Search *s, const char *what, const char *text)
+{
+    writer_put(s->place->out, &(Record){.kind = REC_EVENT, .event = {.what = what, .text = text, .epoch = s->epoch}});
+}
+
+/* The alphas as they are, and the metrics of what was tallied since the last record. */
+static void put_epoch(Search *s, Arena a, int64_t epoch)
+{
+    Metric m[3 * TALLY_METRICS + 8];
+    int64_t n = 0;
+    tally_metrics(&s->train, split_name[SPLIT_TRAIN], m, &n, TALLY_METRICS);
+    tally_metrics(&s->alpha, split_name[SPLIT_ALPHA], m, &n, n + TALLY_METRICS);
+    tally_metrics(&s->valid, split_name[SPLIT_VALID], m, &n, n + TALLY_METRICS);
+    if (s->valid.rows) m[n++] = (Metric){"samples", split_name[SPLIT_VALID], (double)s->valid.rows};
+    Derived derived;
+    const double *weight = s->arch->weight;
+    const char *why = derive_magnitude(&a, &s->space, weight, weight + s->arch->count / ARCH_TABLES, &derived);
+    if (!why) {
+        if (derived.none_mass >= 0) m[n++] = (Metric){"none_mass", "", derived.none_mass};
+        m[n++] = (Metric){"weight_kept", "", derived.weight_kept};
+    }
+    SearchEpoch e = {.epoch = epoch,
+                     .epochs = s->settings->epochs,
+                     .steps = s->step,
+                     .seconds = clock_wall() - s->started,
+                     .learning_rate = s->rate,
+                     .tables = arch_record(&a, s->arch, &s->space),
+                     .table_count = ARCH_TABLES,
+                     .genotype = why ? "" : genotype_print(&a, &derived.genotype),
+                     .metrics = m,
+                     .metric_count = n};
+    writer_put(s->place->out, &(Record){.kind = REC_SEARCH_EPOCH, .search_epoch = e});
+    writer_flush(s->place->out);
+}
+
+/* ---- the run ---- */
+
+/* The alphas, by a batch of their own split. Returns its loss; nothing is changed if that is not finite. */
+static double alpha_step(Search *s, Arena scratch)
+{
+    Batch b = loader_next(s->alpha_loader);
+    tally_feed(&s->alpha, s->engine, &b);
+    engine_forward(s->engine, MODE_TRAIN);
+    double loss = tally_add(&s->alpha, s->engine, &b);
+    AlphaProblem problem = {.engine = s->engine, .arch = s->arch};
+    if (isfinite(loss)) strategy_step(s->strategy, &problem, &s->settings->alpha, scratch);
+    return loss;
+}
+
+static double weight_step(Search *s)
+{
+    const SearchSettings *o = s->settings;
+    Batch b = loader_next(s->train_loader);
+    tally_feed(&s->train, s->engine, &b);
+    engine_forward(s->engine, MODE_TRAIN);
+    double loss = tally_add(&s->train, s->engine, &b);
+    if (!isfinite(loss)) return loss;
+    engine_backward(s->engine, GRAD_WEIGHTS);
+    double factor = o->clip > 0 ? clip_factor(engine_grad_norm(s->engine), o->clip) : 1;
+    engine_sgd(s->engine, s->rate, o->momentum, o->weight_decay, false, factor);
+    s->step++;
+    return loss;
+}
+
+static bool alphas_finite(const Arch *a)
+{
+    for (int64_t i = 0; i < a->count; i++)
+        if (!isfinite(a->raw[i])) return false;
+    return true;
+}
+
+static SearchEnd diverged(Search *s, double loss, int64_t index)
+{
+    s->trouble = isfinite(loss)
+                     ? arena_printf(s->graph->perm, "the alphas are not finite in epoch %lld, step %lld",
+                                    (long long)s->epoch + 1, (long long)index)
+                     : arena_printf(s->graph->perm, "the loss is %g in epoch %lld, step %lld: a smaller learning rate (now %g) "
+                                    "may help", fabs(loss), (long long)s->epoch + 1, (long long)index, s->rate);
+    event(s, "diverged", s->trouble);
+    cli_progress_done();
+    return SEARCH_DIVERGED;
+}
+
+SearchEnd search_run(Search *s, Arena scratch)
+{
+    put_space(s, scratch);
+    if (s->forecast.batch < s->forecast.asked) {
+        const char *text = arena_printf(&scratch, "batch %lld instead of %lld: there is memory for no more",
+                                        (long long)s->forecast.batch, (long long)s->forecast.asked);
+        event(s, "batch", text);
+        cli_warn("%s", text);
+    }
+    s->started = clock_wall();
+    s->rate = schedule_rate(&s->schedule, 0, 0);
+    put_epoch(s, scratch, 0);
+    while (s->epoch < s->settings->epochs && !cli_interrupted() && !writer_error(s->place->out)) {
+        tally_reset(&s->train);
+        tally_reset(&s->alpha);
+        tally_reset(&s->valid);
+        s->rate = schedule_rate(&s->schedule, (double)s->epoch, 0); /* one rate an epoch, as published */
+        int64_t index = 0;
+        while (index < s->batches && !cli_interrupted()) {
+            index++;
+            double loss = s->epoch < s->settings->warmup ? 0 : alpha_step(s, scratch);
+            if (isfinite(loss)) loss = weight_step(s);
+            if (!isfinite(loss) || !alphas_finite(s->arch)) return diverged(s, loss, index);
+            progress_step(&s->progress, scratch, s->step, &s->train, loss);
+        }
+        if (!index) break; /* a signal before the first step */
+        bool complete = index == s->batches;
+        const char *why = 0;
+        if (complete && s->valid_limit &&
+            !evaluate_split(s->engine, s->place->data, SPLIT_VALID, s->valid_limit, s->forecast.batch, MODE_EVAL, &s->valid,
+                            &why))
+            tally_reset(&s->valid); /* a part of it says nothing about the whole */
+        if (why) event(s, "validation", arena_printf(&scratch, "no validation: %s", why));
+        put_epoch(s, scratch, ++s->epoch);
+    }
+    cli_progress_done();
+    if (!cli_interrupted()) return SEARCH_DONE;
+    event(s, "interrupted", arena_printf(&scratch, "after %lld steps", (long long)s->step));
+    return SEARCH_INTERRUPTED;
+}
+
+/* ---- after the run ---- */
+
+void search_write_weights(Search *s, Arena scratch)
+{
+    Writer *out = s->place->out;
+    Settings list = {0};
+    Text ops = {0};
+    for (int64_t i = 0; i < s->space.op_count; i++)
+        text_addf(&scratch, &ops, "%s%s", i ? "," : "", primitive_table[s->space.op[i]].name);
+    settings_add(&scratch, &list, "ops", "%s", ops.s);
+    settings_add(&scratch, &list, "nodes", "%lld", (long long)s->space.nodes);
+    settings_add(&scratch, &list, "inputs", "%lld", (long long)s->space.inputs);
+    settings_add(&scratch, &list, "concat", "%lld", (long long)s->space.concat);
+    if (*s->settings->reduce_at) settings_add(&scratch, &list, "reduce_at", "%s", s->settings->reduce_at);
+    NetworkRecord n = {.run = netio_supernet,
+                       .net = netio_supernet,
+                       .genotype = "",
+                       .layers = s->net.layers,
+                       .channels = s->net.channels,
+                       .parameters = s->forecast.parameters,
+                       .macs = s->forecast.macs,
+                       .memory_bytes = s->forecast.bytes + dataset_bytes(s->place->data),
+                       .seed = (int64_t)s->place->seed,
+                       .settings = list.item,
+                       .setting_count = list.count};
+    netio_fit(&n, &s->place->data->info);
+    writer_put(out, &(Record){.kind = REC_NETWORK, .network = n});
+    engine_write_tensors(s->engine, s->graph, out, scratch, netio_supernet, netio_supernet, BLOCK_WEIGHTS, BLOCK_STATS);
+    int64_t shape[2] = {s->arch->edges, s->arch->ops}, count = s->arch->edges * s->arch->ops;
+    static const char *const names[ARCH_TABLES] = {"alphas_normal", "alphas_reduce"};
+    for (int i = 0; i < ARCH_TABLES; i++) {
+        TensorRecord t = {.run = netio_supernet, .set = netio_supernet, .name = names[i], .shape = shape, .rank = 2,
+                          .dtype = DTYPE_F64, .data = s->arch->raw + i * count,
+                          .data_bytes = count * (int64_t)sizeof(double)};
+        writer_put(out, &(Record){.kind = REC_TENSOR, .tensor = t});
+    }
+    writer_flush(out);
+}

@@ -1,0 +1,54 @@
+/* bilevel: the search: network weights on the train split and architecture weights on the alpha split, in turn, step by
+ * step. What differs between methods is the strategy; the loop is one. */
+#ifndef NAS_BILEVEL_H
+#define NAS_BILEVEL_H
+#include "nn/network.h"
+#include "search/strategy.h"
+#include "train/trainer.h"
+
+typedef struct {
+    const char *strategy;
+    const char *ops, *reduce_at;
+    int64_t nodes, inputs, concat; /* concat 0: all nodes */
+    int64_t layers, channels;
+    int64_t batch, epochs, limit, valid_limit, warmup; /* warmup: epochs in which the alphas rest */
+    double lr, lr_min, momentum, weight_decay, clip;
+    AlphaSettings alpha;
+    bool no_augment;
+    int64_t memory;                /* MiB, 0: what is free */
+} SearchSettings;
+
+typedef enum { SEARCH_DONE, SEARCH_DIVERGED, SEARCH_INTERRUPTED } SearchEnd;
+
+typedef struct { /* a search; all that changes while it runs is here, in the arch and in the engine's blocks */
+    const Workplace *place;
+    const SearchSettings *settings;
+    const Strategy *strategy;
+    const Task *task;
+    Space space;
+    NetSpec net;
+    Graph *graph;
+    Forecast forecast;
+    Schedule schedule;
+    Engine *engine;
+    Arch *arch;
+    Loader *train_loader, *alpha_loader;
+    Tally train, alpha, valid;
+    Progress progress;
+    int64_t samples, batches;     /* of an epoch */
+    int64_t valid_limit;          /* samples of validation, 0: there is no such split */
+    int64_t epoch, step;          /* done */
+    double started, rate;
+    const char *trouble;          /* of SEARCH_DIVERGED */
+} Search;
+
+/* Why the settings are wrong, whatever the data, or 0. */
+const char *search_settings_check(Arena *perm, const SearchSettings *s);
+/* Builds the supernet and finds the batch; engine and loaders only with `start`. Returns 0 or why not. */
+const char *search_open(Arena *perm, Arena scratch, const Workplace *w, const SearchSettings *s, bool start, Search *out);
+/* Writes the SearchSpace, a SearchEpoch for epoch 0, then one after every epoch. */
+SearchEnd search_run(Search *s, Arena scratch);
+/* Writes the supernet as a NetworkRecord with its tensors, set "supernet". */
+void search_write_weights(Search *s, Arena scratch);
+void search_close(Search *s);
+#endif

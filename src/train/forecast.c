@@ -1,0 +1,69 @@
+/* forecast: memory before the start. */
+#include "train/forecast.h"
+
+#include "base/clock.h"
+
+int64_t loader_bytes(const Dataset *d)
+{
+    enum { BATCHES = 2 }; /* one in use, one in the making */
+    return BATCHES * (dataset_sample_values(&d->info) + d->target_width) * (int64_t)sizeof(float);
+}
+
+int64_t dataset_bytes(const Dataset *d)
+{
+    int64_t sum = 0, each = dataset_sample_bytes(&d->info) + d->target_width * (int64_t)sizeof(float) + 8;
+    for (int s = 0; s < SPLIT_COUNT; s++) sum += d->split[s].count * each;
+    return sum;
+}
+
+const char *forecast_fit(Arena *perm, Arena scratch, const Graph *g, EngineOptions *o, const ForecastNeed *need,
+                         Forecast *out)
+{
+    /* What is free now is not all ours: the last part keeps the machine from swapping. */
+    int64_t free_now = memory_available(), available = need->limit ? need->limit : free_now - free_now / 16;
+    *out = (Forecast){.asked = o->batch, .parameters = graph_param_total(g), .macs = g->macs, .available = available};
+    int64_t least = need->least < o->batch ? need->least : o->batch;
+    for (;; o->batch = o->batch / 2 > least ? o->batch / 2 : least) {
+        int64_t engine = engine_memory(g, o, scratch, &out->parts, perm);
+        int64_t host = size_add(need->fixed, size_mul(o->batch, need->per_sample));
+        out->batch = o->batch;
+        out->bytes = size_add(engine, host);
+        if (out->bytes >= 0 && (available <= 0 || out->bytes <= available)) return 0;
+        if (o->batch <= least) break;
+    }
+    if (out->bytes < 0) return "no memory is large enough for this network";
+    return arena_printf(perm, "needs %s of memory with a batch of %lld, %s are there",
+                        forecast_bytes(&scratch, out->bytes), (long long)out->batch, forecast_bytes(&scratch, available));
+}
+
+char *forecast_bytes(Arena *a, int64_t n)
+{
+    if (n < 1 << 20) return arena_printf(a, "%.1f KiB", (double)n / 1024);
+    if (n < 1 << 30) return arena_printf(a, "%.1f MiB", (double)n / 1048576);
+    return arena_printf(a, "%.2f GiB", (double)n / 1073741824);
+}
+
+char *forecast_seconds(Arena *a, double s)
+{
+    if (!(s < 1e9)) return arena_strdup(a, "for ever");
+    long long whole = (long long)(s + 0.5);
+    if (whole < 60) return arena_printf(a, "%lld s", whole);
+    if (whole < 3600) return arena_printf(a, "%lld min %02lld s", whole / 60, whole % 60);
+    return arena_printf(a, "%lld h %02lld min", whole / 3600, whole / 60 % 60);
+}
+
+static char *grouped(Arena *a, int64_t n) /* 1,930,618 */
+{
+    return n < 1000 ? arena_printf(a, "%lld", (long long)n)
+                    : arena_printf(a, "%s,%03lld", grouped(a, n / 1000), (long long)(n % 1000));
+}
+
+char *forecast_text(Arena *a, const Forecast *f)
+{
+    Text t = {0};
+    text_addf(a, &t, "%s parameters, %.4g M multiply-accumulates a sample; batch %lld: %s of memory", grouped(a, f->parameters),
+              (double)f->macs / 1e6, (long long)f->batch, forecast_bytes(a, f->bytes));
+    if (f->parts && *f->parts) text_addf(a, &t, " (%s)", f->parts);
+    if (f->available > 0) text_addf(a, &t, ", %s are there", forecast_bytes(a, f->available));
+    return t.s;
+}

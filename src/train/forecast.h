@@ -1,0 +1,31 @@
+/* forecast: what a run will take, said before it starts, and the largest batch that memory allows. */
+#ifndef NAS_FORECAST_H
+#define NAS_FORECAST_H
+#include "data/dataset.h"
+#include "engine/engine.h"
+
+typedef struct {
+    int64_t batch, asked;     /* what fits, and what was asked for */
+    int64_t parameters, macs; /* macs: of one sample's forward pass */
+    int64_t bytes;            /* of the engine and the buffers beside it */
+    int64_t available;        /* 0: unknown */
+    const char *parts;        /* for what */
+} Forecast;
+
+typedef struct { /* host memory that the run will take beside the engine */
+    int64_t fixed, per_sample; /* bytes in all; bytes for each sample of a batch */
+    int64_t limit;             /* bytes that may be taken in all, 0: what is available */
+    int64_t least;             /* smallest batch that makes sense */
+} ForecastNeed;
+
+/* Finds the batch, o->batch or a half of it so many times, and sets o->batch. Returns 0, or why nothing fits. */
+const char *forecast_fit(Arena *perm, Arena scratch, const Graph *g, EngineOptions *o, const ForecastNeed *need,
+                         Forecast *out);
+/* One line for a person. */
+char *forecast_text(Arena *a, const Forecast *f);
+char *forecast_seconds(Arena *a, double s); /* "12 s", "4 min 05 s", "3 h 10 min" */
+char *forecast_bytes(Arena *a, int64_t n);  /* "1.2 GiB" */
+
+int64_t loader_bytes(const Dataset *d); /* of a loader, for each sample of a batch */
+int64_t dataset_bytes(const Dataset *d); /* of the samples in memory */
+#endif

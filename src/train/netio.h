@@ -1,0 +1,32 @@
+/* netio: networks and their weights, to and from records. A NetworkRecord is all that is needed to build a graph again;
+ * its tensors are one record each, under the names of the graph. */
+#ifndef NAS_NETIO_H
+#define NAS_NETIO_H
+#include "data/dataset.h"
+#include "engine/graph.h"
+
+extern const char netio_genotype[], netio_supernet[]; /* NetworkRecord.net of derived nets and of supernets */
+
+/* Shape, task, name and normalisation of the data that the net is for. */
+void netio_fit(NetworkRecord *n, const DatasetInfo *d);
+/* The graph of a derived or hand-designed net. 0 and *why: unknown net, genotype that cannot be read, misfit. */
+Graph *netio_build(Arena *perm, const NetworkRecord *n, const char **why);
+NetworkRecord netio_copy(Arena *perm, const NetworkRecord *n); /* of a record whose memory will go */
+/* Why a network does not fit this data, or 0. */
+const char *netio_mismatch(Arena *perm, const NetworkRecord *n, const DatasetInfo *d);
+
+/* One record a parameter, and two a normalisation: "<norm>.running_mean", "<norm>.running_var". */
+void netio_write(Writer *out, Arena scratch, const Graph *g, const char *run, const char *set, const float *weights,
+                 const float *stats);
+
+typedef struct { /* the weights of one set, as they come in */
+    const char *set;
+    float *weights, *stats; /* 0 until the first tensor */
+    bool *have;             /* params, then mean and variance of every normalisation */
+    int64_t count;
+} NetWeights;
+/* Takes a tensor over. Returns 0, or why it is none of this graph's. */
+const char *netio_take(Arena *perm, const Graph *g, const TensorRecord *t, NetWeights *w);
+/* The name of a tensor that is missing, or 0. */
+const char *netio_missing(Arena *perm, const Graph *g, const NetWeights *w);
+#endif

@@ -1,0 +1,57 @@
+/* settings: key = value lists, provenance. */
+#include "train/settings.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include "cli/cli.h"
+
+void settings_add(Arena *perm, Settings *s, const char *key, const char *format, ...)
+{
+    if (s->count == s->room) {
+        s->room = s->room ? 2 * s->room : 16;
+        Setting *all = NEW(perm, Setting, s->room);
+        if (s->count) memcpy(all, s->item, (size_t)s->count * sizeof *all);
+        s->item = all;
+    }
+    va_list args;
+    va_start(args, format);
+    s->item[s->count++] = (Setting){key, arena_vprintf(perm, format, args)};
+    va_end(args);
+}
+
+Provenance provenance_self(Arena *perm, const char **inputs, int64_t input_count)
+{
+    struct utsname system;
+    return (Provenance){.program = cli_program_name(),
+                        .version = cli_version(),
+                        .command = cli_command_line(),
+                        .host = uname(&system) ? "" : arena_strdup(perm, system.nodename),
+                        .seed = cli_common.seed,
+                        .unix_time = (double)time(0),
+                        .inputs = inputs,
+                        .input_count = input_count};
+}
+
+const char *reduce_parse(Arena *perm, const char *text, int64_t layers, int64_t *at, int64_t room, int64_t *count)
+{
+    *count = -1;
+    if (!*text) return 0;
+    *count = 0;
+    if (!strcmp(text, "none")) return 0;
+    for (const char *p = text;; p++) {
+        char *end;
+        long long cell = strtoll(p, &end, 10);
+        if (end == p || (*end && *end != ','))
+            return arena_printf(perm, "\"%s\" is no list of cells like 2,5", text);
+        if (cell < 0 || cell >= layers)
+            return arena_printf(perm, "no cell %lld: there are %lld, counted from 0", cell, (long long)layers);
+        if (*count && cell <= at[*count - 1]) return arena_printf(perm, "\"%s\": cells in ascending order expected", text);
+        if (*count == room) return arena_printf(perm, "more than %lld reduction cells", (long long)room);
+        at[(*count)++] = cell;
+        p = end;
+        if (!*p) return 0;
+    }
+}

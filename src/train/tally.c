@@ -1,0 +1,68 @@
+/* tally: whole-split sums. */
+#include "train/tally.h"
+
+#include <assert.h>
+#include <string.h>
+
+int64_t tally_bytes(const Dataset *d, int64_t room)
+{
+    return room * (d->info.outputs + d->target_width) * (int64_t)sizeof(float);
+}
+
+const char *tally_open(Arena *perm, const Dataset *d, const Task *task, int64_t room, int64_t batch, Tally *out)
+{
+    const char *why = 0;
+    *out = (Tally){.info = &d->info, .task = task, .width = d->target_width, .room = room};
+    out->logits = dataset_memory(perm, room, d->info.outputs * (int64_t)sizeof(float), &why);
+    if (out->logits) out->targets = dataset_memory(perm, room, d->target_width * (int64_t)sizeof(float), &why);
+    if (out->targets) out->scaled = dataset_memory(perm, batch, d->target_width * (int64_t)sizeof(float), &why);
+    return why ? arena_printf(perm, "the outputs of %lld samples: %s", (long long)room, why) : 0;
+}
+
+void tally_reset(Tally *t)
+{
+    t->rows = 0;
+}
+
+void tally_feed(const Tally *t, Engine *e, const Batch *b)
+{
+    task_scale_targets(t->info, b->y, b->n, t->width, t->scaled);
+    engine_batch(e, b->x, t->scaled, b->n);
+}
+
+double tally_add(Tally *t, Engine *e, const Batch *b)
+{
+    assert(t->rows + b->n <= t->room);
+    double loss = engine_loss(e);
+    engine_logits(e, t->logits + t->rows * t->info->outputs);
+    memcpy(t->targets + t->rows * t->width, b->y, (size_t)(b->n * t->width) * sizeof(float));
+    t->rows += b->n;
+    return loss;
+}
+
+static int64_t measure(const Tally *t, int64_t first, Metric *m, int64_t room)
+{
+    return t->task->metrics(t->info, t->logits + first * t->info->outputs, t->targets + first * t->width, t->rows - first,
+                            m, room);
+}
+
+void tally_metrics(const Tally *t, const char *split, Metric *m, int64_t *count, int64_t room)
+{
+    assert(*count <= room);
+    int64_t n = measure(t, 0, m + *count, room - *count);
+    for (int64_t i = 0; i < n; i++) m[(*count)++].split = split;
+}
+
+double tally_loss(const Tally *t)
+{
+    Metric m[TALLY_METRICS];
+    return metric_get(m, measure(t, 0, m, TALLY_METRICS), "", "loss");
+}
+
+double tally_recent(const Tally *t)
+{
+    enum { LATEST = 1024 };
+    Metric m[TALLY_METRICS];
+    int64_t n = measure(t, t->rows > LATEST ? t->rows - LATEST : 0, m, TALLY_METRICS);
+    return metric_get(m, n, "", t->task->metric);
+}

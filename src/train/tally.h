@@ -1,0 +1,33 @@
+/* tally: gathers what a net gives for a sequence of batches, so that a metric is that of all their samples together and
+ * never a mean over batches. */
+#ifndef NAS_TALLY_H
+#define NAS_TALLY_H
+#include "data/dataset.h"
+#include "data/task.h"
+#include "engine/engine.h"
+
+typedef struct {
+    const DatasetInfo *info;
+    const Task *task;
+    int64_t width;    /* of the targets */
+    float *logits;    /* (room, outputs) */
+    float *targets;   /* (room, width), in their own unit */
+    float *scaled;    /* (batch, width): of the batch in the engine, as the loss wants them */
+    int64_t rows, room;
+} Tally;
+
+enum { TALLY_METRICS = 32 }; /* room for the metrics of one split */
+
+int64_t tally_bytes(const Dataset *d, int64_t room);
+/* For `room` samples in batches of at most `batch`. Returns 0, or why not (memory). */
+const char *tally_open(Arena *perm, const Dataset *d, const Task *task, int64_t room, int64_t batch, Tally *out);
+void tally_reset(Tally *t);
+/* Gives a batch to the engine, targets as the loss wants them. */
+void tally_feed(const Tally *t, Engine *e, const Batch *b);
+/* Adds the last forward pass of that batch; returns its mean loss. */
+double tally_add(Tally *t, Engine *e, const Batch *b);
+/* The task's metrics over all rows, "loss" among them, appended to m[*count…room). */
+void tally_metrics(const Tally *t, const char *split, Metric *m, int64_t *count, int64_t room);
+double tally_loss(const Tally *t);   /* the "loss" among them; NaN without rows */
+double tally_recent(const Tally *t); /* the metric that selects, over the latest rows: for a progress line */
+#endif

@@ -1,0 +1,312 @@
+/* trainer: the training loop. */
+#include "train/trainer.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "train/evaluate.h"
+
+const char *train_whole(Arena *perm, const Dataset *d, Dataset *whole)
+{
+    *whole = *d;
+    SplitData *to = &whole->split[SPLIT_TRAIN];
+    const SplitData *part[2] = {&d->split[SPLIT_TRAIN], &d->split[SPLIT_ALPHA]};
+    if (!part[1]->count) return 0;
+    whole->split[SPLIT_ALPHA] = (SplitData){0};
+    if (!part[0]->count) {
+        *to = *part[1];
+        return 0;
+    }
+    int64_t sample = dataset_sample_bytes(&d->info), target = d->target_width * (int64_t)sizeof(float);
+    const char *why = 0;
+    *to = (SplitData){.count = part[0]->count + part[1]->count};
+    char *data = dataset_memory(perm, to->count, sample, &why);
+    char *targets = why ? 0 : dataset_memory(perm, to->count, target, &why);
+    if (why) return arena_printf(perm, "the train and alpha splits together: %s", why);
+    int64_t before = 0;
+    for (int i = 0; i < 2; before += part[i++]->count) {
+        memcpy(data + before * sample, part[i]->data, (size_t)(part[i]->count * sample));
+        memcpy(targets + before * target, part[i]->targets, (size_t)(part[i]->count * target));
+    }
+    to->data = data;
+    to->targets = (float *)(void *)targets;
+    return 0;
+}
+
+/* ---- before the run ---- */
+
+static double usual_rate(const TrainSettings *s)
+{
+    return s->lr > 0 ? s->lr : strcmp(s->optimizer, "sgd") ? 0.001 : 0.025;
+}
+
+static Augment augmentation(const TrainSettings *s, const DatasetInfo *d)
+{
+    if (s->no_augment) return (Augment){0};
+    return (Augment){.flip_horizontal = d->flip_horizontal || s->flip,
+                     .flip_vertical = d->flip_vertical,
+                     .crop_padding = s->crop < 0 ? d->crop_padding : s->crop,
+                     .cutout = s->cutout < 0 ? d->cutout : s->cutout};
+}
+
+NetworkRecord train_network(Arena *perm, const Workplace *w, const TrainSettings *s, const char *run, const char *net,
+                            const char *genotype)
+{
+    bool cells = !strcmp(net, netio_genotype);
+    NetworkRecord n = {.run = run,
+                       .net = net,
+                       .genotype = genotype,
+                       .layers = cells ? s->layers : 0,
+                       .channels = s->channels || !cells ? s->channels : 16,
+                       .seed = (int64_t)w->seed};
+    netio_fit(&n, &w->data->info);
+    Augment a = augmentation(s, &w->data->info);
+    Settings list = {0};
+    if (cells && *s->reduce_at) settings_add(perm, &list, "reduce_at", "%s", s->reduce_at);
+    settings_add(perm, &list, "epochs", "%lld", (long long)s->epochs);
+    settings_add(perm, &list, "batch", "%lld", (long long)s->batch);
+    if (s->limit) settings_add(perm, &list, "limit", "%lld", (long long)s->limit);
+    settings_add(perm, &list, "optimizer", "%s%s", s->optimizer, s->nesterov ? ", nesterov" : "");
+    settings_add(perm, &list, "learning_rate", "%g", usual_rate(s));
+    settings_add(perm, &list, "learning_rate_min", "%g", s->lr_min);
+    settings_add(perm, &list, "schedule", "%s", s->schedule);
+    if (s->warmup > 0) settings_add(perm, &list, "warmup", "%g", s->warmup);
+    settings_add(perm, &list, "momentum", "%g", s->momentum);
+    settings_add(perm, &list, "weight_decay", "%g", s->weight_decay);
+    settings_add(perm, &list, "clip", "%g", s->clip);
+    if (s->drop_path > 0) settings_add(perm, &list, "drop_path", "%g", s->drop_path);
+    settings_add(perm, &list, "augment", "flip %d%d, crop %lld, cutout %lld", a.flip_horizontal, a.flip_vertical,
+                 (long long)a.crop_padding, (long long)a.cutout);
+    settings_add(perm, &list, "samples", "%lld", (long long)w->data->split[SPLIT_TRAIN].count);
+    n.settings = list.item;
+    n.setting_count = list.count;
+    return n;
+}
+
+static int64_t at_most(int64_t limit, int64_t count)
+{
+    return limit > 0 && limit < count ? limit : count;
+}
+
+static const char *start_engine(Trainer *t, Arena *perm, const EngineOptions *options)
+{
+    const Workplace *w = t->place;
+    const Graph *g = t->graph;
+    const char *why = 0;
+    t->engine = engine_open(perm, g, options, &why);
+    if (!t->engine) return why;
+    Arena scratch = *perm;
+    float *weights = NEW(&scratch, float, g->weight_count + 1), *stats = NEW(&scratch, float, g->stat_floats + 1);
+    graph_init(g, w->seed, weights, stats);
+    engine_upload(t->engine, BLOCK_WEIGHTS, weights);
+    engine_upload(t->engine, BLOCK_STATS, stats);
+    LoaderSpec spec = {.split = SPLIT_TRAIN,
+                       .batch = options->batch,
+                       .limit = t->settings->limit,
+                       .shuffle = true,
+                       .augment = augmentation(t->settings, &w->data->info),
+                       .seed = w->seed};
+    t->loader = loader_open(w->data, &spec, &why);
+    if (!t->loader) return arena_printf(perm, "the train split: %s", why);
+    t->batches = loader_batches(t->loader);
+    return 0;
+}
+
+const char *trainer_open(Arena *perm, Arena scratch, const Workplace *w, const TrainSettings *s, const NetworkRecord *net,
+                         bool start, Trainer *out)
+{
+    const Dataset *d = w->data;
+    *out = (Trainer){.place = w, .settings = s, .task = task_find(d->info.task), .net = *net, .best = NAN, .best_epoch = -1};
+    const char *why = 0;
+    out->graph = netio_build(perm, net, &why);
+    if (!out->graph) return why;
+    int64_t samples = at_most(s->limit, d->split[SPLIT_TRAIN].count);
+    if (samples < 1) return "the train split is empty";
+    out->valid_limit = at_most(s->valid_limit, d->split[SPLIT_VALID].count);
+    EngineOptions options = {.device = w->device, .batch = at_most(s->batch, samples), .pool = w->pool};
+    ForecastNeed need = {.fixed = tally_bytes(d, samples) + tally_bytes(d, out->valid_limit),
+                         .per_sample = 2 * loader_bytes(d), /* of training and of validation */
+                         .limit = s->memory << 20,
+                         .least = 2};
+    why = forecast_fit(perm, scratch, out->graph, &options, &need, &out->forecast);
+    if (why) return why;
+    out->net.parameters = out->forecast.parameters;
+    out->net.macs = out->forecast.macs;
+    out->net.memory_bytes = out->forecast.bytes + dataset_bytes(d);
+    if (!start) return 0;
+    why = tally_open(perm, d, out->task, samples, options.batch, &out->train);
+    if (!why && out->valid_limit) why = tally_open(perm, d, out->task, out->valid_limit, options.batch, &out->valid);
+    if (!why) why = start_engine(out, perm, &options);
+    if (why) {
+        trainer_close(out);
+        return why;
+    }
+    out->schedule = (Schedule){.kind = schedule_find(s->schedule),
+                               .lr = usual_rate(s),
+                               .lr_min = fmin(s->lr_min, usual_rate(s)),
+                               .epochs = (double)s->epochs,
+                               .warmup = s->warmup};
+    out->progress = progress_start(net->run, s->epochs, out->batches);
+    return 0;
+}
+
+void trainer_close(Trainer *t)
+{
+    loader_close(t->loader);
+    if (t->engine) engine_close(t->engine);
+    t->loader = 0;
+    t->engine = 0;
+}
+
+/* ---- the run ---- */
+
+/* One step. Returns its loss. */
+static double train_step(Trainer *t, int64_t index)
+{
+    const TrainSettings *s = t->settings;
+    Engine *e = t->engine;
+    Batch b = loader_next(t->loader);
+    if (s->drop_path > 0) /* as published, nothing is dropped in the first epoch */
+        engine_set_drop(e, s->drop_path * (double)t->epoch / (double)s->epochs, t->place->seed, t->step);
+    tally_feed(&t->train, e, &b);
+    engine_forward(e, MODE_TRAIN);
+    double loss = tally_add(&t->train, e, &b);
+    if (!isfinite(loss)) return loss;
+    engine_backward(e, GRAD_WEIGHTS);
+    double steps = (double)t->batches;
+    t->rate = schedule_rate(&t->schedule, (double)t->epoch + (double)index / steps, 1 / steps);
+    t->step++;
+    double factor = s->clip > 0 ? clip_factor(engine_grad_norm(e), s->clip) : 1;
+    if (!strcmp(s->optimizer, "sgd"))
+        engine_sgd(e, t->rate, s->momentum, s->weight_decay, s->nesterov, factor);
+    else
+        engine_adam(e, t->rate, s->momentum, 0.999, 1e-8, s->weight_decay, !strcmp(s->optimizer, "adamw"), t->step, factor);
+    return loss;
+}
+
+/* Is this epoch the best so far? Without validation, the latest is. */
+static bool take_best(Trainer *t)
+{
+    Metric m[TALLY_METRICS];
+    int64_t n = 0;
+    if (t->valid_limit) {
+        tally_metrics(&t->valid, "", m, &n, COUNTOF(m));
+        double now = metric_get(m, n, "", t->task->metric);
+        bool better = t->task->higher_is_better ? now > t->best : now < t->best;
+        if (!better && t->best_epoch >= 0 && !isnan(t->best)) return false;
+        t->best = now;
+    }
+    t->best_epoch = t->epoch;
+    engine_copy(t->engine, BLOCK_BEST, BLOCK_WEIGHTS);
+    engine_copy(t->engine, BLOCK_STATS_BEST, BLOCK_STATS);
+    return true;
+}
+
+static void event(Trainer *t, const char *what, const char *text)
+{
+    writer_put(t->place->out, &(Record){.kind = REC_EVENT, .event = {.what = what, .text = text, .epoch = t->epoch}});
+}
+
+/* After an epoch, complete or (by a signal) not: measures, remembers the best weights, writes the record. */
+static void end_epoch(Trainer *t, Arena scratch, bool complete)
+{
+    Metric m[3 * TALLY_METRICS];
+    int64_t n = 0;
+    bool best = false;
+    tally_metrics(&t->train, split_name[SPLIT_TRAIN], m, &n, TALLY_METRICS);
+    if (complete) {
+        const Dataset *d = t->place->data;
+        const char *why = 0;
+        t->epoch++;
+        engine_set_drop(t->engine, 0, 0, 0);
+        Health health;
+        int64_t batch = t->forecast.batch;
+        if (t->valid_limit && evaluate_split(t->engine, d, SPLIT_VALID, t->valid_limit, batch, MODE_EVAL, &t->valid, &why)) {
+            tally_metrics(&t->valid, split_name[SPLIT_VALID], m, &n, n + TALLY_METRICS);
+            m[n++] = (Metric){"samples", split_name[SPLIT_VALID], (double)t->valid_limit};
+        }
+        if (!cli_interrupted()) best = take_best(t);
+        if (!evaluate_health(t->engine, d, SPLIT_TRAIN, batch, scratch, &health) && !cli_interrupted()) {
+            m[n++] = (Metric){"train_mode_loss", split_name[SPLIT_TRAIN], health.train_mode};
+            m[n++] = (Metric){"eval_mode_loss", split_name[SPLIT_TRAIN], health.eval_mode};
+            const char *warning = health_warning(&scratch, &health);
+            if (warning) {
+                event(t, "health", arena_printf(&scratch, "%s: %s", t->net.run, warning));
+                cli_warn("%s: epoch %lld: %s", t->net.run, (long long)t->epoch, warning);
+            }
+        }
+    }
+    TrainEpoch e = {.run = t->net.run,
+                    .epoch = t->epoch + !complete,
+                    .epochs = t->settings->epochs,
+                    .steps = t->step,
+                    .seconds = clock_wall() - t->started,
+                    .learning_rate = t->rate,
+                    .best = best,
+                    .metrics = m,
+                    .metric_count = n};
+    writer_put(t->place->out, &(Record){.kind = REC_TRAIN_EPOCH, .train_epoch = e});
+    writer_flush(t->place->out);
+}
+
+TrainEnd trainer_run(Trainer *t, Arena scratch)
+{
+    Writer *out = t->place->out;
+    writer_put(out, &(Record){.kind = REC_NETWORK, .network = t->net});
+    if (t->forecast.batch < t->forecast.asked) {
+        const char *text = arena_printf(&scratch, "%s: batch %lld instead of %lld: there is memory for no more", t->net.run,
+                                        (long long)t->forecast.batch, (long long)t->forecast.asked);
+        event(t, "batch", text);
+        cli_warn("%s", text);
+    }
+    writer_flush(out);
+    t->started = clock_wall();
+    while (t->epoch < t->settings->epochs && !cli_interrupted() && !writer_error(out)) {
+        tally_reset(&t->train);
+        int64_t index = 0;
+        while (index < t->batches && !cli_interrupted()) {
+            double loss = train_step(t, index++);
+            if (!isfinite(loss)) {
+                t->trouble = arena_printf(t->graph->perm, "%s: the loss is %g in epoch %lld, step %lld: a smaller learning "
+                                          "rate (now %g) may help", t->net.run, fabs(loss), (long long)t->epoch + 1,
+                                          (long long)index, t->rate);
+                event(t, "diverged", t->trouble);
+                return TRAIN_DIVERGED;
+            }
+            progress_step(&t->progress, scratch, t->step, &t->train, loss);
+        }
+        if (index) end_epoch(t, scratch, index == t->batches);
+    }
+    cli_progress_done();
+    if (!cli_interrupted()) return TRAIN_DONE;
+    event(t, "interrupted", arena_printf(&scratch, "%s: after %lld steps", t->net.run, (long long)t->step));
+    return TRAIN_INTERRUPTED;
+}
+
+/* ---- after the run ---- */
+
+void engine_write_tensors(Engine *e, const Graph *g, Writer *out, Arena scratch, const char *run, const char *set, Block w,
+                          Block s)
+{
+    float *weights = NEW(&scratch, float, g->weight_count + 1), *stats = NEW(&scratch, float, g->stat_floats + 1);
+    engine_download(e, w, weights);
+    engine_download(e, s, stats);
+    netio_write(out, scratch, g, run, set, weights, stats);
+}
+
+void trainer_write_weights(Trainer *t, Arena scratch)
+{
+    Writer *out = t->place->out;
+    if (t->best_epoch >= 0)
+        engine_write_tensors(t->engine, t->graph, out, scratch, t->net.run, "best", BLOCK_BEST, BLOCK_STATS_BEST);
+    engine_write_tensors(t->engine, t->graph, out, scratch, t->net.run, "last", BLOCK_WEIGHTS, BLOCK_STATS);
+    writer_flush(out);
+}
+
+void trainer_use_best(Trainer *t)
+{
+    if (t->best_epoch < 0) return;
+    engine_copy(t->engine, BLOCK_WEIGHTS, BLOCK_BEST);
+    engine_copy(t->engine, BLOCK_STATS, BLOCK_STATS_BEST);
+}

@@ -1,0 +1,247 @@
+#!/usr/bin/env python3
+"""Writes tests/golden/oracle_*.txt: what PyTorch says a small DARTS supernet computes.
+
+    python3 tests/oracle/make_golden.py        (PyTorch 2.x and NumPy; the tests themselves need neither)
+
+The supernet (C=4, 3 cells, the eight operations) is written here anew from the papers, with the parameter names that
+PyTorch implementations of it use. Inputs and weights come from an integer hash of their name and element, which
+tests/unit/test_engine.c computes too, so no tensor has to be stored. All arithmetic is float64 from float32 weights.
+"""
+import os
+
+import numpy as np
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+torch.set_default_dtype(torch.float64)
+torch.set_num_threads(1)
+
+CLASSES, CHANNELS, LAYERS, NODES, SIDE, BATCH, STEPS = 5, 4, 3, 4, 8, 4, 20
+OPS = ["none", "max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3",
+       "dil_conv_5x5"]
+GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden")
+
+
+# ---- numbers that C can make too ----
+
+def hash_u(name, count):
+    """count numbers in [-1, 1): a mix of FNV-1a of the name with the element's index."""
+    seed = 2166136261
+    for byte in name.encode():
+        seed = (seed ^ byte) * 16777619 & 0xFFFFFFFF
+    x = (np.arange(count, dtype=np.uint64) * np.uint64(2654435761) + np.uint64(seed)) & np.uint64(0xFFFFFFFF)
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+        x ^= x >> np.uint64(shift)
+        x = x * np.uint64(factor) & np.uint64(0xFFFFFFFF)
+    x ^= x >> np.uint64(16)
+    return x.astype(np.float64) / 2147483648.0 - 1
+
+
+def hash_tensor(name, shape, scale, shift=0.0):
+    values = (shift + scale * hash_u(name, int(np.prod(shape)))).astype(np.float32)
+    return torch.tensor(values.astype(np.float64)).reshape(shape)
+
+
+def batch(name):
+    x = hash_tensor(name, (BATCH, 3, SIDE, SIDE), 1.5)
+    y = torch.tensor(np.floor((hash_u(name + "/label", BATCH) + 1) / 2 * CLASSES).astype(np.int64))
+    return x, y
+
+
+# ---- operations ----
+
+class FactorizedReduce(nn.Module):
+    def __init__(self, c_in, c_out, affine):
+        super().__init__()
+        self.conv_1 = nn.Conv2d(c_in, c_out // 2, 1, stride=2, bias=False)
+        self.conv_2 = nn.Conv2d(c_in, c_out - c_out // 2, 1, stride=2, bias=False)
+        self.bn = nn.BatchNorm2d(c_out, affine=affine)
+
+    def forward(self, x):
+        x = F.relu(x)
+        return self.bn(torch.cat([self.conv_1(x), self.conv_2(x[:, :, 1:, 1:])], 1))
+
+
+class Stack(nn.Module):
+    def __init__(self, *layers):
+        super().__init__()
+        self.op = nn.Sequential(*layers)
+
+    def forward(self, x):
+        return self.op(x)
+
+
+def relu_conv_bn(c_in, c_out, affine):
+    return Stack(nn.ReLU(), nn.Conv2d(c_in, c_out, 1, bias=False), nn.BatchNorm2d(c_out, affine=affine))
+
+
+def separable(c, k, stride, dilation, affine):
+    pad = dilation * (k - 1) // 2
+    return [nn.ReLU(), nn.Conv2d(c, c, k, stride, pad, dilation, groups=c, bias=False), nn.Conv2d(c, c, 1, bias=False),
+            nn.BatchNorm2d(c, affine=affine)]
+
+
+class Zero(nn.Module):
+    def __init__(self, stride):
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x):
+        return x[:, :, ::self.stride, ::self.stride] * 0
+
+
+def operation(name, c, stride, affine):
+    k = int(name[-1]) if name[-1].isdigit() else 0
+    if name == "none":
+        return Zero(stride)
+    if name == "skip_connect":
+        return nn.Identity() if stride == 1 else FactorizedReduce(c, c, affine)
+    if name.startswith("max_pool"):
+        return nn.MaxPool2d(k, stride, k // 2)
+    if name.startswith("avg_pool"):
+        return nn.AvgPool2d(k, stride, k // 2, count_include_pad=False)
+    if name.startswith("sep_conv"):
+        return Stack(*separable(c, k, stride, 1, affine), *separable(c, k, 1, 1, affine))
+    if name.startswith("dil_conv"):
+        return Stack(*separable(c, k, stride, 2, affine))
+    raise ValueError(name)
+
+
+# ---- supernet ----
+
+class Edge(nn.Module):
+    def __init__(self, c, stride):
+        super().__init__()
+        self._ops = nn.ModuleList()
+        for name in OPS:
+            op = operation(name, c, stride, False)
+            self._ops.append(nn.Sequential(op, nn.BatchNorm2d(c, affine=False)) if "pool" in name else op)
+
+    def forward(self, x, weights):
+        return sum(w * op(x) for w, op in zip(weights, self._ops))
+
+
+class Cell(nn.Module):
+    def __init__(self, c_before, c_last, c, reduction, reduction_before, edge):
+        super().__init__()
+        self.reduction = reduction
+        self.preprocess0 = (FactorizedReduce(c_before, c, False) if reduction_before
+                            else relu_conv_bn(c_before, c, False))
+        self.preprocess1 = relu_conv_bn(c_last, c, False)
+        self._ops = nn.ModuleList(edge(c, 2 if reduction and j < 2 else 1) for i in range(NODES) for j in range(i + 2))
+
+    def forward(self, s0, s1, weights):
+        states = [self.preprocess0(s0), self.preprocess1(s1)]
+        first = 0
+        for _ in range(NODES):
+            states.append(sum(self._ops[first + j](s, weights[first + j]) for j, s in enumerate(states)))
+            first += len(states) - 1
+        return torch.cat(states[-NODES:], 1)
+
+
+class Supernet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        stem = 3 * CHANNELS
+        self.stem = nn.Sequential(nn.Conv2d(3, stem, 3, padding=1, bias=False), nn.BatchNorm2d(stem))
+        self.cells = nn.ModuleList()
+        before, last, c, reduced = stem, stem, CHANNELS, False
+        for i in range(LAYERS):
+            reduction = i in (LAYERS // 3, 2 * LAYERS // 3)
+            c *= 2 if reduction else 1
+            self.cells.append(Cell(before, last, c, reduction, reduced, Edge))
+            before, last, reduced = last, NODES * c, reduction
+        self.classifier = nn.Linear(last, CLASSES)
+
+    def forward(self, x, mix):
+        s0 = s1 = self.stem(x)
+        for cell in self.cells:
+            s0, s1 = s1, cell(s0, s1, mix[int(cell.reduction)])
+        return self.classifier(s1.mean((2, 3)))
+
+
+def hash_weights(net):
+    with torch.no_grad():
+        for name, p in net.named_parameters():
+            if p.dim() > 1:
+                p.copy_(hash_tensor(name, p.shape, (3.0 / p[0].numel()) ** 0.5))
+            elif name.startswith("classifier"):
+                p.copy_(hash_tensor(name, p.shape, 0.1))
+            else:
+                p.copy_(hash_tensor(name, p.shape, 0.25, 1.0 if name.endswith("weight") else 0.0))
+
+
+def alphas(scale):
+    edges = NODES * (NODES + 3) // 2
+    return [hash_tensor(name, (edges, len(OPS)), scale).requires_grad_() for name in ("normal", "reduce")]
+
+
+class Golden:
+    def __init__(self, name, about):
+        self.file = open(os.path.join(GOLDEN, name), "w")
+        self.file.write("# %s\n# PyTorch, float64, by tests/oracle/make_golden.py\n" % about)
+
+    def line(self, key, *values):
+        self.file.write(" ".join([key] + [v if isinstance(v, str) else "%.9g" % v for v in values]) + "\n")
+
+
+def write_gradients():
+    net, a = Supernet(), alphas(1.0)
+    hash_weights(net)
+    mix = [F.softmax(v, 1).detach().requires_grad_() for v in a]
+    x, y = batch("train0")
+    out = Golden("oracle_gradients.txt", "one step: logits, loss; gradient NAME norm projection; mix gradients; "
+                 "running statistics: norm projection")
+    net.train()
+    logits = net(x, mix)
+    loss = F.cross_entropy(logits, y)
+    loss.backward()
+    for i, v in enumerate(logits.detach().flatten().tolist()):
+        out.line("logit", str(i), v)
+    out.line("loss", loss.item())
+    for name, p in net.named_parameters():
+        g = p.grad.flatten().numpy()
+        out.line("gradient", name, np.linalg.norm(g), g @ hash_u(name + "/direction", g.size))
+    for t, table in enumerate(mix):
+        for i, v in enumerate(table.grad.flatten().tolist()):
+            out.line("mix", str(t), str(i), v)
+    for name, b in net.named_buffers():
+        if name.endswith("running_mean") or name.endswith("running_var"):
+            v = b.flatten().numpy()
+            out.line("statistic", name, np.linalg.norm(v), v @ hash_u(name, v.size))
+    net.eval()
+    with torch.no_grad():
+        for i, v in enumerate(net(x, mix).flatten().tolist()):
+            out.line("eval", str(i), v)
+
+
+def write_trajectory():
+    net, a = Supernet(), alphas(0.001)
+    hash_weights(net)
+    sgd = torch.optim.SGD(net.parameters(), 0.025, 0.9, weight_decay=3e-4)
+    adam = torch.optim.Adam(a, 3e-3, (0.5, 0.999), weight_decay=1e-3)
+    out = Golden("oracle_trajectory.txt", "first-order search: step, loss on the alpha batch, loss on the weight batch, "
+                 "gradient norm; final alphas")
+    net.train()
+    for step in range(STEPS):
+        x, y = batch("valid%d" % (step % 4))
+        adam.zero_grad()
+        valid = F.cross_entropy(net(x, [F.softmax(v, 1) for v in a]), y)
+        valid.backward()
+        adam.step()
+        x, y = batch("train%d" % (step % 4))
+        sgd.zero_grad()
+        train = F.cross_entropy(net(x, [F.softmax(v, 1) for v in a]), y)
+        train.backward()
+        norm = nn.utils.clip_grad_norm_(net.parameters(), 5)
+        sgd.step()
+        out.line("step", str(step), valid.item(), train.item(), norm.item())
+    for t, table in enumerate(a):
+        for i, v in enumerate(table.detach().flatten().tolist()):
+            out.line("alpha", str(t), str(i), v)
+
+
+if __name__ == "__main__":
+    write_gradients()
+    write_trajectory()

@@ -1,0 +1,939 @@
+/* test_engine: whole networks through the public interface: `cpu` against `ref`, both against finite differences and
+ * against what PyTorch computed (tests/golden/oracle_*.txt), and the promises of engine.h: bits do not depend on the
+ * thread count, a smaller batch is a batch, what is off costs and moves nothing, memory is as forecast, no allocation.
+ */
+#include "base/rng.h"
+#include "engine/engine.h"
+#include "nn/network.h"
+#include "tests/unit/check.h"
+
+#include <malloc.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static Arena memory; /* every test works on a copy */
+static Pool *pools[3];
+static const int pool_sizes[3] = {1, 2, 7};
+
+/* ---- numbers that tests/oracle/make_golden.py makes too ---- */
+
+static double hash_u(const char *name, int64_t element)
+{
+    uint32_t seed = 2166136261u;
+    for (const char *p = name; *p; p++) seed = (seed ^ (unsigned char)*p) * 16777619u;
+    uint32_t x = (uint32_t)element * 2654435761u + seed;
+    x = (x ^ x >> 16) * 0x7FEB352Du;
+    x = (x ^ x >> 15) * 0x846CA68Bu;
+    x ^= x >> 16;
+    return x / 2147483648.0 - 1;
+}
+
+static void hash_weights(const Graph *g, float *w)
+{
+    for (int32_t i = 0; i < g->param_count; i++) {
+        const Param *p = &g->params[i];
+        double scale = 0.25, shift = p->role == PARAM_GAMMA;
+        if (p->role == PARAM_WEIGHT) scale = sqrt(3.0 / ((double)p->count / (double)p->shape[0]));
+        if (!strncmp(p->name, "classifier", 10) && p->role == PARAM_BIAS) scale = 0.1;
+        for (int64_t k = 0; k < p->count; k++) w[p->offset + k] = (float)(shift + scale * hash_u(p->name, k));
+    }
+}
+
+typedef struct {
+    float *x, *y;
+    int64_t n;
+} Batch;
+
+static Batch hash_batch(Arena *a, const Graph *g, const char *name, int64_t n)
+{
+    const ValueInfo *in = &g->values[g->input];
+    int64_t size = n * in->channels * in->height * in->width, columns = g->loss == LOSS_MSE ? g->outputs : 1;
+    Batch b = {NEW(a, float, size), NEW(a, float, n *columns), n};
+    char label[64];
+    snprintf(label, sizeof label, "%s/label", name);
+    for (int64_t i = 0; i < size; i++) b.x[i] = (float)(1.5 * hash_u(name, i));
+    for (int64_t i = 0; i < n * columns; i++) {
+        double u = hash_u(label, i);
+        b.y[i] = (float)(g->loss == LOSS_MSE ? u : floor((u + 1) / 2 * (double)g->outputs));
+    }
+    return b;
+}
+
+/* ---- networks ---- */
+
+enum { CLASSES = 5 };
+
+static NetSpec net_spec(int64_t channels, int64_t layers, int64_t height, int64_t width)
+{
+    return (NetSpec){.input_channels = 3,
+                     .height = height,
+                     .width = width,
+                     .outputs = CLASSES,
+                     .channels = channels,
+                     .layers = layers,
+                     .loss = LOSS_CROSS_ENTROPY,
+                     .reduce_count = -1,
+                     .stem_multiplier = 3};
+}
+
+static Graph *supernet(Arena *a, int64_t channels, int64_t layers, int64_t height, int64_t width)
+{
+    Space s;
+    NetSpec n = net_spec(channels, layers, height, width);
+    CHECK(!space_make(a, "darts", 4, 2, 4, &s));
+    return network_supernet(a, &s, &n);
+}
+
+static Graph *derived(Arena *a, const char *name, int64_t height, int64_t width)
+{
+    Genotype t;
+    NetSpec n = net_spec(5, 3, height, width);
+    CHECK(!genotype_parse(a, genotype_find(name)->text, &t));
+    return network_genotype(a, &t, &n);
+}
+
+static Graph *named(Arena *a, const char *name, LossKind loss)
+{
+    NetSpec n = net_spec(8, 3, 10, 14);
+    const char *why = 0;
+    n.loss = loss;
+    Graph *g = network_named(a, name, &n, &why);
+    CHECK_MSG(g, "%s: %s", name, why);
+    return g;
+}
+
+static const char *const net_names[] = {"supernet", "odd supernet", "series supernet",
+                                        "derived",  "resnet",       "regression"};
+
+static Graph *network(Arena *a, int which)
+{
+    Graph *g = 0;
+    switch (which) {
+    case 0: g = supernet(a, 4, 3, 8, 8); break;
+    case 1: g = supernet(a, 3, 2, 7, 9); break;
+    case 2: g = supernet(a, 4, 2, 1, 24); break;
+    case 3: g = derived(a, "DARTS_V2", 9, 7); break;
+    case 4: g = named(a, "resnet-tiny", LOSS_CROSS_ENTROPY); break;
+    default: g = named(a, "resnet-tiny", LOSS_MSE);
+    }
+    CHECK_MSG(g && !g->error, "%s: %s", net_names[which], g && g->error ? g->error : "");
+    return g;
+}
+
+static Engine *open_engine(Arena *a, const Graph *g, const char *device, int64_t batch, Pool *pool)
+{
+    EngineOptions o = {.device = device, .batch = batch, .pool = pool};
+    const char *why = 0;
+    Engine *e = engine_open(a, g, &o, &why);
+    if (!CHECK_MSG(e, "%s: %s", device, why)) exit(check_done("engine"));
+    float *w = NEW(a, float, g->weight_count), *s = NEW(a, float, g->stat_floats);
+    graph_init(g, 1, w, s);
+    hash_weights(g, w);
+    engine_upload(e, BLOCK_WEIGHTS, w);
+    engine_upload(e, BLOCK_STATS, s);
+    return e;
+}
+
+/* Softmax of alphas in [-scale, scale], per edge. */
+static void softmax_rows(const double *alpha, float *mix, int64_t rows, int64_t columns)
+{
+    for (int64_t r = 0; r < rows; r++) {
+        double total = 0;
+        for (int64_t c = 0; c < columns; c++) total += exp(alpha[r * columns + c]);
+        for (int64_t c = 0; c < columns; c++) mix[r * columns + c] = (float)(exp(alpha[r * columns + c]) / total);
+    }
+}
+
+enum { OPS = 8, MAX_MIX = 256 };
+
+static void set_hash_mix(const Graph *g, Engine *e)
+{
+    for (int32_t t = 0; t < g->table_count; t++) {
+        double alpha[MAX_MIX];
+        float mix[MAX_MIX];
+        for (int64_t i = 0; i < g->tables[t].count; i++) alpha[i] = (float)hash_u(g->tables[t].name, i);
+        softmax_rows(alpha, mix, g->tables[t].count / OPS, OPS);
+        engine_set_mix(e, t, mix);
+    }
+}
+
+/* ---- results ---- */
+
+typedef struct {
+    double loss;
+    float *logits, *grad, *mix_grad[2], *stats;
+} Result;
+
+static Result collect(Arena *a, const Graph *g, Engine *e, int64_t n)
+{
+    Result r = {engine_loss(e),
+                NEW(a, float, n * g->outputs),
+                NEW(a, float, g->weight_count),
+                {0},
+                NEW(a, float, g->stat_floats)};
+    engine_logits(e, r.logits);
+    engine_download(e, BLOCK_GRAD, r.grad);
+    engine_download(e, BLOCK_STATS, r.stats);
+    for (int32_t t = 0; t < g->table_count; t++)
+        engine_get_mix_grad(e, t, r.mix_grad[t] = NEW(a, float, g->tables[t].count));
+    return r;
+}
+
+static Result step(Arena *a, const Graph *g, Engine *e, Batch b, GradWhat what)
+{
+    engine_batch(e, b.x, b.y, b.n);
+    engine_forward(e, MODE_TRAIN);
+    engine_backward(e, what);
+    return collect(a, g, e, b.n);
+}
+
+static double norm(const float *x, int64_t n)
+{
+    double s = 0;
+    for (int64_t i = 0; i < n; i++) s += (double)x[i] * x[i];
+    return sqrt(s);
+}
+
+/* |a - b| <= tol * |b| + floor in the Euclidean norm: single elements next to a ReLU's kink may differ. */
+static void near_norm(const char *what, const char *name, const float *a, const float *b, int64_t n, double tol,
+                      double floor_)
+{
+    double s = 0, size = norm(b, n);
+    for (int64_t i = 0; i < n; i++) s += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+    CHECK_MSG(sqrt(s) <= tol * size + floor_, "%s: %s: differs by %.3g of %.3g", what, name, sqrt(s), size);
+}
+
+static void near_result(const char *what, const Graph *g, const Result *a, const Result *b, int64_t n, double tol)
+{
+    CHECK_MSG(fabs(a->loss - b->loss) <= tol * fabs(b->loss), "%s: loss %.9g and %.9g", what, a->loss, b->loss);
+    near_norm(what, "logits", a->logits, b->logits, n * g->outputs, tol, 0);
+    near_norm(what, "running statistics", a->stats, b->stats, g->stat_floats, tol, 0);
+    double whole = norm(b->grad, g->weight_count);
+    CHECK_MSG(whole > 1e-3, "%s: the gradient is %g", what, whole);
+    for (int32_t i = 0; i < g->param_count; i++) {
+        const Param *p = &g->params[i];
+        near_norm(what, p->name, a->grad + p->offset, b->grad + p->offset, p->count, 10 * tol, tol * whole);
+    }
+    for (int32_t t = 0; t < g->table_count; t++)
+        near_norm(what, g->tables[t].name, a->mix_grad[t], b->mix_grad[t], g->tables[t].count, 10 * tol, 0);
+}
+
+static bool same_bits(const float *a, const float *b, int64_t n)
+{
+    return !memcmp(a, b, (size_t)n * sizeof *a);
+}
+
+static void same_result(const char *what, const Graph *g, const Result *a, const Result *b, int64_t n)
+{
+    CHECK_MSG(a->loss == b->loss, "%s: loss %.17g and %.17g", what, a->loss, b->loss);
+    CHECK_MSG(same_bits(a->logits, b->logits, n * g->outputs), "%s: logits differ", what);
+    CHECK_MSG(same_bits(a->grad, b->grad, g->weight_count), "%s: gradients differ", what);
+    CHECK_MSG(same_bits(a->stats, b->stats, g->stat_floats), "%s: running statistics differ", what);
+    for (int32_t t = 0; t < g->table_count; t++)
+        CHECK_MSG(same_bits(a->mix_grad[t], b->mix_grad[t], g->tables[t].count), "%s: mix gradients differ", what);
+}
+
+/* ---- cpu against ref ---- */
+
+static void test_ref_and_cpu(void)
+{
+    for (int i = 0; i < COUNTOF(net_names); i++) {
+        Arena a = memory;
+        Graph *g = network(&a, i);
+        Batch b = hash_batch(&a, g, "train0", 6);
+        Engine *ref = open_engine(&a, g, "ref", 6, pools[0]), *cpu = open_engine(&a, g, "cpu", 6, pools[1]);
+        set_hash_mix(g, ref);
+        set_hash_mix(g, cpu);
+        Result want = step(&a, g, ref, b, GRAD_ALL), got = step(&a, g, cpu, b, GRAD_ALL);
+        near_result(net_names[i], g, &got, &want, b.n, 1e-4);
+        engine_forward(ref, MODE_EVAL);
+        engine_forward(cpu, MODE_EVAL);
+        engine_logits(ref, want.logits);
+        engine_logits(cpu, got.logits);
+        near_norm(net_names[i], "logits in evaluation", got.logits, want.logits, b.n * g->outputs, 1e-4, 0);
+        CHECK_CLOSE(engine_loss(cpu), engine_loss(ref), 0, 1e-4);
+        float *stats = NEW(&a, float, g->stat_floats);
+        engine_download(cpu, BLOCK_STATS, stats);
+        CHECK_MSG(same_bits(stats, got.stats, g->stat_floats), "%s: evaluation moved the statistics", net_names[i]);
+        engine_close(ref);
+        engine_close(cpu);
+    }
+}
+
+/* The losses by their formulas, from the logits. */
+static void test_losses(void)
+{
+    for (int i = 4; i < 6; i++) {
+        Arena a = memory;
+        Graph *g = network(&a, i);
+        Batch b = hash_batch(&a, g, "train0", 5);
+        Engine *e = open_engine(&a, g, "cpu", 5, pools[0]);
+        Result r = step(&a, g, e, b, GRAD_WEIGHTS);
+        double loss = 0;
+        for (int64_t n = 0; n < b.n; n++) {
+            double total = 0;
+            for (int64_t o = 0; o < g->outputs; o++) {
+                double v = r.logits[n * g->outputs + o];
+                total += exp(v);
+                if (g->loss == LOSS_MSE) loss += pow(v - b.y[n * g->outputs + o], 2) / (double)(b.n * g->outputs);
+            }
+            if (g->loss == LOSS_CROSS_ENTROPY)
+                loss += (log(total) - r.logits[n * g->outputs + (int64_t)b.y[n]]) / (double)b.n;
+        }
+        CHECK_CLOSE(r.loss, loss, 0, 1e-5);
+        float *logits = NEW(&a, float, b.n * g->outputs);
+        engine_batch(e, b.x, 0, b.n); /* prediction: no targets */
+        engine_forward(e, MODE_TRAIN);
+        engine_logits(e, logits);
+        CHECK(same_bits(logits, r.logits, b.n * g->outputs));
+        engine_close(e);
+    }
+}
+
+/* ---- finite differences ---- */
+
+static double loss_of(Engine *e)
+{
+    engine_forward(e, MODE_TRAIN);
+    return engine_loss(e);
+}
+
+/* Slopes of the loss along directions within a seventh of the parameters each: the gradient's own plus a random one. */
+static void test_weight_gradients(void)
+{
+    static const char *const devices[] = {"ref", "cpu"};
+    for (int i = 0; i < 2 * COUNTOF(net_names); i++) {
+        Arena a = memory;
+        Graph *g = network(&a, i / 2);
+        Batch b = hash_batch(&a, g, "train0", 4);
+        Engine *e = open_engine(&a, g, devices[i % 2], 4, pools[0]);
+        set_hash_mix(g, e);
+        Result r = step(&a, g, e, b, GRAD_ALL);
+        float *w = NEW(&a, float, g->weight_count), *moved = NEW(&a, float, g->weight_count);
+        float *d = NEW(&a, float, g->weight_count);
+        engine_download(e, BLOCK_WEIGHTS, w);
+        for (int part = 0; part < 7; part++) {
+            double size = 0, slope = 0, length = 0, step_ = 1e-3, f[2];
+            int64_t count = 0;
+            memset(d, 0, (size_t)g->weight_count * sizeof *d);
+            for (int32_t p = part; p < g->param_count; p += 7) {
+                size += pow(norm(r.grad + g->params[p].offset, g->params[p].count), 2);
+                count += g->params[p].count;
+            }
+            for (int32_t p = part; p < g->param_count; p += 7)
+                for (int64_t k = 0; k < g->params[p].count; k++) {
+                    int64_t at = g->params[p].offset + k;
+                    d[at] = (float)(r.grad[at] / sqrt(size) + 0.5 * hash_u("direction", at) / sqrt((double)count / 3));
+                    slope += (double)d[at] * r.grad[at];
+                    length += (double)d[at] * d[at];
+                }
+            for (int s = 0; s < 2; s++) {
+                for (int64_t k = 0; k < g->weight_count; k++) moved[k] = (float)(w[k] + (s ? -step_ : step_) * d[k]);
+                engine_upload(e, BLOCK_WEIGHTS, moved);
+                f[s] = loss_of(e);
+            }
+            double found = (f[0] - f[1]) / (2 * step_);
+            CHECK_MSG(fabs(found - slope) <= 1e-2 * sqrt(size * length) + 5e-4,
+                      "%s, %s, part %d: slope %.6g, gradient says %.6g", devices[i % 2], net_names[i / 2], part, found,
+                      slope);
+        }
+        engine_close(e);
+    }
+}
+
+static void test_mix_gradients(void)
+{
+    static const char *const devices[] = {"ref", "cpu"};
+    for (int i = 0; i < 6; i++) {
+        Arena a = memory;
+        Graph *g = network(&a, i / 2);
+        Batch b = hash_batch(&a, g, "train0", 4);
+        Engine *e = open_engine(&a, g, devices[i % 2], 4, pools[0]);
+        float mix[2][MAX_MIX];
+        for (int t = 0; t < 2; t++) { /* any weights, also negative ones */
+            for (int64_t k = 0; k < g->tables[t].count; k++)
+                mix[t][k] = (float)(0.3 + 0.4 * hash_u(g->tables[t].name, k));
+            engine_set_mix(e, t, mix[t]);
+        }
+        Result r = step(&a, g, e, b, GRAD_MIX);
+        for (int t = 0; t < 2; t++) {
+            double size = norm(r.mix_grad[t], g->tables[t].count);
+            bool used = false; /* a net of 2 cells may have no normal cell */
+            for (int32_t o = 0; o < g->op_count; o++)
+                for (int32_t k = 0; g->ops[o].kind == OP_MIX && k < g->ops[o].mix.count; k++)
+                    used |= g->ops[o].mix.terms[k].table == t;
+            CHECK_MSG(used == (size > 0), "%s: table %d: gradient %g", net_names[i / 2], t, size);
+            for (int64_t k = 0; k < g->tables[t].count; k += OPS) CHECK(r.mix_grad[t][k] == 0); /* none */
+            for (int part = 0; part < 8; part++) {
+                double slope = 0, length = 0, f[2], step_ = 1e-3;
+                float moved[MAX_MIX], d[MAX_MIX];
+                for (int64_t k = 0; k < g->tables[t].count; k++) { /* one operation of all edges, then all */
+                    d[k] = part == 0 || k % OPS == part ? (float)hash_u("direction", k) : 0;
+                    slope += (double)d[k] * r.mix_grad[t][k];
+                    length += (double)d[k] * d[k];
+                }
+                for (int s = 0; s < 2; s++) {
+                    for (int64_t k = 0; k < g->tables[t].count; k++)
+                        moved[k] = (float)(mix[t][k] + (s ? -step_ : step_) * d[k]);
+                    engine_set_mix(e, t, moved);
+                    f[s] = loss_of(e);
+                }
+                engine_set_mix(e, t, mix[t]);
+                double found = (f[0] - f[1]) / (2 * step_);
+                CHECK_MSG(fabs(found - slope) <= 1e-2 * size * sqrt(length) + 5e-4,
+                          "%s, %s, table %d, part %d: slope %.6g, gradient says %.6g", devices[i % 2], net_names[i / 2],
+                          t, part, found, slope);
+            }
+        }
+        engine_close(e);
+    }
+}
+
+/* ---- what engine.h promises ---- */
+
+static void test_partial_gradients(void)
+{
+    Arena a = memory;
+    Graph *g = network(&a, 0);
+    Batch b = hash_batch(&a, g, "train0", 4);
+    Engine *e = open_engine(&a, g, "cpu", 4, pools[1]);
+    set_hash_mix(g, e);
+    Result all = step(&a, g, e, b, GRAD_ALL), mix = step(&a, g, e, b, GRAD_MIX),
+           weights = step(&a, g, e, b, GRAD_WEIGHTS);
+    for (int t = 0; t < 2; t++)
+        near_norm("GRAD_MIX", g->tables[t].name, mix.mix_grad[t], all.mix_grad[t], g->tables[t].count, 1e-5, 0);
+    near_norm("GRAD_WEIGHTS", "gradient", weights.grad, all.grad, g->weight_count, 1e-5, 0);
+    engine_close(e);
+}
+
+static void test_smaller_batch(void)
+{
+    static const int64_t sizes[] = {1, 3, 6};
+    for (int i = 0; i < 2 * COUNTOF(sizes); i++) {
+        int64_t n = sizes[i / 2];
+        Arena a = memory;
+        Graph *g = network(&a, i % 2 ? 3 : 0);
+        Batch whole = hash_batch(&a, g, "train1", 7), b = hash_batch(&a, g, "train0", n);
+        Engine *large = open_engine(&a, g, "cpu", 7, pools[0]), *small = open_engine(&a, g, "cpu", n, pools[0]);
+        set_hash_mix(g, large);
+        set_hash_mix(g, small);
+        float *stats = NEW(&a, float, g->stat_floats);
+        engine_download(large, BLOCK_STATS, stats);
+        step(&a, g, large, whole, GRAD_ALL); /* leaves rests of another batch behind */
+        engine_upload(large, BLOCK_STATS, stats);
+        Result got = step(&a, g, large, b, GRAD_ALL), want = step(&a, g, small, b, GRAD_ALL);
+        near_result("smaller batch", g, &got, &want, n, 1e-5);
+        engine_close(large);
+        engine_close(small);
+    }
+}
+
+static void test_inactive(void)
+{
+    Arena a = memory;
+    Graph *g = network(&a, 0);
+    Batch b = hash_batch(&a, g, "train0", 4);
+    Engine *off = open_engine(&a, g, "cpu", 4, pools[1]), *zero = open_engine(&a, g, "cpu", 4, pools[1]);
+    float *before = NEW(&a, float, g->stat_floats);
+    engine_download(off, BLOCK_STATS, before);
+    for (int t = 0; t < 2; t++) {
+        uint8_t active[MAX_MIX];
+        float mix[MAX_MIX];
+        for (int64_t k = 0; k < g->tables[t].count;
+             k++) { /* two operations an edge stay on, one of them on some edges */
+            mix[k] = (float)(0.5 + 0.25 * hash_u(g->tables[t].name, k));
+            active[k] = k % OPS == 1 + k / OPS % 7 || k % OPS == 4;
+        }
+        engine_set_mix(off, t, mix);
+        engine_set_active(off, t, active);
+        for (int64_t k = 0; k < g->tables[t].count; k++) mix[k] *= active[k];
+        engine_set_mix(zero, t, mix);
+    }
+    Result got = step(&a, g, off, b, GRAD_ALL), want = step(&a, g, zero, b, GRAD_ALL);
+    CHECK_CLOSE(got.loss, want.loss, 0, 1e-5);
+    near_norm("inactive", "logits", got.logits, want.logits, b.n * g->outputs, 1e-5, 0);
+    near_norm("inactive", "gradient", got.grad, want.grad, g->weight_count, 1e-5, 0);
+    int64_t still = 0, moved = 0;
+    for (int32_t i = 0; i < g->stat_count; i++) {
+        const NormStat *s = &g->stats[i];
+        int cell, edge, op;
+        bool on = true;
+        if (sscanf(s->name, "cells.%d._ops.%d._ops.%d", &cell, &edge, &op) == 3) on = op == 1 + edge % 7 || op == 4;
+        bool same = same_bits(got.stats + s->offset, before + s->offset, 2 * s->channels);
+        CHECK_MSG(same == !on, "%s is %s, and its statistics %s", s->name, on ? "on" : "off", same ? "stand" : "move");
+        if (on) near_norm("inactive", s->name, got.stats + s->offset, want.stats + s->offset, 2 * s->channels, 1e-5, 0);
+        still += same;
+        moved += !same;
+    }
+    CHECK(still > 0 && moved > 0);
+    /* all on again */
+    for (int t = 0; t < 2; t++) {
+        engine_set_active(off, t, 0);
+        engine_set_active(zero, t, 0);
+    }
+    set_hash_mix(g, off);
+    set_hash_mix(g, zero);
+    engine_upload(off, BLOCK_STATS, before);
+    engine_upload(zero, BLOCK_STATS, before);
+    got = step(&a, g, off, b, GRAD_ALL);
+    want = step(&a, g, zero, b, GRAD_ALL);
+    same_result("on again", g, &got, &want, b.n);
+    engine_close(off);
+    engine_close(zero);
+}
+
+static void test_drop_path(void)
+{
+    Arena a = memory;
+    Graph *g = network(&a, 3);
+    Batch b = hash_batch(&a, g, "train0", 6);
+    Engine *ref = open_engine(&a, g, "ref", 6, pools[0]), *cpu = open_engine(&a, g, "cpu", 6, pools[1]);
+    Result plain = step(&a, g, cpu, b, GRAD_WEIGHTS);
+    Result other[2];
+    for (int i = 0; i < 2; i++) {
+        engine_upload(ref, BLOCK_STATS, plain.stats);
+        engine_upload(cpu, BLOCK_STATS, plain.stats);
+        engine_set_drop(ref, 0.3, 5, i);
+        engine_set_drop(cpu, 0.3, 5, i);
+        Result want = step(&a, g, ref, b, GRAD_WEIGHTS);
+        other[i] = step(&a, g, cpu, b, GRAD_WEIGHTS);
+        near_result("drop-path", g, &other[i], &want, b.n, 1e-4);
+        CHECK_MSG(!same_bits(other[i].logits, plain.logits, b.n * g->outputs), "nothing was dropped in step %d", i);
+    }
+    CHECK_MSG(!same_bits(other[0].logits, other[1].logits, b.n * g->outputs), "two steps have the same masks");
+    engine_set_drop(cpu, 0.3, 5, 1);
+    engine_upload(cpu, BLOCK_STATS, plain.stats);
+    Result again = step(&a, g, cpu, b, GRAD_WEIGHTS);
+    same_result("drop-path again", g, &again, &other[1], b.n);
+    /* Slopes under fixed masks. */
+    float *w = NEW(&a, float, g->weight_count), *moved = NEW(&a, float, g->weight_count);
+    engine_download(cpu, BLOCK_WEIGHTS, w);
+    double size = norm(again.grad, g->weight_count), f[2];
+    for (int s = 0; s < 2; s++) {
+        for (int64_t k = 0; k < g->weight_count; k++)
+            moved[k] = (float)(w[k] + (s ? -1e-3 : 1e-3) * again.grad[k] / size);
+        engine_upload(cpu, BLOCK_WEIGHTS, moved);
+        f[s] = loss_of(cpu);
+    }
+    CHECK_CLOSE((f[0] - f[1]) / 2e-3, size, 5e-4, 1e-2);
+    engine_upload(cpu, BLOCK_WEIGHTS, w);
+    /* Evaluation drops nothing, and p = 0 is off. */
+    float *with = NEW(&a, float, b.n * g->outputs), *without = NEW(&a, float, b.n * g->outputs);
+    engine_upload(cpu, BLOCK_STATS, plain.stats);
+    engine_forward(cpu, MODE_EVAL);
+    engine_logits(cpu, with);
+    engine_set_drop(cpu, 0, 5, 1);
+    engine_forward(cpu, MODE_EVAL);
+    engine_logits(cpu, without);
+    CHECK(same_bits(with, without, b.n * g->outputs));
+    engine_forward(cpu, MODE_TRAIN);
+    engine_logits(cpu, without);
+    CHECK(same_bits(without, plain.logits, b.n * g->outputs));
+    engine_close(ref);
+    engine_close(cpu);
+}
+
+static void test_thread_counts(void)
+{
+    for (int which = 0; which < 5; which += 3)
+        for (int d = 0; d < 2; d++) {
+            Arena a = memory;
+            Graph *g = network(&a, which);
+            Result r[3];
+            for (int i = 0; i < 3; i++) {
+                Engine *e = open_engine(&a, g, d ? "ref" : "cpu", 5, pools[i]);
+                set_hash_mix(g, e);
+                engine_set_drop(e, 0.2, 3, 1);
+                for (int s = 0; s < 3; s++) {
+                    char name[16];
+                    snprintf(name, sizeof name, "train%d", s);
+                    r[i] = step(&a, g, e, hash_batch(&a, g, name, 5 - s), GRAD_ALL);
+                    engine_sgd(e, 0.1, 0.9, 3e-4, false, 5 / (engine_grad_norm(e) + 5));
+                }
+                char what[64];
+                snprintf(what, sizeof what, "%s, %d threads", net_names[which], pool_sizes[i]);
+                same_result(what, g, &r[i], &r[0], 3);
+                engine_close(e);
+            }
+        }
+}
+
+static void test_blocks(void)
+{
+    static const char *const devices[] = {"ref", "cpu"};
+    for (int i = 0; i < 2; i++) {
+        Arena a = memory;
+        Graph *g = network(&a, 4);
+        Engine *e = open_engine(&a, g, devices[i], 2, pools[1]);
+        int64_t n = g->weight_count;
+        float *x = NEW(&a, float, n), *y = NEW(&a, float, n), *z = NEW(&a, float, n);
+        double dot = 0;
+        for (int64_t k = 0; k < n; k++) {
+            x[k] = (float)hash_u("x", k);
+            y[k] = (float)hash_u("y", k);
+            dot += (double)x[k] * y[k];
+        }
+        for (int b = 0; b < BLOCK_COUNT; b++)
+            CHECK_EQ(engine_block_count(e, (Block)b), b < BLOCK_WEIGHT_KINDS ? n : g->stat_floats);
+        engine_upload(e, BLOCK_SAVED, x);
+        engine_upload(e, BLOCK_BEST, y);
+        engine_download(e, BLOCK_SAVED, z);
+        CHECK(same_bits(x, z, n));
+        CHECK_CLOSE(engine_dot(e, BLOCK_SAVED, BLOCK_BEST), dot, 1e-9 * (double)n, 1e-9);
+        engine_copy(e, BLOCK_GRAD, BLOCK_BEST);
+        CHECK_CLOSE(engine_grad_norm(e), norm(y, n), 0, 1e-6);
+        engine_axpy(e, BLOCK_GRAD, -0.5, BLOCK_SAVED);
+        engine_scale(e, BLOCK_GRAD, 3);
+        engine_download(e, BLOCK_GRAD, z);
+        for (int64_t k = 0; k < n; k++) x[k] = 3 * (y[k] - 0.5f * x[k]);
+        near_norm(devices[i], "axpy and scale", z, x, n, 1e-6, 0);
+        engine_download(e, BLOCK_BEST, z);
+        CHECK(same_bits(y, z, n));
+        engine_close(e);
+    }
+}
+
+/* PyTorch's formulas, step by step in double. */
+static void test_optimisers(void)
+{
+    static const char *const devices[] = {"ref", "cpu"};
+    enum { SGD, NESTEROV, ADAM, ADAMW, KINDS, STEPS = 5 };
+    for (int i = 0; i < 2 * KINDS; i++) {
+        Arena a = memory;
+        Graph *g = network(&a, 4);
+        int kind = i / 2;
+        Engine *e = open_engine(&a, g, devices[i % 2], 2, pools[1]);
+        int64_t n = g->weight_count;
+        float *w = NEW(&a, float, n), *grad = NEW(&a, float, n), *zero = NEW(&a, float, n);
+        double *want = NEW(&a, double, n), *m = NEW(&a, double, n), *v = NEW(&a, double, n);
+        engine_download(e, BLOCK_WEIGHTS, w);
+        for (int64_t k = 0; k < n; k++) want[k] = w[k];
+        engine_upload(e, BLOCK_MOMENT1, zero);
+        engine_upload(e, BLOCK_MOMENT2, zero);
+        for (int t = 1; t <= STEPS; t++) {
+            double scale = 0.5, wd = 0.05, lr = 0.02;
+            for (int64_t k = 0; k < n; k++) grad[k] = (float)(hash_u("gradient", k) + 0.1 * t);
+            engine_upload(e, BLOCK_GRAD, grad);
+            if (kind <= NESTEROV)
+                engine_sgd(e, lr, 0.9, wd, kind == NESTEROV, scale);
+            else
+                engine_adam(e, lr, 0.8, 0.95, 1e-8, wd, kind == ADAMW, t, scale);
+            for (int64_t k = 0; k < n; k++) {
+                double d = scale * grad[k];
+                if (kind == ADAMW)
+                    want[k] *= 1 - lr * wd;
+                else
+                    d += wd * want[k];
+                if (kind <= NESTEROV) {
+                    m[k] = 0.9 * m[k] + d;
+                    want[k] -= lr * (kind == NESTEROV ? d + 0.9 * m[k] : m[k]);
+                } else {
+                    m[k] = 0.8 * m[k] + 0.2 * d;
+                    v[k] = 0.95 * v[k] + 0.05 * d * d;
+                    want[k] -= lr * (m[k] / (1 - pow(0.8, t))) / (sqrt(v[k] / (1 - pow(0.95, t))) + 1e-8);
+                }
+            }
+        }
+        engine_download(e, BLOCK_WEIGHTS, w);
+        double worst = 0;
+        for (int64_t k = 0; k < n; k++) worst = fmax(worst, fabs(w[k] - want[k]));
+        CHECK_MSG(worst < 2e-5, "%s, optimiser %d: off by %g", devices[i % 2], kind, worst);
+        engine_close(e);
+    }
+}
+
+static void test_forward_only(void)
+{
+    Arena a = memory, scratch = arena_reserve(1 << 26);
+    Graph *g = network(&a, 0);
+    Batch b = hash_batch(&a, g, "train0", 4);
+    EngineOptions o = {.device = "cpu", .batch = 4, .pool = pools[0]};
+    int64_t whole = engine_memory(g, &o, scratch, 0, &a);
+    o.forward_only = true;
+    int64_t less = engine_memory(g, &o, scratch, 0, &a);
+    CHECK_MSG(less < whole, "%d bytes without gradients, %d with them", (int)less, (int)whole);
+    const char *why = 0;
+    Engine *lean = engine_open(&a, g, &o, &why), *full = open_engine(&a, g, "cpu", 4, pools[0]);
+    if (!CHECK_MSG(lean, "%s", why)) return;
+    float *w = NEW(&a, float, g->weight_count), *s = NEW(&a, float, g->stat_floats);
+    engine_download(full, BLOCK_WEIGHTS, w);
+    engine_upload(lean, BLOCK_WEIGHTS, w);
+    set_hash_mix(g, full);
+    set_hash_mix(g, lean);
+    step(&a, g, full, b, GRAD_WEIGHTS);
+    engine_download(full, BLOCK_STATS, s);
+    engine_upload(lean, BLOCK_STATS, s);
+    float *want = NEW(&a, float, b.n * g->outputs), *got = NEW(&a, float, b.n * g->outputs);
+    engine_forward(full, MODE_EVAL);
+    engine_logits(full, want);
+    engine_batch(lean, b.x, 0, b.n);
+    engine_forward(lean, MODE_EVAL);
+    engine_logits(lean, got);
+    CHECK(same_bits(got, want, b.n * g->outputs));
+    engine_close(lean);
+    engine_close(full);
+    arena_release(scratch);
+}
+
+static void test_unknown_device(void)
+{
+    static const char *const wrong[] = {"gpu", "", "cpu ", "reff"};
+    for (int i = 0; i < COUNTOF(wrong); i++) {
+        Arena a = memory;
+        Graph *g = network(&a, 4);
+        EngineOptions o = {.device = wrong[i], .batch = 2, .pool = pools[0]};
+        const char *why = 0;
+        CHECK_MSG(!engine_open(&a, g, &o, &why) && why && *why, "device \"%s\" was accepted", wrong[i]);
+    }
+    Arena a = memory;
+    Engine *e = open_engine(&a, network(&a, 4), "cpu", 2, pools[1]);
+    CHECK_CONTAINS(engine_device(e), "cpu");
+    CHECK_CONTAINS(engine_device(e), "2 threads");
+    engine_close(e);
+}
+
+/* ---- memory ---- */
+
+static int64_t resident(void)
+{
+    long long size = 0, pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (!f || fscanf(f, "%lld %lld", &size, &pages) != 2) pages = 0;
+    if (f) fclose(f);
+    return pages * sysconf(_SC_PAGESIZE);
+}
+
+static void test_memory(void)
+{
+    Arena a = memory, whole = arena_reserve((ptrdiff_t)1 << 32), scratch = arena_reserve(1 << 26);
+    Arena perm = whole;
+    Graph *g = supernet(&a, 8, 3, 32, 32);
+    Batch b = hash_batch(&a, g, "train0", 16);
+    float *w = NEW(&a, float, g->weight_count), *s = NEW(&a, float, g->stat_floats);
+    graph_init(g, 1, w, s);
+    EngineOptions o = {.device = "cpu", .batch = 16, .pool = pools[1]};
+    const char *parts = 0, *why = 0;
+    int64_t forecast = engine_memory(g, &o, scratch, &parts, &a);
+    CHECK(parts && *parts);
+    int64_t before = resident(), left = arena_left(&perm);
+    Engine *e = engine_open(&perm, g, &o, &why);
+    if (!CHECK_MSG(e, "%s", why)) return;
+    int64_t taken = left - arena_left(&perm);
+    left = arena_left(&perm);
+    set_hash_mix(g, e);
+    for (int k = 0; k < BLOCK_COUNT; k++) engine_upload(e, (Block)k, k < BLOCK_STATS ? w : s);
+    struct mallinfo2 heap = {0};
+    for (int i = 0; i < 11; i++) {
+        if (i == 1) heap = mallinfo2();
+        engine_batch(e, b.x, b.y, i % 2 ? 2 : i ? 1 : b.n); /* the first one touches all */
+        engine_forward(e, MODE_TRAIN);
+        engine_backward(e, i % 3 ? GRAD_ALL : GRAD_MIX);
+        if (!i) engine_backward(e, GRAD_ALL);
+        engine_sgd(e, 0.01, 0.9, 3e-4, false, 1);
+    }
+    struct mallinfo2 after = mallinfo2();
+    CHECK_MSG(heap.uordblks == after.uordblks && heap.hblkhd == after.hblkhd,
+              "ten steps: the heap went from %zu to %zu bytes", heap.uordblks + heap.hblkhd,
+              after.uordblks + after.hblkhd);
+    CHECK_EQ(arena_left(&perm), left);
+    int64_t grown = resident() - before;
+    CHECK_MSG(fabs((double)(forecast - taken)) <= 0.05 * (double)taken,
+              "forecast %" PRId64 " bytes, taken %" PRId64 " (%s)", forecast, taken, parts);
+    CHECK_MSG(fabs((double)(forecast - grown)) <= 0.05 * (double)forecast,
+              "forecast %" PRId64 " bytes, %" PRId64 " became resident (%s)", forecast, grown, parts);
+    engine_close(e);
+    arena_release(whole);
+    arena_release(scratch);
+}
+
+/* ---- PyTorch ---- */
+
+static FILE *open_golden(const char *name)
+{
+    char path[256];
+    const char *here = strrchr(__FILE__, '/'); /* tests/unit/test_engine.c, as the compiler was called in the root */
+    int folder = here ? (int)(here - __FILE__) : 0;
+    snprintf(path, sizeof path, "%.*s/../golden/%s", folder, __FILE__, name);
+    FILE *f = fopen(path, "r");
+    CHECK_MSG(f, "%s cannot be opened", path);
+    return f;
+}
+
+/* One step of the supernet. Tolerances are relative: the oracle computes in double, we in float. */
+static void check_oracle_gradients(const char *device)
+{
+    Arena a = memory;
+    Graph *g = network(&a, 0);
+    Batch b = hash_batch(&a, g, "train0", 4);
+    Engine *e = open_engine(&a, g, device, 4, pools[1]);
+    set_hash_mix(g, e);
+    Result r = step(&a, g, e, b, GRAD_ALL);
+    float *eval = NEW(&a, float, b.n * g->outputs);
+    engine_forward(e, MODE_EVAL);
+    engine_logits(e, eval);
+    double whole = norm(r.grad, g->weight_count);
+    int64_t seen[6] = {0};
+    FILE *f = open_golden("oracle_gradients.txt");
+    char line[256], name[128];
+    while (f && fgets(line, sizeof line, f)) {
+        double v, w;
+        int t, i;
+        if (*line == '#') continue;
+        if (sscanf(line, "logit %d %lf", &i, &v) == 2 && ++seen[0]) {
+            CHECK_CLOSE(r.logits[i], v, 2e-5, 2e-5);
+        } else if (sscanf(line, "eval %d %lf", &i, &v) == 2 && ++seen[1]) {
+            CHECK_CLOSE(eval[i], v, 2e-5, 2e-5);
+        } else if (sscanf(line, "loss %lf", &v) == 1 && ++seen[2]) {
+            CHECK_CLOSE(r.loss, v, 0, 2e-5);
+        } else if (sscanf(line, "mix %d %d %lf", &t, &i, &v) == 3 && ++seen[3]) {
+            if (i % OPS) CHECK_CLOSE(r.mix_grad[t][i], v, 1e-4, 1e-3);
+        } else if (sscanf(line, "gradient %127s %lf %lf", name, &v, &w) == 3 && ++seen[4]) {
+            const Param *p = 0;
+            for (int32_t k = 0; k < g->param_count; k++)
+                if (!strcmp(g->params[k].name, name)) p = &g->params[k];
+            if (!CHECK_MSG(p, "no parameter %s", name)) continue;
+            char direction[160];
+            snprintf(direction, sizeof direction, "%s/direction", name);
+            double projection = 0;
+            for (int64_t k = 0; k < p->count; k++) projection += r.grad[p->offset + k] * hash_u(direction, k);
+            CHECK_MSG(fabs(norm(r.grad + p->offset, p->count) - v) <= 1e-3 * v + 1e-5 * whole,
+                      "%s: norm %.9g, expected %.9g", name, norm(r.grad + p->offset, p->count), v);
+            CHECK_MSG(fabs(projection - w) <= 1e-3 * v + 1e-5 * whole, "%s: projection %.9g, expected %.9g", name,
+                      projection, w);
+        } else if (sscanf(line, "statistic %127s %lf %lf", name, &v, &w) == 3 && ++seen[5]) {
+            char *dot = strrchr(name, '.');
+            bool variance = !strcmp(dot, ".running_var");
+            double projection = 0;
+            const float *values = 0;
+            int64_t channels = 0;
+            for (int32_t k = 0; k < g->stat_count; k++)
+                if (!strncmp(g->stats[k].name, name, (size_t)(dot - name)) && !g->stats[k].name[dot - name]) {
+                    channels = g->stats[k].channels;
+                    values = r.stats + g->stats[k].offset + (variance ? channels : 0);
+                }
+            if (!CHECK_MSG(values, "no statistics %s", name)) continue;
+            for (int64_t k = 0; k < channels; k++) projection += values[k] * hash_u(name, k);
+            CHECK_MSG(fabs(norm(values, channels) - v) <= 1e-4 * v + 1e-6 && fabs(projection - w) <= 1e-4 * v + 1e-6,
+                      "%s: %.9g %.9g, expected %.9g %.9g", name, norm(values, channels), projection, v, w);
+        } else {
+            CHECK_MSG(false, "oracle_gradients.txt: %s", line);
+        }
+    }
+    CHECK_EQ(seen[0], 20);
+    CHECK_EQ(seen[1], 20);
+    CHECK_EQ(seen[2], 1);
+    CHECK_EQ(seen[3], 2 * 14 * OPS);
+    CHECK_EQ(seen[4], g->param_count);
+    CHECK_EQ(seen[5], 2 * g->stat_count);
+    if (f) fclose(f);
+    engine_close(e);
+}
+
+static void test_oracle_gradients(void)
+{
+    check_oracle_gradients("ref");
+    check_oracle_gradients("cpu");
+}
+
+/* Twenty steps of a first-order search. Rounding grows along the way (some per mille after twenty steps of this tiny,
+ * strongly clipped net), so the tolerance does. */
+static void check_oracle_trajectory(const char *device, double *losses)
+{
+    enum { STEPS = 20, EDGES = 14 };
+    Arena a = memory;
+    Graph *g = network(&a, 0);
+    Engine *e = open_engine(&a, g, device, 4, pools[1]);
+    double alpha[2][MAX_MIX], m[2][MAX_MIX] = {{0}}, v[2][MAX_MIX] = {{0}};
+    float mix[2][MAX_MIX], *zero = NEW(&a, float, g->weight_count);
+    engine_upload(e, BLOCK_MOMENT1, zero);
+    for (int t = 0; t < 2; t++)
+        for (int i = 0; i < EDGES * OPS; i++) alpha[t][i] = (float)(0.001 * hash_u(g->tables[t].name, i));
+    FILE *f = open_golden("oracle_trajectory.txt");
+    char line[256];
+    int steps = 0, alphas = 0;
+    while (f && fgets(line, sizeof line, f)) {
+        double valid, train, length, value;
+        int s, t, i;
+        if (*line == '#') continue;
+        if (sscanf(line, "step %d %lf %lf %lf", &s, &valid, &train, &length) == 4) {
+            char name[16];
+            double tolerance = 2e-5 * pow(1.4, s);
+            snprintf(name, sizeof name, "valid%d", s % 4);
+            for (t = 0; t < 2; t++) {
+                softmax_rows(alpha[t], mix[t], EDGES, OPS);
+                engine_set_mix(e, t, mix[t]);
+            }
+            Result r = step(&a, g, e, hash_batch(&a, g, name, 4), GRAD_MIX);
+            losses[2 * s] = r.loss;
+            CHECK_MSG(fabs(r.loss - valid) <= tolerance * valid, "%s, step %d: %.9g, expected %.9g", device, s, r.loss,
+                      valid);
+            for (t = 0; t < 2; t++) {
+                for (i = 0; i < EDGES * OPS; i++) {
+                    double mean = 0; /* through the softmax */
+                    for (int k = i / OPS * OPS; k < i / OPS * OPS + OPS; k++) mean += mix[t][k] * r.mix_grad[t][k];
+                    double d = mix[t][i] * (r.mix_grad[t][i] - mean) + 1e-3 * alpha[t][i];
+                    m[t][i] = 0.5 * m[t][i] + 0.5 * d;
+                    v[t][i] = 0.999 * v[t][i] + 0.001 * d * d;
+                }
+                for (i = 0; i < EDGES * OPS; i++)
+                    alpha[t][i] -=
+                        3e-3 * m[t][i] / (1 - pow(0.5, s + 1)) / (sqrt(v[t][i] / (1 - pow(0.999, s + 1))) + 1e-8);
+                softmax_rows(alpha[t], mix[t], EDGES, OPS);
+                engine_set_mix(e, t, mix[t]);
+            }
+            snprintf(name, sizeof name, "train%d", s % 4);
+            r = step(&a, g, e, hash_batch(&a, g, name, 4), GRAD_WEIGHTS);
+            losses[2 * s + 1] = r.loss;
+            CHECK_MSG(fabs(r.loss - train) <= tolerance * train, "%s, step %d: %.9g, expected %.9g", device, s, r.loss,
+                      train);
+            double size = engine_grad_norm(e);
+            CHECK_MSG(fabs(size - length) <= 10 * tolerance * length, "%s, step %d: gradient %.9g, expected %.9g",
+                      device, s, size, length);
+            engine_sgd(e, 0.025, 0.9, 3e-4, false, size > 5 ? 5 / (size + 1e-6) : 1);
+            steps++;
+        } else if (sscanf(line, "alpha %d %d %lf", &t, &i, &value) == 3) {
+            CHECK_MSG(fabs(alpha[t][i] - value) <= 1e-3, "%s: alpha %d %d: %.9g, expected %.9g", device, t, i,
+                      alpha[t][i], value);
+            alphas++;
+        } else {
+            CHECK_MSG(false, "oracle_trajectory.txt: %s", line);
+        }
+    }
+    CHECK_EQ(steps, STEPS);
+    CHECK_EQ(alphas, 2 * EDGES * OPS);
+    if (f) fclose(f);
+    engine_close(e);
+}
+
+static void test_oracle_trajectory(void)
+{
+    double ref[40] = {0}, cpu[40] = {0};
+    check_oracle_trajectory("ref", ref);
+    check_oracle_trajectory("cpu", cpu);
+    for (int i = 0; i < 40; i++) CHECK_CLOSE(cpu[i], ref[i], 0, 4e-5 * pow(1.4, i / 2));
+}
+
+int main(void)
+{
+    memory = arena_reserve((ptrdiff_t)1 << 33);
+    for (int i = 0; i < 3; i++)
+        if (!CHECK(pools[i] = pool_open(pool_sizes[i]))) return check_done("engine");
+    CHECK_RUN(test_oracle_gradients);
+    CHECK_RUN(test_ref_and_cpu);
+    CHECK_RUN(test_losses);
+    CHECK_RUN(test_weight_gradients);
+    CHECK_RUN(test_mix_gradients);
+    CHECK_RUN(test_partial_gradients);
+    CHECK_RUN(test_smaller_batch);
+    CHECK_RUN(test_inactive);
+    CHECK_RUN(test_drop_path);
+    CHECK_RUN(test_thread_counts);
+    CHECK_RUN(test_blocks);
+    CHECK_RUN(test_optimisers);
+    CHECK_RUN(test_forward_only);
+    CHECK_RUN(test_unknown_device);
+    CHECK_RUN(test_memory);
+    CHECK_RUN(test_oracle_trajectory);
+    for (int i = 0; i < 3; i++) pool_close(pools[i]);
+    return check_done("engine");
+}
