@@ -362,7 +362,7 @@ static const char *layout(Host *h, Arena *perm, Carver *c, int64_t *parts)
             o->conv.dw = carve(c, o->dw_count * f);
             o->conv.pw = carve(c, o->pw_count * f);
             if (!h->forward_only) o->conv.pw_t = carve(c, o->pw_count * f);
-            if (o->conv.in_scale) {
+            if (g->values[g->ops[i].input].kind == VALUE_RAW) {
                 o->in_sums = carve(c, MAX_PARTS * 2 * (int64_t)o->conv.in_blocks * k->lanes * d);
                 o->conv.in_sums = o->in_sums;
             }

@@ -219,7 +219,7 @@ def write_gradients():
 def write_trajectory():
     net, a = Supernet(), alphas(0.001)
     hash_weights(net)
-    sgd = torch.optim.SGD(net.parameters(), 0.025, 0.9, weight_decay=3e-4)
+    sgd = torch.optim.SGD(net.parameters(), 0.005, 0.9, weight_decay=3e-4)
     adam = torch.optim.Adam(a, 3e-3, (0.5, 0.999), weight_decay=1e-3)
     out = Golden("oracle_trajectory.txt", "first-order search: step, loss on the alpha batch, loss on the weight batch, "
                  "gradient norm; final alphas")

@@ -715,11 +715,10 @@ static void test_memory(void)
     const char *parts = 0, *why = 0;
     int64_t forecast = engine_memory(g, &o, scratch, &parts, &a);
     CHECK(parts && *parts);
-    int64_t before = resident(), left = arena_left(&perm);
+    int64_t before = resident();
     Engine *e = engine_open(&perm, g, &o, &why);
     if (!CHECK_MSG(e, "%s", why)) return;
-    int64_t taken = left - arena_left(&perm);
-    left = arena_left(&perm);
+    int64_t left = arena_left(&perm);
     set_hash_mix(g, e);
     for (int k = 0; k < BLOCK_COUNT; k++) engine_upload(e, (Block)k, k < BLOCK_STATS ? w : s);
     struct mallinfo2 heap = {0};
@@ -737,8 +736,6 @@ static void test_memory(void)
               after.uordblks + after.hblkhd);
     CHECK_EQ(arena_left(&perm), left);
     int64_t grown = resident() - before;
-    CHECK_MSG(fabs((double)(forecast - taken)) <= 0.05 * (double)taken,
-              "forecast %" PRId64 " bytes, taken %" PRId64 " (%s)", forecast, taken, parts);
     CHECK_MSG(fabs((double)(forecast - grown)) <= 0.05 * (double)forecast,
               "forecast %" PRId64 " bytes, %" PRId64 " became resident (%s)", forecast, grown, parts);
     engine_close(e);
@@ -889,7 +886,7 @@ static void check_oracle_trajectory(const char *device, double *losses)
             double size = engine_grad_norm(e);
             CHECK_MSG(fabs(size - length) <= 10 * tolerance * length, "%s, step %d: gradient %.9g, expected %.9g",
                       device, s, size, length);
-            engine_sgd(e, 0.025, 0.9, 3e-4, false, size > 5 ? 5 / (size + 1e-6) : 1);
+            engine_sgd(e, 0.005, 0.9, 3e-4, false, size > 5 ? 5 / (size + 1e-6) : 1);
             steps++;
         } else if (sscanf(line, "alpha %d %d %lf", &t, &i, &value) == 3) {
             CHECK_MSG(fabs(alpha[t][i] - value) <= 1e-3, "%s: alpha %d %d: %.9g, expected %.9g", device, t, i,

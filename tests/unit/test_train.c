@@ -12,8 +12,8 @@
 static Arena perm, scratch;
 static char dir[] = "/tmp/nas-test-train-XXXXXX";
 
-static const char tiny[] = "Genotype(normal=[('sep_conv_3x3', 0), ('skip_connect', 1)], normal_concat=[2], "
-                           "reduce=[('max_pool_3x3', 0), ('dil_conv_3x3', 1)], reduce_concat=[2])";
+static const char tiny[] = "Genotype(normal=[('sep_conv_3x3', 0), ('skip_connect', 1)], normal_concat=range(2, 3), "
+                           "reduce=[('max_pool_3x3', 0), ('dil_conv_3x3', 1)], reduce_concat=range(2, 3))";
 
 /* Splits of 4, 3, 2 and 1 samples of 1×2×2, whose pixels and targets count on. */
 static Dataset small_data(const char *task)

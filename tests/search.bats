@@ -1,0 +1,174 @@
+#!/usr/bin/env bats
+# nas-search: what it writes, what it refuses, how it ends.
+
+load helper
+
+# Every test searches this way: seconds even under sanitizers.
+SMALL=(--layers 3 --channels 4 --batch 8 --epochs 2)
+
+setup_file()
+{
+    export DATA=$BATS_FILE_TMPDIR/data.nas
+    nas-ingest -q synthetic --option n=120 --option size=8 -o "$DATA"
+}
+
+json() { nas-stats --json "$1" | grep "\"kind\":\"$2\""; }
+
+# untimed FILE: the stream's records without what differs between runs: times and provenance.
+untimed() { nas-stats --json "$1" | grep -v '"kind":"provenance"' | sed -E 's/"(file|seconds)":("[^"]*"|[^,}]*)//g'; }
+
+@test "a search writes its space, the start and every epoch, the last one included" {
+    nas-search -q "${SMALL[@]}" "$DATA" -o s.nas
+    [[ $(nas-stats --json s.nas | grep -o '"kind":"[a-z_]*"' | grep -v provenance | uniq -c | tr -s ' \n' ' ') = \
+        ' 1 "kind":"dataset" 1 "kind":"space" 3 "kind":"search_epoch" ' ]]
+    [[ $(json s.nas search_epoch | grep -o '"epoch":[0-9]*' | tr '\n' ' ') = '"epoch":0 "epoch":1 "epoch":2 ' ]]
+    json s.nas space | grep -q '"strategy":"darts1"'
+    json s.nas space | grep -q '"parts","value":"softmax + first-order + l2 + adam"'
+    local metric
+    for metric in loss accuracy; do # of the whole splits, after every epoch
+        for split in train alpha validation; do
+            [[ $(json s.nas search_epoch | tail -2 | grep -c "{\"name\":\"$metric\",\"split\":\"$split\"") = 2 ]]
+        done
+    done
+    [[ $(json s.nas search_epoch | grep -c '"name":"none_mass"') = 3 ]]
+    [[ $(json s.nas search_epoch | grep -c '"genotype":"Genotype(') = 3 ]]
+    lz4 -t s.nas
+}
+
+@test "the learning rate follows the published cosine, one rate an epoch" {
+    nas-search -q --layers 1 --channels 1 --batch 64 --epochs 4 "$DATA" -o s.nas
+    nas-stats --tsv search_epoch s.nas | awk -F'\t' 'NR > 1 { rate[$3] = $7 }
+        END { for (e = 1; e <= 4; e++) {
+                  want = 0.001 + 0.024 * (1 + cos(3.14159265358979 * (e - 1) / 4)) / 2
+                  d = rate[e] - want
+                  if (d < 0) d = -d
+                  if (d > 1e-9) { print e, rate[e], want; exit 1 } } }'
+}
+
+@test "alphas move in the search, rest in the warm-up, and weights are learnt in both" {
+    nas-search -q "${SMALL[@]}" --warmup 1 "$DATA" -o s.nas
+    mapfile -t raw < <(json s.nas search_epoch | grep -o '"raw":[^"]*' | paste -d ' ' - -)
+    [[ ${#raw[@]} = 3 && ${raw[0]} = "${raw[1]}" && ${raw[1]} != "${raw[2]}" ]]
+    ! json s.nas search_epoch | sed -n 2p | grep -q '"split":"alpha"' || false
+    json s.nas search_epoch | sed -n 3p | grep -q '"split":"alpha"'
+}
+
+@test "same seed, same records with 1, 2 and 7 threads and from run to run; another seed, others" {
+    local threads
+    for threads in 1 2 7; do
+        nas-search -q "${SMALL[@]}" --weights --threads $threads "$DATA" -o $threads.nas
+        untimed $threads.nas >$threads.txt
+    done
+    nas-search -q "${SMALL[@]}" --weights --threads 2 "$DATA" -o again.nas
+    untimed again.nas >again.txt
+    same 1.txt 2.txt
+    same 1.txt 7.txt
+    same 1.txt again.txt
+    nas-search -q "${SMALL[@]}" --weights --seed 2 "$DATA" -o other.nas
+    untimed other.nas >other.txt
+    run -1 cmp -s 1.txt other.txt
+}
+
+@test "samples and weights come on request only" {
+    nas-search -q "${SMALL[@]}" "$DATA" -o plain.nas
+    ! nas-stats --json plain.nas | grep -qE '"kind":"(samples|tensor|network)"' || false
+    nas-search -q "${SMALL[@]}" --weights --keep-samples "$DATA" -o all.nas
+    nas-stats --json all.nas | grep -q '"kind":"network".*"net":"supernet"'
+    nas-stats --json all.nas | grep -q '"kind":"tensor".*"name":"alphas_reduce"'
+    nas-search -q "${SMALL[@]}" all.nas -o again.nas # its samples are whole
+}
+
+@test "the space and the cell's shape are options" {
+    nas-search -q --layers 2 --channels 2 --batch 16 --epochs 1 --nodes 2 --inputs 1 --concat 1 --reduce-at 1 \
+        --ops none,skip_connect,sep_conv_3x3 "$DATA" -o s.nas
+    json s.nas space | grep -q '"ops":\["none","skip_connect","sep_conv_3x3"\],"nodes":2,"inputs":1,"concat":1'
+    json s.nas space | grep -q '"reduce_at":\[1\]'
+    nas-derive --print s.nas | grep -q 'normal_concat=range(3, 4)'
+}
+
+@test "--limit and --valid-limit bound an epoch, and the count is recorded" {
+    nas-search -q "${SMALL[@]}" --limit 16 --valid-limit 5 "$DATA" -o s.nas
+    json s.nas search_epoch | tail -1 | grep -q '"steps":4,'
+    json s.nas search_epoch | tail -1 | grep -q '{"name":"samples","split":"validation","value":5}'
+}
+
+@test "--dry-run prints the forecast and stops" {
+    run -0 --separate-stderr nas-search --dry-run --layers 8 --channels 16 "$DATA" -o never.nas
+    one_line "$output"
+    [[ $output == *" parameters, "*" of memory"* && $stderr = "" && ! -e never.nas ]]
+}
+
+@test "too little memory: the batch is halved, aloud and in the stream; or a refusal of one line" {
+    run -1 --separate-stderr nas-search -q --channels 32 --memory 1 "$DATA" -o never.nas
+    one_line "$stderr"
+    [[ $stderr == *"needs "*" of memory with a batch of 2, 1.0 MiB are there" && ! -e never.nas ]]
+    local mib status # the least memory with which it starts, so that the batch is not the whole
+    for ((mib = 2; mib < 4096; mib += mib / 4 + 1)); do
+        status=0
+        nas-search -q --layers 1 --channels 8 --batch 32 --epochs 1 --memory $mib "$DATA" -o s.nas 2>err || status=$?
+        (( status == 1 )) || break
+    done
+    [[ $status = 0 ]]
+    grep -q 'instead of 32: there is memory for no more' err
+    nas-stats --json s.nas | grep -q '"kind":"event".*"what":"batch"'
+}
+
+@test "a search that diverges ends with an event, a valid stream, status 1 and one line" {
+    run -1 --separate-stderr nas-search -q "${SMALL[@]}" --epochs 20 --lr 1000 --lr-min 1000 --clip 0 "$DATA" -o s.nas
+    one_line "$stderr"
+    [[ $stderr == *"the loss is "* ]]
+    nas-stats --json s.nas | tail -1 | grep -q '"kind":"event".*"what":"diverged"'
+    json s.nas search_epoch >epochs
+    ! grep -q '"value":null' epochs || false
+}
+
+# The program ends by itself some epochs after the signal came, or the test is late: it searches for very long.
+interrupted()
+{
+    local signal=$1 status=0
+    with_signals nas-search -q --layers 1 --channels 1 --batch 8 --epochs 1000000 "$DATA" >s.nas &
+    local pid=$!
+    while [[ $(stat -c %s s.nas 2>/dev/null || echo 0) -lt 4000 ]]; do sleep 0.05; done
+    kill -"$signal" $pid
+    wait $pid || status=$?
+    [[ $status = "$2" ]] || { echo "status $status" >&2; return 1; }
+    nas-stats --json s.nas >s.txt
+    tail -1 s.txt | grep -q '"kind":"event".*"what":"interrupted"'
+    nas-derive -q s.nas -o d.nas
+}
+@test "SIGINT ends with a valid stream and status 130" { interrupted INT 130; }
+@test "SIGTERM ends with a valid stream and status 143" { interrupted TERM 143; }
+
+@test "epochs are readable while the search runs" {
+    with_signals nas-search -q --layers 1 --channels 1 --batch 8 --epochs 1000000 "$DATA" -o - >s.nas &
+    local pid=$!
+    while [[ $(stat -c %s s.nas 2>/dev/null || echo 0) -lt 4000 ]]; do sleep 0.05; done
+    run -3 nas-derive -q --print s.nas
+    kill -TERM $pid
+    wait $pid || true
+    (nas-stats --json s.nas 2>/dev/null || true) | grep -q '"kind":"search_epoch"'
+}
+
+@test "tiny data: one sample a class, a batch larger than any split, no validation" {
+    nas-ingest -q synthetic --option n=12 --option classes=2 --option size=5 --valid 0 -o tiny.nas
+    nas-search -q --layers 2 --channels 2 --batch 64 --epochs 2 tiny.nas -o s.nas
+    ! json s.nas search_epoch | grep -q '"split":"validation"' || false
+}
+
+@test "what cannot be searched is refused in one line, and leaves no file" {
+    nas-ingest -q synthetic --option n=40 --option size=8 --alpha 0 -o no-alpha.nas
+    nas-derive --named DARTS_V2 -o genotype.nas
+    head -c 2000 "$DATA" >cut.nas
+    local case
+    # the status, words of the message, and the command
+    for case in "1|alpha split is empty|no-alpha.nas" "1|no dataset|genotype.nas" "3|cut|cut.nas" \
+        "2|not a strategy|--strategy darts9 $DATA" "2|sep_conv_9x9|--ops none,sep_conv_9x9 $DATA" \
+        "2|more than none|--ops none $DATA" "2|no cell 8|--reduce-at 8 $DATA" "2|more than the 50 epochs|--warmup 51 $DATA" \
+        "2|1 to 4 of them|--concat 5 $DATA" "2|one FILE|$DATA $DATA" "1|No space left|-e 1 -l 1 -c 1 $DATA -o /dev/full"; do
+        IFS='|' read -r status words command <<<"$case"
+        # shellcheck disable=SC2086
+        run "-$status" --separate-stderr nas-search -q -o out.nas $command
+        one_line "$stderr"
+        [[ $stderr == *"$words"* && ! -e out.nas ]] || { echo "$command: $stderr" >&2; return 1; }
+    done
+}

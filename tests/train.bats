@@ -1,0 +1,200 @@
+#!/usr/bin/env bats
+# nas-train, nas-eval, nas-transfer: what they write, what they refuse, how they end.
+
+load helper
+
+SMALL=(--layers 2 --channels 4 --batch 8 --epochs 2)
+
+setup_file()
+{
+    export DATA=$BATS_FILE_TMPDIR/data.nas OTHER=$BATS_FILE_TMPDIR/other.nas NETS=$BATS_FILE_TMPDIR/nets.nas
+    nas-ingest -q synthetic --option n=120 --option size=8 -o "$DATA"
+    nas-ingest -q synthetic --option n=60 --option size=6 --option kind=linear --task regression -o "$OTHER"
+    nas-derive -q --random 2 -o "$BATS_FILE_TMPDIR/cells.nas"
+    export CELLS=$BATS_FILE_TMPDIR/cells.nas
+    nas-train -q --data "$DATA" "${SMALL[@]}" --net small-cnn "$CELLS" -o "$NETS"
+}
+
+json() { nas-stats --json "$1" | grep "\"kind\":\"$2\""; }
+untimed() { nas-stats --json "$1" | grep -v '"kind":"provenance"' | sed -E 's/"(file|seconds)":("[^"]*"|[^,}]*)//g'; }
+
+@test "training passes the genotypes on and adds networks, epochs, weights" {
+    [[ $(json "$NETS" genotype | wc -l) = 2 && $(json "$NETS" network | wc -l) = 3 ]]
+    [[ $(json "$NETS" train_epoch | wc -l) = 6 && $(json "$NETS" dataset | wc -l) = 1 ]]
+    local run set
+    for run in random-1-1 random-1-2 small-cnn; do
+        for set in best last; do
+            json "$NETS" tensor | grep -q "\"run\":\"$run\",\"set\":\"$set\""
+        done
+        json "$NETS" train_epoch | grep "\"run\":\"$run\"" | grep -q '"best":true'
+    done
+    json "$NETS" tensor | grep -q '"name":"stem.1.running_var"'
+    [[ $(json "$NETS" train_epoch | grep -c '"split":"validation"') = 6 ]]
+    [[ $(json "$NETS" train_epoch | grep -c '"name":"eval_mode_loss"') = 6 ]]
+}
+
+@test "training is on the train and alpha splits together, or on train alone" {
+    nas-train -q --data "$DATA" "${SMALL[@]}" --genotype DARTS_V2 -o t.nas # no stream: nothing is read
+    json t.nas network | grep -q '{"key":"samples","value":"86"}'
+    json t.nas train_epoch | tail -1 | grep -q '"steps":22,'
+    json t.nas genotype | grep -q '"name":"DARTS_V2"'
+    nas-train -q --data "$DATA" "${SMALL[@]}" --no-alpha --net small-cnn -o t.nas
+    json t.nas network | grep -q '{"key":"samples","value":"43"}'
+}
+
+@test "every optimiser and option of training runs" {
+    local options
+    for options in "--optimizer adam" "--optimizer adamw --weight-decay 0.05" "--nesterov --clip 0" "--schedule constant" \
+        "--drop-path 0.5" "--cutout 3 --crop 1 --flip" "--no-augment --warmup 1" "--limit 8 --valid-limit 3" \
+        "--reduce-at none" "--no-weights"; do
+        # shellcheck disable=SC2086
+        nas-train -q --data "$DATA" "${SMALL[@]}" $options "$CELLS" -o t.nas || { echo "$options" >&2; return 1; }
+    done
+    ! json t.nas tensor >/dev/null || false
+}
+
+@test "a net learns what is there to learn, and says so on the test split" {
+    nas-ingest -q synthetic --option n=600 --option size=8 --option noise=0.02 -o easy.nas
+    nas-train -q --data easy.nas --net small-cnn --channels 8 --batch 16 --epochs 10 -o t.nas
+    nas-eval -q --data easy.nas t.nas -o e.nas
+    nas-stats --tsv evaluation e.nas |
+        awk -F'\t' '$12 == "accuracy" { seen = 1; if ($13 < $14 + 0.3) { print; exit 1 } } END { exit !seen }'
+}
+
+@test "same seed, same records with 1, 2 and 7 threads" {
+    local threads
+    for threads in 1 2 7; do
+        nas-train -q --threads $threads --data "$DATA" "${SMALL[@]}" --drop-path 0.3 --cutout 3 "$CELLS" |
+            nas-eval -q --threads $threads --data "$DATA" --predictions --keep-weights -o $threads.nas
+        untimed $threads.nas >$threads.txt
+    done
+    same 1.txt 2.txt
+    same 1.txt 7.txt
+}
+
+@test "a training that diverges: an event, no weights, the others are trained, status 1" {
+    run -1 --separate-stderr nas-train -q --data "$DATA" "${SMALL[@]}" --epochs 20 --lr 1000 --clip 0 "$CELLS" -o t.nas
+    [[ $stderr == *"random-1-1: the loss is "*"random-1-2: the loss is "* ]]
+    [[ $(json t.nas event | grep -c '"what":"diverged"') = 2 ]]
+    ! json t.nas tensor >/dev/null || false
+}
+
+@test "SIGTERM ends a training with its weights, a valid stream and status 143" {
+    local status=0
+    with_signals nas-train -q --data "$DATA" --layers 1 --channels 1 --batch 8 --epochs 1000000 "$CELLS" >t.nas &
+    local pid=$!
+    while [[ $(stat -c %s t.nas 2>/dev/null || echo 0) -lt 4000 ]]; do sleep 0.05; done
+    kill -TERM $pid
+    wait $pid || status=$?
+    [[ $status = 143 ]]
+    json t.nas event | grep -q '"what":"interrupted"'
+    [[ $(json t.nas network | wc -l) = 1 ]] # the second is not begun
+    nas-eval -q --data "$DATA" t.nas -o e.nas
+    [[ $(json e.nas evaluation | wc -l) = 1 ]]
+}
+
+@test "--dry-run prints a forecast for every network and stops" {
+    run -0 --separate-stderr nas-train --dry-run --data "$DATA" --net resnet-18 "$CELLS" -o never.nas
+    [[ ${#lines[@]} = 3 && ${lines[2]} == "resnet-18: "*" parameters"* && ! -e never.nas ]]
+}
+
+@test "evaluation: whole split, trivial predictor, confusion matrix, health" {
+    nas-eval -q --data "$DATA" "$NETS" -o e.nas
+    [[ $(json e.nas evaluation | wc -l) = 3 ]]
+    ! json e.nas tensor >/dev/null || false
+    json e.nas evaluation | head -1 >first
+    grep -q '"set":"best".*"split":"test","genotype":"Genotype(.*"count":24,' first
+    grep -q '"baseline":\[{"name":"loss","split":"test"' first
+    ! grep -qE '"(train|eval)_mode_loss":null' first || false
+    # the confusion matrix holds every sample
+    [[ $(grep -o '"confusion":\[\[.*\]\]' first | tr -c '0-9.\n' '\n' | awk '{ n += $1 } END { print n }') = 24 ]]
+    nas-eval -q --data "$DATA" --split validation --set last --limit 5 "$NETS" --keep-weights -o e.nas
+    json e.nas evaluation | head -1 | grep -q '"set":"last".*"split":"validation".*"count":5,'
+    json e.nas tensor | grep -q '"set":"best"'
+}
+
+@test "evaluation gives what training had measured on the same split with the same weights" {
+    nas-eval -q --data "$DATA" --split validation --set last "$NETS" -o e.nas
+    nas-stats --tsv evaluation e.nas | awk -F'\t' '$12 == "loss" { print $3, $13 }' | sort >evaluated
+    nas-stats --tsv train_epoch "$NETS" | awk -F'\t' '$4 == 2 && $10 == "validation" && $11 == "loss" { print $3, $12 }' |
+        sort >trained
+    [[ $(wc -l <trained) = 3 ]]
+    same evaluated trained
+}
+
+@test "predictions as records and as CSV: every sample with its position in the source" {
+    nas-eval -q --data "$DATA" --predictions --csv p.csv "$NETS" -o e.nas
+    [[ $(json e.nas predictions | wc -l) = 3 ]]
+    [[ $(head -1 p.csv) = run,id,target,predicted,p_* && $(wc -l <p.csv) = 73 ]]
+    awk -F, 'NR > 1 { s = 0; for (i = 5; i <= NF; i++) s += $i; if (s < 0.9999 || s > 1.0001) exit 1 }' p.csv
+    # as many right ones as the accuracy says
+    awk -F, '$1 == "small-cnn" { n++; right += $3 == $4 } END { print right / n }' p.csv >right
+    nas-stats --tsv evaluation e.nas | awk -F'\t' '$3 == "small-cnn" && $12 == "accuracy" { print $13 + 0 }' >accuracy
+    same right accuracy
+}
+
+@test "weights that are missing: the other set aloud, a note, or a refusal" {
+    nas-train -q --data "$DATA" "${SMALL[@]}" --no-weights "$CELLS" -o bare.nas
+    run -1 --separate-stderr nas-eval -q --data "$DATA" bare.nas -o e.nas
+    one_line "$stderr"
+    [[ $stderr == *"no network in it has weights"* && ! -e e.nas ]]
+    cat bare.nas "$NETS" >both.nas
+    nas-eval -q --data "$DATA" both.nas -o e.nas
+    [[ $(json e.nas evaluation | wc -l) = 3 ]]
+}
+
+@test "what does not fit is refused in one line, and leaves no file" {
+    nas-ingest -q synthetic --option n=60 --option size=8 --test 0 -o no-test.nas
+    nas-ingest -q synthetic --option n=60 --option size=8 --name another -o another.nas
+    nas-ingest -q synthetic --option n=60 --option size=9 -o larger.nas
+    nas-ingest -q synthetic --option n=60 --option size=8 --option classes=3 -o fewer.nas
+    head -c 5000 "$NETS" >cut.nas
+    local case
+    for case in "1|it is for classification|nas-eval --data $OTHER $NETS" "1|data are another|nas-eval --data another.nas $NETS" \
+        "1|data are 1x9x9|nas-eval --data larger.nas $NETS" "1|it has 4 outputs|nas-eval --data fewer.nas $NETS" \
+        "1|test split is empty|nas-eval --data no-test.nas $NETS" "1|no network|nas-eval --data $DATA $CELLS" \
+        "3|cut|nas-eval --data $DATA cut.nas" "3|cut|nas-train --data $DATA cut.nas" "2|--data FILE|nas-train $CELLS" \
+        "2|DARTS_V2|nas-train --data $DATA --genotype DARTS_V3" "1|unknown net|nas-train --data $DATA --net resnet" \
+        "1|no genotype|nas-train --data $DATA $DATA" "2|--nesterov|nas-train --data $DATA --nesterov --optimizer adam $CELLS" \
+        "2|standard input|nas-train --data - -" "1|needs |nas-train --data $DATA --memory 1 -c 64 $CELLS" \
+        "1|test split is empty|nas-transfer --data no-test.nas $CELLS" \
+        "1|searched on|nas-transfer --data $DATA --baseline own $CELLS" "1|unknown net|nas-transfer --data $DATA --baseline x $CELLS" \
+        "1|No such file|nas-eval --data $DATA --csv no/such/folder.csv $NETS" \
+        "1|No space left|nas-eval --data $DATA $NETS -o /dev/full"; do
+        IFS='|' read -r status words command <<<"$case"
+        # shellcheck disable=SC2086
+        run "-$status" --separate-stderr ${command%% *} -q -o out.nas ${command#* }
+        one_line "$stderr"
+        [[ $stderr == *"$words"* && ! -e out.nas ]] || { echo "$command: $stderr" >&2; return 1; }
+    done
+    [[ $(find . -name '*.tmp*') = "" ]]
+}
+
+@test "a network is judged with the normalisation that it was trained with" {
+    # The same samples in other splits: other mean and sd of the train split.
+    nas-ingest -q synthetic --option n=120 --option size=8 --test 0.5 -o moved.nas
+    nas-eval -q --data moved.nas --csv moved.csv "$NETS" -o e.nas
+    nas-eval -q --data "$DATA" --csv here.csv "$NETS" -o e.nas
+    # A sample that is in both test splits gets the same prediction.
+    awk -F, 'NR > 1 { key = $1 "," $2 } FNR == NR { said[key] = $0; next } key in said { n++; if (said[key] != $0) exit 1 }
+             END { exit n < 3 }' here.csv moved.csv
+}
+
+@test "regression: training, evaluation, transfer" {
+    nas-train -q --data "$OTHER" "${SMALL[@]}" "$CELLS" | nas-eval -q --data "$OTHER" --csv p.csv -o e.nas
+    json e.nas evaluation | head -1 | grep -q '"name":"r2","split":"test"'
+    json e.nas evaluation | head -1 | grep -q '"confusion":\[\]'
+    [[ $(head -1 p.csv) = run,id,target_*,predicted_* ]]
+}
+
+@test "transfer: a row for every genotype and baseline, beside the trivial predictor" {
+    nas-transfer -q --data "$OTHER" "${SMALL[@]}" --baseline small-cnn --baseline resnet-tiny "$CELLS" -o r.nas
+    [[ $(json r.nas transfer | grep -c '"key":"role","value":"transfer"') = 2 ]]
+    [[ $(json r.nas transfer | grep -c '"key":"role","value":"baseline"') = 2 ]]
+    [[ $(json r.nas transfer | grep -c '"to":"synthetic-linear"') = 4 ]]
+    [[ $(json r.nas transfer | grep -c '"baseline":\[{"name":"loss","split":"test"') = 4 ]]
+    ! json r.nas tensor >/dev/null || false
+    nas-search -q --layers 1 --channels 2 --batch 16 --epochs 1 "$OTHER" | nas-derive -q |
+        nas-transfer -q --data "$OTHER" "${SMALL[@]}" --baseline own -o r.nas
+    json r.nas transfer | grep -q '"key":"role","value":"own"'
+}
