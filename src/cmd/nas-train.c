@@ -88,13 +88,14 @@ static void add_options(Input *s, Arena *perm)
 static void check_all(const Input *s, Arena scratch, const Workplace *w)
 {
     for (int64_t i = 0; i < s->todo.count; i++) {
-        Arena once = scratch;
+        Arena whole = arena_reserve((ptrdiff_t)1 << 40), once = whole; /* apart from scratch, which callees reuse */
         const Candidate *c = &s->todo.item[i];
         NetworkRecord net = train_network(&once, w, &train_settings, c->run, c->net, c->genotype);
         Trainer t;
         const char *why = trainer_open(&once, scratch, w, &train_settings, &net, false, &t);
         if (why) cli_die(EXIT_FAILED, "%s: %s", c->run, why);
         if (dry_run) printf("%s: %s\n", c->run, forecast_text(&once, &t.forecast));
+        arena_release(whole);
     }
 }
 

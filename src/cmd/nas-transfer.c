@@ -91,13 +91,14 @@ static void add_baselines(Transfer *t, Arena *perm)
 static void check_all(const Transfer *t, Arena scratch)
 {
     for (int64_t i = 0; i < t->todo.count; i++) {
-        Arena once = scratch;
+        Arena whole = arena_reserve((ptrdiff_t)1 << 40), once = whole; /* apart from scratch, which callees reuse */
         const Candidate *c = &t->todo.item[i];
         NetworkRecord net = train_network(&once, &t->place, &train_settings, c->run, c->net, c->genotype);
         Trainer trainer;
         const char *why = trainer_open(&once, scratch, &t->place, &train_settings, &net, false, &trainer);
         if (why) cli_die(EXIT_FAILED, "%s: %s", c->run, why);
         if (dry_run) printf("%s: %s\n", c->run, forecast_text(&once, &trainer.forecast));
+        arena_release(whole);
     }
 }
 

@@ -77,7 +77,8 @@ static void draw_level(const Plan *p, int64_t label, float *x, float *y)
 }
 
 /* The image is cut into cells of 8x8; bright pixels stay in the middle 4x4 of a cell, so those of different cells are 5 or
- * more apart and 2 or more from the border.  Class 0: one in each of 2m cells; class 1: two, 3 apart, in each of m cells. */
+ * more apart and 2 or more from the border.  Class 1: two, 3 apart, in each of m cells; class 0: one in each of 2m cells, at
+ * either end of such a pair, so that single pixels are equally likely everywhere in both classes: zero padding would tell. */
 static void draw_pairs(const Plan *p, int64_t label, float *x, float *y)
 {
     enum { CELL = 8, MARGIN = 2, INNER = 4, GAP = 3 };
@@ -86,12 +87,12 @@ static void draw_pairs(const Plan *p, int64_t label, float *x, float *y)
     rng_permutation(p->seed, RNG_SYNTH, p->sample << DRAW_BITS, order, cells);
     for (int64_t k = 0; k < (label ? pairs : 2 * pairs); k++) {
         int64_t draw = DRAW_SHAPE + 1 + 3 * k;
-        int64_t across = (int64_t)(uniform(p, draw) * INNER), along = (int64_t)(uniform(p, draw + 1) * INNER);
+        int64_t across = (int64_t)(uniform(p, draw) * INNER), end = uniform(p, draw + 1) < 0.5;
         bool turned = uniform(p, draw + 2) < 0.5;
         for (int64_t second = 0; second <= label; second++) {
-            int64_t a = across, b = label ? second * GAP : along;
-            int64_t i = order[k] / side * CELL + MARGIN + (turned ? b : a);
-            int64_t j = order[k] % side * CELL + MARGIN + (turned ? a : b);
+            int64_t along = GAP * (label ? second : end);
+            int64_t i = order[k] / side * CELL + MARGIN + (turned ? along : across);
+            int64_t j = order[k] % side * CELL + MARGIN + (turned ? across : along);
             x[i * S + j] = 1;
         }
     }
