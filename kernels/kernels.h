@@ -23,9 +23,9 @@
 enum { K_MAX_PARTS = 16, K_MAX_TAPS = 128 };
 
 typedef struct {
-    const float *g;            /* (N, B, Ho, Wo, L) gradient of what the value's consumer read */
-    const float *a, *b, *d;    /* (B*L) */
-    const float *sample_scale; /* (N) or 0 */
+    const float *g;                       /* (N, B, Ho, Wo, L) gradient of what the value's consumer read */
+    const float *a, *b, *d;               /* (B*L) */
+    const float *sample_scale;            /* (N) or 0 */
     const float *mask_scale, *mask_shift; /* (B*L) or 0: g counts only where y*mask_scale + mask_shift > 0 */
 } KGrad;
 
@@ -34,47 +34,47 @@ typedef struct {
  *     u(p)    = sum_k D_k * x(p*stride + tap_k)                  depthwise: y = W u
  * A tap outside the input reads zero. Tap offsets contain the padding (k*dilation - pad). */
 typedef struct {
-    int32_t parts;             /* the input is so many tensors side by side along the channels */
+    int32_t parts; /* the input is so many tensors side by side along the channels */
     const float *x[K_MAX_PARTS];
-    float *gx[K_MAX_PARTS];    /* backward adds dLoss/dx here; 0: not wanted. With in_scale: written, not added, */
+    float *gx[K_MAX_PARTS]; /* backward adds dLoss/dx here; 0: not wanted. With in_scale: written, not added, */
     int32_t part_blocks[K_MAX_PARTS];
     int32_t in_blocks, in_h, in_w;
-    const int32_t *block_lanes;/* (in_blocks) lanes in use */
+    const int32_t *block_lanes;       /* (in_blocks) lanes in use */
     const float *in_scale, *in_shift; /* (in_blocks*L) or 0; only with one part */
-    double *in_sums;           /* with in_scale: slots of (2, in_blocks*L): sums of gx and gx*x */
+    double *in_sums;                  /* with in_scale: slots of (2, in_blocks*L): sums of gx and gx*x */
     int32_t relu, depthwise;
     int32_t taps, stride_h, stride_w;
     int32_t tap_y[K_MAX_TAPS], tap_x[K_MAX_TAPS];
     int32_t out_blocks, out_h, out_w;
-    float *y;                  /* (N, out_blocks, Ho, Wo, L) */
-    double *sums;              /* slots of (2, out_blocks*L): sums of y and y*y; 0: not wanted */
-    const float *dw;           /* (in_blocks, taps, L), depthwise only */
-    const float *pw;           /* (out_blocks, K, L in, L out); K = in_blocks, or dense: taps*in_blocks (tap-major) */
-    const float *pw_t;         /* (in_blocks, K', L out, L in); K' = out_blocks, or dense: taps*out_blocks (tap-major) */
+    float *y;          /* (N, out_blocks, Ho, Wo, L) */
+    double *sums;      /* slots of (2, out_blocks*L): sums of y and y*y; 0: not wanted */
+    const float *dw;   /* (in_blocks, taps, L), depthwise only */
+    const float *pw;   /* (out_blocks, K, L in, L out); K = in_blocks, or dense: taps*in_blocks (tap-major) */
+    const float *pw_t; /* (in_blocks, K', L out, L in); K' = out_blocks, or dense: taps*out_blocks (tap-major) */
     KGrad grad;
-    float *g_dw, *g_pw;        /* slots of the shapes of dw and pw; 0: not wanted */
+    float *g_dw, *g_pw; /* slots of the shapes of dw and pw; 0: not wanted */
 } KConv;
 
 typedef struct {
-    const float *x;            /* (N, B, H, W, L), not normalised, no ReLU */
+    const float *x; /* (N, B, H, W, L), not normalised, no ReLU */
     float *gx;
     int32_t blocks, in_h, in_w, out_h, out_w;
-    int32_t average;           /* 0: maximum */
+    int32_t average; /* 0: maximum */
     int32_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;
-    int32_t extra_h, extra_w;  /* zero rows and columns appended at the end that take part and count */
-    uint8_t *argmax;           /* (N, B, Ho, Wo, L): ky*kernel_w + kx of the first maximum; 0: not wanted */
-    double *sums;              /* as in KConv */
-    KGrad grad;                /* grad.a … over (B*L); y is recomputed */
+    int32_t extra_h, extra_w; /* zero rows and columns appended at the end that take part and count */
+    uint8_t *argmax;          /* (N, B, Ho, Wo, L): ky*kernel_w + kx of the first maximum; 0: not wanted */
+    double *sums;             /* as in KConv */
+    KGrad grad;               /* grad.a … over (B*L); y is recomputed */
 } KPool;
 
 typedef struct {
-    const float *y;            /* tensor, or 0 */
-    const KPool *pool;         /* pooled on the fly, or 0 */
-    const float *scale, *shift;/* (B*L): normalisation times the term's weight; shift 0 = none */
-    const float *sample_scale; /* (N) or 0 */
-    int32_t relu;              /* weight * ReLU(y*relu_scale + relu_shift): then scale holds the weight alone */
+    const float *y;             /* tensor, or 0 */
+    const KPool *pool;          /* pooled on the fly, or 0 */
+    const float *scale, *shift; /* (B*L): normalisation times the term's weight; shift 0 = none */
+    const float *sample_scale;  /* (N) or 0 */
+    int32_t relu;               /* weight * ReLU(y*relu_scale + relu_shift): then scale holds the weight alone */
     const float *relu_scale, *relu_shift;
-    float *gx;                 /* identity terms: backward adds scale*g here; 0: none */
+    float *gx; /* identity terms: backward adds scale*g here; 0: none */
 } KTerm;
 
 typedef struct {
@@ -82,8 +82,8 @@ typedef struct {
     const KTerm *term;
     int32_t blocks, height, width;
     float *out;
-    const float *g;            /* gradient of out */
-    double *sums;              /* slots of (1 + 2*terms, B*L): sum of g; per term the sums of g_t and g_t*y_t, where g_t
+    const float *g; /* gradient of out */
+    double *sums;   /* slots of (1 + 2*terms, B*L): sum of g; per term the sums of g_t and g_t*y_t, where g_t
                                   is g times sample_scale and mask */
 } KMix;
 
@@ -91,14 +91,14 @@ typedef struct {
 typedef struct {
     int32_t parts;
     const float *x[K_MAX_PARTS];
-    float *gx[K_MAX_PARTS];    /* backward adds */
+    float *gx[K_MAX_PARTS]; /* backward adds */
     int32_t part_blocks[K_MAX_PARTS], part_channels[K_MAX_PARTS];
     int32_t channels, height, width, outputs;
-    const float *weight, *bias;/* (outputs, channels), (outputs) */
-    float *pooled;             /* (N, channels) */
-    float *logits;             /* (N, outputs) */
+    const float *weight, *bias; /* (outputs, channels), (outputs) */
+    float *pooled;              /* (N, channels) */
+    float *logits;              /* (N, outputs) */
     const float *g_logits;
-    float *g_weight;           /* slots of (outputs*channels + outputs); 0: not wanted */
+    float *g_weight; /* slots of (outputs*channels + outputs); 0: not wanted */
 } KHead;
 
 typedef struct {
@@ -108,12 +108,12 @@ typedef struct {
 typedef struct {
     float lr, beta1, beta2, eps, decay, scale; /* lr and eps hold the bias correction */
     int decoupled;
-    float lr_plain;            /* for decoupled decay */
+    float lr_plain; /* for decoupled decay */
 } KAdam;
 
 typedef struct {
-    const char *name;          /* "ref", "v2", "v3", "v4" */
-    const char *about;         /* "AVX-512" */
+    const char *name;  /* "ref", "v2", "v3", "v4" */
+    const char *about; /* "AVX-512" */
     int lanes;
     /* Bytes of private scratch that one call may use. */
     int64_t (*conv_scratch)(const KConv *);
@@ -141,7 +141,7 @@ const NasKernels *nas_kernels_ref(void);
 const NasKernels *nas_kernels_cpu(const char *isa, int lanes);
 
 /* ---- geometry shared by all kernel sets ---- */
-typedef struct {               /* an input image with its padding: rows of `width` pixels, the first real pixel at (top, left) */
+typedef struct { /* an input image with its padding: rows of `width` pixels, the first real pixel at (top, left) */
     int32_t top, left, height, width;
 } KPlane;
 
@@ -150,7 +150,8 @@ static inline KPlane k_plane(const KConv *k)
 {
     int32_t y0 = 0, y1 = k->in_h - 1, x0 = 0, x1 = k->in_w - 1;
     for (int t = 0; t < k->taps; t++) {
-        int32_t last_y = (k->out_h - 1) * k->stride_h + k->tap_y[t], last_x = (k->out_w - 1) * k->stride_w + k->tap_x[t];
+        int32_t last_y = (k->out_h - 1) * k->stride_h + k->tap_y[t],
+                last_x = (k->out_w - 1) * k->stride_w + k->tap_x[t];
         if (k->tap_y[t] < y0) y0 = k->tap_y[t];
         if (k->tap_x[t] < x0) x0 = k->tap_x[t];
         if (last_y > y1) y1 = last_y;
@@ -161,7 +162,10 @@ static inline KPlane k_plane(const KConv *k)
 
 /* Gathering form of the backward pass: input row r gets, from tap t, output row (r - tap_y[t]) / stride_h where that
  * divides. The plane of output gradients that all of these stay inside of. */
-static inline int32_t k_floor_div(int32_t a, int32_t b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
+static inline int32_t k_floor_div(int32_t a, int32_t b)
+{
+    return a >= 0 ? a / b : -((-a + b - 1) / b);
+}
 static inline KPlane k_gradient_plane(int32_t taps, const int32_t *tap_y, const int32_t *tap_x, int32_t stride_h,
                                       int32_t stride_w, int32_t in_h, int32_t in_w, int32_t out_h, int32_t out_w)
 {

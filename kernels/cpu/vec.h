@@ -17,13 +17,25 @@ typedef float vf __attribute__((vector_size(LANES * 4), may_alias));
 typedef int32_t vi __attribute__((vector_size(LANES * 4), may_alias));
 typedef uint8_t vb __attribute__((vector_size(LANES), may_alias));
 
-#define INLINE static inline __attribute__((always_inline))
+#define INLINE   static inline __attribute__((always_inline))
 #define NOINLINE static __attribute__((noinline))
 
-INLINE vf vload(const float *p) { return *(const vf *)p; }
-INLINE void vstore(float *p, vf v) { *(vf *)p = v; }
-INLINE vf vset(float s) { return (vf){0} + s; }
-INLINE vf vzero(void) { return (vf){0}; }
+INLINE vf vload(const float *p)
+{
+    return *(const vf *)p;
+}
+INLINE void vstore(float *p, vf v)
+{
+    *(vf *)p = v;
+}
+INLINE vf vset(float s)
+{
+    return (vf){0} + s;
+}
+INLINE vf vzero(void)
+{
+    return (vf){0};
+}
 
 /* The larger of a and b; b where either is NaN, as x86 does: vmax(0, x) keeps a NaN in x. */
 INLINE vf vmax(vf a, vf b)
@@ -38,8 +50,14 @@ INLINE vf vmax(vf a, vf b)
 #endif
 }
 
-INLINE vf vselect(vi mask, vf yes, vf no) { return (vf)((mask & (vi)yes) | (~mask & (vi)no)); }
-INLINE vf vmask(vi mask, vf v) { return (vf)(mask & (vi)v); }
+INLINE vf vselect(vi mask, vf yes, vf no)
+{
+    return (vf)((mask & (vi)yes) | (~mask & (vi)no));
+}
+INLINE vf vmask(vi mask, vf v)
+{
+    return (vf)(mask & (vi)v);
+}
 
 INLINE void vstore_bytes(uint8_t *p, vf v)
 {
@@ -56,6 +74,5 @@ INLINE vi vload_bytes(const uint8_t *p)
 /* Adds the lanes of v to the doubles of `to`. */
 INLINE void vadd_double(double *to, vf v)
 {
-    for (int i = 0; i < LANES; i++)
-        to[i] += (double)v[i];
+    for (int i = 0; i < LANES; i++) to[i] += (double)v[i];
 }

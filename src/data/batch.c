@@ -1,9 +1,9 @@
 /* batch: samples in stored form -> normalised float32, augmented.
  *
- * One sample at a time: every output row is a run of source columns, forwards or (flipped) backwards, with zeros left and
- * right of it where a crop reaches past the image.  u8 pixels go through a table of the 256 normalised values of their
- * channel.  What an augmentation draws is a function of (seed, epoch, split, sample), so neither the batch size nor the
- * order nor the thread matters.
+ * One sample at a time: every output row is a run of source columns, forwards or (flipped) backwards, with zeros left
+ * and right of it where a crop reaches past the image.  u8 pixels go through a table of the 256 normalised values of
+ * their channel.  What an augmentation draws is a function of (seed, epoch, split, sample), so neither the batch size
+ * nor the order nor the thread matters.
  */
 #include <assert.h>
 #include <string.h>

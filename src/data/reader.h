@@ -39,7 +39,7 @@ const char *reader_option_check(Arena *perm, const IngestSpec *spec, const char 
 /* Carves test (if the source had none), validation and alpha, in this order, out of the train split: each takes its
  * fraction of what is left. Seeded; stratified by class for classification: a class gives each split its share, rounded
  * down or up. `subset` is kept first, by the same rule. The samples of train, alpha and validation are in seeded random
- * order, ids tell their positions in the source. The rule and the seed are recorded in info.settings. Refuses what cannot
- * be learned from: no samples, one class, constant targets, an empty split. Returns 0 or why not. */
+ * order; ids tell their positions in the source. The rule and the seed are recorded in info.settings. Refuses what
+ * cannot be learned from: no samples, one class, constant targets, an empty split. Returns 0 or why not. */
 const char *split_assign(Arena *perm, Arena scratch, Dataset *d, const IngestSpec *spec);
 #endif

@@ -1,8 +1,8 @@
 /* split: which sample goes where, decided once, at ingest.
  *
- * The samples are lined up by class, in seeded random order within a class, and a split takes evenly spaced places of the
- * line: sample i of n goes to a split of k when (i+1)k/n and ik/n differ in their whole part.  So the split has exactly k
- * samples, and of every class its share, rounded down or up.  What is left is the line for the next split.
+ * The samples are lined up by class, in seeded random order within a class, and a split takes evenly spaced places of
+ * the line: sample i of n goes to a split of k when (i+1)k/n and ik/n differ in their whole part.  So the split has
+ * exactly k samples, and of every class its share, rounded down or up.  What is left is the line for the next split.
  */
 #include <math.h>
 #include <string.h>

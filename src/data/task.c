@@ -7,9 +7,10 @@
  *                 macro_f1           mean F1 of the classes that occur or are predicted, as scikit-learn's
  * regression      loss               mean over samples and outputs of ((prediction - target) / target_sd)², as trained
  *                 rmse, mae          in the targets' own unit, over samples and outputs
- *                 r2_0 … r2_7        1 - SSE/SST of one output, SST around the mean of these targets (from two outputs on)
- *                 r2                 1 - SSE/SST with both summed over outputs after division by target_sd², so that every
- *                                    output counts in its own scale; for one output the usual R²
+ *                 r2_0 … r2_7        1 - SSE/SST of one output, SST around the mean of these targets; from two
+ *                                    outputs on
+ *                 r2                 1 - SSE/SST with both summed over outputs after division by target_sd², so that
+ *                                    every output counts in its own scale; for one output the usual R²
  *                 SST = 0: R² is 1 if SSE = 0, else 0.
  *
  * The trivial predictor answers the same to everything: class frequencies, or the mean, of the train split.

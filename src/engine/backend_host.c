@@ -21,10 +21,10 @@
 #include "kernels/kernels.h"
 
 enum {
-    MAX_PARTS = 16,              /* parts of a batch: enough for 16 threads, few enough for their sums to be cheap */
-    LEAST_PARTS = 4,             /* even where the gradients of the weights are large */
-    SLOT_BYTES = 64 << 20,       /* the gradients of a group in all slots stay below, down to LEAST_PARTS */
-    BLOCK_RUN = 1 << 14,         /* elements of a flat block per part */
+    MAX_PARTS = 16,        /* parts of a batch: enough for 16 threads, few enough for their sums to be cheap */
+    LEAST_PARTS = 4,       /* even where the gradients of the weights are large */
+    SLOT_BYTES = 64 << 20, /* the gradients of a group in all slots stay below, down to LEAST_PARTS */
+    BLOCK_RUN = 1 << 14,   /* elements of a flat block per part */
     HUGE_PAGE = 2 << 20
 };
 static const double norm_epsilon = 1.0 / GRAPH_EPS_INV, norm_momentum = 0.1;
@@ -40,12 +40,12 @@ typedef struct {
     KMix mix;
     KHead head;
     KTerm *term;
-    float **drop;          /* mix: per term the samples' scales, or 0 */
+    float **drop;                  /* mix: per term the samples' scales, or 0 */
     int32_t *place_in, *place_out; /* conv: channel -> block*lanes + lane, of the input and the output */
     int32_t in_channels, out_channels;
-    double *sums;          /* forward sums, MAX_PARTS slots */
-    double *in_sums;       /* conv that takes a raw value: MAX_PARTS slots */
-    double *mix_grad;      /* mix: per term, of the last backward pass */
+    double *sums;                          /* forward sums, MAX_PARTS slots */
+    double *in_sums;                       /* conv that takes a raw value: MAX_PARTS slots */
+    double *mix_grad;                      /* mix: per term, of the last backward pass */
     int64_t sum_count, dw_count, pw_count; /* elements of one slot */
     bool active;
     int32_t profile;
@@ -57,17 +57,17 @@ typedef struct {
     Pool *pool;
     Plan *plan;
     HostOp *op;
-    Norm *norm;            /* per value */
+    Norm *norm; /* per value */
     bool forward_only;
-    int64_t capacity;      /* largest batch */
-    int64_t n;             /* samples of the current batch */
+    int64_t capacity; /* largest batch */
+    int64_t n;        /* samples of the current batch */
     Mode mode;
-    char *arena;           /* of the plan */
+    char *arena; /* of the plan */
     char *map;
     int64_t map_bytes;
     float *block[BLOCK_COUNT];
     float **mix_weight, **mix_grad;
-    uint8_t **mix_active;  /* per table, 0: all on */
+    uint8_t **mix_active; /* per table, 0: all on */
     float *targets, *g_logits;
     char *scratch;
     int64_t scratch_bytes; /* per thread */
@@ -82,7 +82,7 @@ typedef struct {
     int32_t profile_count;
     const char *device;
     /* the region in flight */
-    int32_t group, only;   /* only: one operation of the group, or -1 */
+    int32_t group, only; /* only: one operation of the group, or -1 */
     int64_t parts;
     GradWhat what;
     const float *source;
@@ -175,7 +175,8 @@ static const char *setup_conv(Host *h, Arena *perm, int32_t index)
         k->taps = 2;
         k->tap_y[1] = k->stride_h > 1, k->tap_x[1] = k->stride_w > 1;
     } else {
-        if (kh * kw > K_MAX_TAPS) return arena_printf(perm, "%s: a %lldx%lld kernel is too large", op->name, (long long)kh, (long long)kw);
+        if (kh * kw > K_MAX_TAPS)
+            return arena_printf(perm, "%s: a %lldx%lld kernel is too large", op->name, (long long)kh, (long long)kw);
         k->taps = (int32_t)(kh * kw);
         for (int32_t t = 0; t < k->taps; t++)
             k->tap_y[t] = (int32_t)(t / kw * dh - ph), k->tap_x[t] = (int32_t)(t % kw * dw - pw);
@@ -191,16 +192,13 @@ static const char *setup_conv(Host *h, Arena *perm, int32_t index)
     for (int64_t p = 0; p < count; p++) {
         const ValueInfo *part = &g->values[parts[p]];
         k->part_blocks[p] = blocks_of(part->channels, lanes);
-        for (int64_t c = 0; c < part->channels; c++)
-            o->place_in[channel++] = k->in_blocks * lanes + (int32_t)c;
+        for (int64_t c = 0; c < part->channels; c++) o->place_in[channel++] = k->in_blocks * lanes + (int32_t)c;
         k->in_blocks += k->part_blocks[p];
         k->x[p] = data_of(h, parts[p]);
     }
-    for (int32_t c = 0; c < o->out_channels; c++)
-        o->place_out[c] = c;
+    for (int32_t c = 0; c < o->out_channels; c++) o->place_out[c] = c;
     int32_t *block_lanes = NEW(perm, int32_t, k->in_blocks);
-    for (int32_t c = 0; c < o->in_channels; c++)
-        block_lanes[o->place_in[c] / lanes] = o->place_in[c] % lanes + 1;
+    for (int32_t c = 0; c < o->in_channels; c++) block_lanes[o->place_in[c] / lanes] = o->place_in[c] % lanes + 1;
     k->block_lanes = block_lanes;
     k->in_h = (int32_t)in->height, k->in_w = (int32_t)in->width;
     k->out_blocks = blocks_of(out->channels, lanes);
@@ -295,8 +293,7 @@ static int64_t group_parts(const Host *h, int64_t n, int32_t group)
         int64_t floats = 0;
         for (int32_t i = h->plan->group_start[group]; i < h->plan->group_start[group + 1]; i++)
             floats += h->op[h->plan->order[i]].dw_count + h->op[h->plan->order[i]].pw_count;
-        while (most > LEAST_PARTS && floats * most * (int64_t)sizeof(float) > SLOT_BYTES)
-            most--;
+        while (most > LEAST_PARTS && floats * most * (int64_t)sizeof(float) > SLOT_BYTES) most--;
     }
     return n < most ? n : most;
 }
@@ -321,7 +318,8 @@ static const char *layout(Host *h, Arena *perm, Carver *c, int64_t *parts)
     parts[0] = c->used - start, start = c->used;
     for (int b = 0; b < BLOCK_COUNT; b++) {
         int64_t count = b < BLOCK_WEIGHT_KINDS ? g->weight_count : g->stat_floats;
-        bool always = b == BLOCK_WEIGHTS || b == BLOCK_STATS || (!h->forward_only && (b == BLOCK_GRAD || b == BLOCK_MOMENT1));
+        bool always =
+            b == BLOCK_WEIGHTS || b == BLOCK_STATS || (!h->forward_only && (b == BLOCK_GRAD || b == BLOCK_MOMENT1));
         if (always) h->block[b] = carve(c, count * f);
     }
     parts[1] = c->used - start, start = c->used;
@@ -338,8 +336,7 @@ static const char *layout(Host *h, Arena *perm, Carver *c, int64_t *parts)
         int64_t channels = (int64_t)blocks_of(info->channels, k->lanes) * k->lanes;
         Norm *n = &h->norm[v];
         float **all[] = {&n->scale, &n->shift, &n->a, &n->b, &n->d};
-        for (int i = 0; i < 5; i++)
-            *all[i] = carve(c, channels * f);
+        for (int i = 0; i < 5; i++) *all[i] = carve(c, channels * f);
         n->mean = carve(c, channels * d);
         n->invstd = carve(c, channels * d);
     }
@@ -441,18 +438,19 @@ static Host *host_prepare(Arena *perm, Arena scratch, const Graph *g, const Engi
 static int64_t host_memory(const Graph *g, const EngineOptions *o, Arena scratch, const char **parts, Arena *perm,
                            const char *device)
 {
-    if (g->error || g->logits < 0) return -1;
     Arena room = scratch, rest = scratch; /* one half for what the host keeps, one for the planner */
     room.end = rest.beg = scratch.beg + (scratch.end - scratch.beg) / 128 * 64;
     Carver c = {0};
     int64_t p[4];
-    const char *why = 0;
-    if (!host_prepare(&room, rest, g, o, device, &c, p, &why)) return -1;
-    if (parts)
-        *parts = arena_printf(perm, "tensors and gradients %.1f MB, parameters %.1f MB, packed weights and sums %.1f MB, "
-                                    "work areas %.1f MB",
-                              (double)p[0] / 1e6, (double)p[1] / 1e6, (double)p[2] / 1e6, (double)p[3] / 1e6);
-    return c.used;
+    const char *why = g->error ? g->error : g->logits < 0 ? "the graph has no head" : 0;
+    Host *h = why ? 0 : host_prepare(&room, rest, g, o, device, &c, p, &why);
+    const char *text = h ? arena_printf(perm,
+                                        "tensors and gradients %.1f MB, parameters %.1f MB, packed weights and sums "
+                                        "%.1f MB, work areas %.1f MB",
+                                        (double)p[0] / 1e6, (double)p[1] / 1e6, (double)p[2] / 1e6, (double)p[3] / 1e6)
+                         : arena_strdup(perm, why);
+    if (parts) *parts = text;
+    return h ? c.used : -1;
 }
 
 static void *host_open(Arena *perm, const Graph *g, const EngineOptions *o, const char **why, const char *device)
@@ -475,11 +473,9 @@ static void *host_open(Arena *perm, const Graph *g, const EngineOptions *o, cons
     assert(!*why && at.used == c.used);
     for (int32_t t = 0; t < g->table_count; t++) {
         h->mix_active[t] = memset(h->mix_active[t], 1, (size_t)g->tables[t].count);
-        for (int64_t i = 0; i < g->tables[t].count; i++)
-            h->mix_weight[t][i] = 1;
+        for (int64_t i = 0; i < g->tables[t].count; i++) h->mix_weight[t][i] = 1;
     }
-    for (int64_t i = 0; i < g->stat_floats; i++)
-        h->block[BLOCK_STATS][i] = 0;
+    for (int64_t i = 0; i < g->stat_floats; i++) h->block[BLOCK_STATS][i] = 0;
     for (int32_t s = 0; s < g->stat_count; s++)
         for (int64_t i = 0; i < g->stats[s].channels; i++)
             h->block[BLOCK_STATS][g->stats[s].offset + g->stats[s].channels + i] = 1;
@@ -590,16 +586,18 @@ static double host_dot(void *b, Block x, Block y)
         int64_t n = count - at < most ? count - at : most;
         BlockRun r = {.count = n, .a = block(h, x) + at, .b = block(h, y) + at, .sums = sums, .what = RUN_DOT};
         block_run(h, &r);
-        for (int64_t i = 0; i < (n + BLOCK_RUN - 1) / BLOCK_RUN; i++)
-            total += sums[i];
+        for (int64_t i = 0; i < (n + BLOCK_RUN - 1) / BLOCK_RUN; i++) total += sums[i];
     }
     return total;
 }
 
 static void host_sgd(void *b, double lr, double momentum, double weight_decay, bool nesterov, double grad_scale)
 {
-    BlockRun r = {.count = block_count(b, BLOCK_WEIGHTS), .a = block(b, BLOCK_WEIGHTS), .b = block(b, BLOCK_GRAD),
-                  .c = block(b, BLOCK_MOMENT1), .what = RUN_SGD,
+    BlockRun r = {.count = block_count(b, BLOCK_WEIGHTS),
+                  .a = block(b, BLOCK_WEIGHTS),
+                  .b = block(b, BLOCK_GRAD),
+                  .c = block(b, BLOCK_MOMENT1),
+                  .what = RUN_SGD,
                   .sgd = {(float)lr, (float)momentum, (float)weight_decay, (float)grad_scale, nesterov}};
     block_run(b, &r);
 }
@@ -608,11 +606,20 @@ static void host_adam(void *b, double lr, double beta1, double beta2, double eps
                       int64_t step, double grad_scale)
 {
     double c1 = 1 - pow(beta1, (double)step), c2 = sqrt(1 - pow(beta2, (double)step));
-    BlockRun r = {.count = block_count(b, BLOCK_WEIGHTS), .a = block(b, BLOCK_WEIGHTS), .b = block(b, BLOCK_GRAD),
-                  .c = block(b, BLOCK_MOMENT1), .d = block(b, BLOCK_MOMENT2), .what = RUN_ADAM,
-                  .adam = {.lr = (float)(lr * c2 / c1), .beta1 = (float)beta1, .beta2 = (float)beta2,
-                           .eps = (float)(eps * c2), .decay = (float)weight_decay, .scale = (float)grad_scale,
-                           .decoupled = decoupled, .lr_plain = (float)lr}};
+    BlockRun r = {.count = block_count(b, BLOCK_WEIGHTS),
+                  .a = block(b, BLOCK_WEIGHTS),
+                  .b = block(b, BLOCK_GRAD),
+                  .c = block(b, BLOCK_MOMENT1),
+                  .d = block(b, BLOCK_MOMENT2),
+                  .what = RUN_ADAM,
+                  .adam = {.lr = (float)(lr * c2 / c1),
+                           .beta1 = (float)beta1,
+                           .beta2 = (float)beta2,
+                           .eps = (float)(eps * c2),
+                           .decay = (float)weight_decay,
+                           .scale = (float)grad_scale,
+                           .decoupled = decoupled,
+                           .lr_plain = (float)lr}};
     block_run(b, &r);
 }
 
@@ -644,8 +651,7 @@ static void host_set_active(void *b, int32_t table, const uint8_t *active)
         memcpy(h->mix_active[table], active, (size_t)g->tables[table].count);
     else
         memset(h->mix_active[table], 1, (size_t)g->tables[table].count);
-    for (int32_t i = 0; i < g->op_count; i++)
-        h->op[i].active = g->ops[i].output == g->logits;
+    for (int32_t i = 0; i < g->op_count; i++) h->op[i].active = g->ops[i].output == g->logits;
     for (int32_t i = g->op_count - 1; i >= 0; i--) {
         if (!h->op[i].active || h->plan->group_of[i] < 0) continue;
         const Op *op = &g->ops[i];
@@ -656,8 +662,7 @@ static void host_set_active(void *b, int32_t table, const uint8_t *active)
         }
         const Value self = op->input, *parts = &self;
         int64_t count = value_parts(g, op->input, &parts);
-        for (int64_t p = 0; p < count; p++)
-            h->op[g->values[parts[p]].op].active = true;
+        for (int64_t p = 0; p < count; p++) h->op[g->values[parts[p]].op].active = true;
     }
 }
 
@@ -684,8 +689,7 @@ static void batch_part(void *context, int64_t n, int thread)
     for (int64_t c = 0; c < v->channels; c++) {
         const float *from = h->source + (n * v->channels + c) * pixels;
         float *out = to + c / lanes * pixels * lanes + c % lanes;
-        for (int64_t p = 0; p < pixels; p++)
-            out[p * lanes] = from[p];
+        for (int64_t p = 0; p < pixels; p++) out[p * lanes] = from[p];
     }
 }
 
@@ -776,24 +780,22 @@ static void unpack_gradients(Host *h, int32_t index, int64_t parts)
         int64_t weights = h->g->params[op->weight].count;
         for (int64_t i = 0; i < o->pw_count; i++) {
             double s = 0;
-            for (int64_t p = 0; p < parts; p++)
-                s += (double)o->head.g_weight[p * o->pw_count + i];
+            for (int64_t p = 0; p < parts; p++) s += (double)o->head.g_weight[p * o->pw_count + i];
             *(i < weights ? g + i : gb + (i - weights)) = (float)s;
         }
         return;
     }
     /* Add the slots up in place, along their length, then pick. */
     for (int64_t p = 1; p < parts; p++) {
-        for (int64_t i = 0; i < o->pw_count; i++)
-            o->conv.g_pw[i] += o->conv.g_pw[p * o->pw_count + i];
-        for (int64_t i = 0; i < o->dw_count; i++)
-            o->conv.g_dw[i] += o->conv.g_dw[p * o->dw_count + i];
+        for (int64_t i = 0; i < o->pw_count; i++) o->conv.g_pw[i] += o->conv.g_pw[p * o->pw_count + i];
+        for (int64_t i = 0; i < o->dw_count; i++) o->conv.g_dw[i] += o->conv.g_dw[p * o->dw_count + i];
     }
     int32_t taps = o->conv.taps;
     if (op->kind == OP_SEPCONV) {
         for (int32_t c = 0; c < o->in_channels; c++)
             for (int32_t t = 0; t < taps; t++)
-                g[c * taps + t] = o->conv.g_dw[((int64_t)(o->place_in[c] / lanes) * taps + t) * lanes + o->place_in[c] % lanes];
+                g[c * taps + t] =
+                    o->conv.g_dw[((int64_t)(o->place_in[c] / lanes) * taps + t) * lanes + o->place_in[c] % lanes];
         g = grad + h->g->params[op->weight2].offset;
         taps = 1;
     }
@@ -805,7 +807,8 @@ static void unpack_gradients(Host *h, int32_t index, int64_t parts)
             for (int32_t t = factorized && out >= first; t < (factorized && out < first ? 1 : taps); t++) {
                 float v = o->conv.g_pw[pack_place(o, lanes, out, in, t).packed];
                 if (factorized)
-                    *(t ? &g2[(int64_t)(out - first) * o->in_channels + in] : &g[(int64_t)out * o->in_channels + in]) = v;
+                    *(t ? &g2[(int64_t)(out - first) * o->in_channels + in] : &g[(int64_t)out * o->in_channels + in]) =
+                        v;
                 else
                     g[((int64_t)out * o->in_channels + in) * taps + t] = v;
             }
@@ -845,8 +848,7 @@ static void set_norm(Host *h, Value value, const double *sums, int64_t channels,
         }
         if (h->mode == MODE_TRAIN) {
             double s = 0, q = 0;
-            for (int64_t p = 0; p < parts; p++)
-                s += sums[2 * p * channels + c], q += sums[(2 * p + 1) * channels + c];
+            for (int64_t p = 0; p < parts; p++) s += sums[2 * p * channels + c], q += sums[(2 * p + 1) * channels + c];
             mean = s / count;
             variance = q / count - mean * mean;
             if (variance < 0) variance = 0; /* rounding */
@@ -983,8 +985,7 @@ static void compute_loss(Host *h)
             double most = (double)l[0], sum = 0;
             for (int64_t i = 1; i < outputs; i++)
                 if ((double)l[i] > most) most = (double)l[i];
-            for (int64_t i = 0; i < outputs; i++)
-                sum += exp((double)l[i] - most);
+            for (int64_t i = 0; i < outputs; i++) sum += exp((double)l[i] - most);
             total += log(sum) + most - (double)l[target];
             for (int64_t i = 0; i < outputs; i++)
                 d[i] = (float)((exp((double)l[i] - most) / sum - (i == target)) / (double)h->n);
@@ -1015,13 +1016,13 @@ static int32_t profile_row(Host *h, int32_t index)
         snprintf(name, sizeof name, "%s %lldx%lld%s C%lld", factorized ? "factorized" : kinds[op->kind], (long long)kh,
                  (long long)kw, dilation > 1 ? " dilated" : "", (long long)out->channels);
     } else if (op->kind == OP_POOL) {
-        snprintf(name, sizeof name, "pool %s C%lld", op->pool.kind == POOL_MAX ? "max" : "avg", (long long)out->channels);
+        snprintf(name, sizeof name, "pool %s C%lld", op->pool.kind == POOL_MAX ? "max" : "avg",
+                 (long long)out->channels);
     } else {
         snprintf(name, sizeof name, "%s C%lld", kinds[op->kind], (long long)out->channels);
     }
     int32_t row = 0;
-    while (row < h->profile_count && strcmp(h->profile[row].op, name))
-        row++;
+    while (row < h->profile_count && strcmp(h->profile[row].op, name)) row++;
     if (row == COUNTOF(h->profile)) row--; /* a net of more kinds lumps the rest together */
     if (row == h->profile_count) h->profile[h->profile_count++].op = arena_strdup(h->g->perm, name);
     o->profile = row + 1;
@@ -1145,14 +1146,12 @@ static void prepare_backward(Host *h, int32_t group)
         case OP_CONV:
         case OP_SEPCONV:
             o->conv.g_dw = slots[0], o->conv.g_pw = slots[1];
-            for (int64_t p = 0; p < count; p++)
-                o->conv.gx[p] = wanted_grad(h, parts[p]);
+            for (int64_t p = 0; p < count; p++) o->conv.gx[p] = wanted_grad(h, parts[p]);
             break;
         case OP_POOL: o->pool.gx = wanted_grad(h, op->input); break;
         case OP_HEAD:
             o->head.g_weight = slots[1];
-            for (int64_t p = 0; p < count; p++)
-                o->head.gx[p] = wanted_grad(h, parts[p]);
+            for (int64_t p = 0; p < count; p++) o->head.gx[p] = wanted_grad(h, parts[p]);
             break;
         case OP_MIX:
             o->mix.sums = o->sums;
@@ -1175,8 +1174,7 @@ static bool has_work(const Host *h, int32_t index)
     case OP_CONV:
     case OP_SEPCONV: {
         bool any = o->conv.g_pw != 0;
-        for (int32_t p = 0; p < o->conv.parts; p++)
-            any |= o->conv.gx[p] != 0;
+        for (int32_t p = 0; p < o->conv.parts; p++) any |= o->conv.gx[p] != 0;
         return any;
     }
     case OP_POOL: return o->pool.gx != 0;
@@ -1219,8 +1217,7 @@ static void backward_part(void *context, int64_t part, int thread)
             h->k->mix_backward(&o->mix, n0, n1, part, scratch);
             break;
         case OP_HEAD:
-            if (o->head.g_weight)
-                memset(o->head.g_weight + part * o->pw_count, 0, (size_t)o->pw_count * sizeof(float));
+            if (o->head.g_weight) memset(o->head.g_weight + part * o->pw_count, 0, (size_t)o->pw_count * sizeof(float));
             h->k->head_backward(&o->head, n0, n1, part);
             break;
         default: break;
@@ -1242,23 +1239,20 @@ static void reduce_part(void *context, int64_t part, int thread)
     if (o->in_sums && o->conv.gx[0]) {
         int64_t channels = (int64_t)o->conv.in_blocks * h->k->lanes;
         for (int64_t p = 1; p < h->parts; p++)
-            for (int64_t i = 0; i < 2 * channels; i++)
-                o->in_sums[i] += o->in_sums[p * 2 * channels + i];
+            for (int64_t i = 0; i < 2 * channels; i++) o->in_sums[i] += o->in_sums[p * 2 * channels + i];
         set_grad_coefficients(h, op->input, 1, o->in_sums, o->in_sums + channels);
     }
     if (op->kind == OP_MIX) {
         int64_t channels = (int64_t)o->mix.blocks * h->k->lanes;
         for (int64_t p = 1; p < h->parts; p++)
-            for (int64_t i = 0; i < o->sum_count; i++)
-                o->sums[i] += o->sums[p * o->sum_count + i];
+            for (int64_t i = 0; i < o->sum_count; i++) o->sums[i] += o->sums[p * o->sum_count + i];
         for (int32_t t = 0; t < op->mix.count; t++) {
             const Term *term = &op->mix.terms[t];
             if (!term_active(h, term)) continue;
             const double *s0 = o->sums + (1 + 2 * (int64_t)t) * channels, *s1 = s0 + channels;
             double weight = term->table < 0 ? 1 : (double)h->mix_weight[term->table][term->index];
             if (h->g->values[term->value].kind == VALUE_PLAIN)
-                for (int32_t c = 0; c < o->out_channels; c++)
-                    o->mix_grad[t] += s1[c];
+                for (int32_t c = 0; c < o->out_channels; c++) o->mix_grad[t] += s1[c];
             else
                 o->mix_grad[t] = set_grad_coefficients(h, term->value, weight, s0, s1);
         }
@@ -1273,8 +1267,7 @@ static void host_backward(void *b, GradWhat what)
     assert(!h->forward_only && h->mode == MODE_TRAIN && h->has_targets);
     h->what = what;
     if (what & GRAD_WEIGHTS) memset(h->block[BLOCK_GRAD], 0, (size_t)g->weight_count * sizeof(float));
-    for (int32_t t = 0; t < g->table_count; t++)
-        memset(h->mix_grad[t], 0, (size_t)g->tables[t].count * sizeof(float));
+    for (int32_t t = 0; t < g->table_count; t++) memset(h->mix_grad[t], 0, (size_t)g->tables[t].count * sizeof(float));
     for (h->group = p->groups - 1; h->group >= 0; h->group--) {
         int32_t from = p->group_start[h->group], count = p->group_start[h->group + 1] - from;
         h->parts = group_parts(h, h->n, h->group);

@@ -27,8 +27,9 @@ int64_t engine_memory(const Graph *g, const EngineOptions *o, Arena scratch, con
 {
     const char *why = 0;
     const Backend *b = find_backend(o->device, perm, &why);
-    if (!b) return -1;
-    return b->memory(g, o, scratch, parts, perm);
+    if (b) return b->memory(g, o, scratch, parts, perm);
+    if (parts) *parts = why;
+    return -1;
 }
 
 Engine *engine_open(Arena *perm, const Graph *g, const EngineOptions *o, const char **why)

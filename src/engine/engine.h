@@ -17,27 +17,36 @@
 
 typedef struct Engine Engine;
 
-typedef enum { MODE_TRAIN, MODE_EVAL } Mode;   /* batch statistics (running ones updated), or running statistics */
+typedef enum { MODE_TRAIN, MODE_EVAL } Mode; /* batch statistics (running ones updated), or running statistics */
 typedef enum { GRAD_WEIGHTS = 1, GRAD_MIX = 2, GRAD_ALL = 3 } GradWhat; /* MIX alone skips all weight gradients */
 
 typedef struct {
-    const char *device;     /* "cpu", "ref", "cuda:0" … */
-    int64_t batch;          /* largest batch */
-    bool forward_only;      /* no gradients: far less memory */
+    const char *device; /* "cpu", "ref", "cuda:0" … */
+    int64_t batch;      /* largest batch */
+    bool forward_only;  /* no gradients: far less memory */
     Pool *pool;
 } EngineOptions;
 
-typedef enum {              /* flat blocks of g->weight_count floats, in the order of g->params */
-    BLOCK_WEIGHTS, BLOCK_GRAD, BLOCK_MOMENT1, BLOCK_MOMENT2, BLOCK_SAVED, BLOCK_BEST, BLOCK_WEIGHT_KINDS,
-    BLOCK_STATS = BLOCK_WEIGHT_KINDS, BLOCK_STATS_SAVED, BLOCK_STATS_BEST, /* running statistics, g->stat_floats floats */
-    BLOCK_COUNT
+typedef enum { /* flat blocks of g->weight_count floats, in the order of g->params */
+               BLOCK_WEIGHTS,
+               BLOCK_GRAD,
+               BLOCK_MOMENT1,
+               BLOCK_MOMENT2,
+               BLOCK_SAVED,
+               BLOCK_BEST,
+               BLOCK_WEIGHT_KINDS,
+               BLOCK_STATS = BLOCK_WEIGHT_KINDS,
+               BLOCK_STATS_SAVED,
+               BLOCK_STATS_BEST, /* running statistics, g->stat_floats floats */
+               BLOCK_COUNT
 } Block;
 
-/* Bytes that engine_open will take, and in *parts (may be 0) one line saying for what. */
+/* Bytes that engine_open will take, and in *parts (may be 0) one line saying for what; -1, and in *parts why, if the
+ * graph or the device is not to be had. */
 int64_t engine_memory(const Graph *g, const EngineOptions *o, Arena scratch, const char **parts, Arena *perm);
 Engine *engine_open(Arena *perm, const Graph *g, const EngineOptions *o, const char **why);
 void engine_close(Engine *e);
-const char *engine_device(const Engine *e);   /* "cpu avx512 (16 lanes), 2 threads" */
+const char *engine_device(const Engine *e); /* "cpu avx512 (16 lanes), 2 threads" */
 
 int64_t engine_block_count(const Engine *e, Block b);
 void engine_upload(Engine *e, Block b, const float *from);
@@ -56,15 +65,15 @@ void engine_set_drop(Engine *e, double p, uint64_t seed, int64_t step);
 /* x (n, C, H, W) float32; y (n, 1) class indices or (n, outputs) targets; y may be 0 for prediction. n <= batch. */
 void engine_batch(Engine *e, const float *x, const float *y, int64_t n);
 void engine_forward(Engine *e, Mode mode);
-double engine_loss(Engine *e);                /* mean over the batch (MSE: over batch and outputs) */
-void engine_logits(Engine *e, float *out);    /* (n, outputs) */
+double engine_loss(Engine *e);             /* mean over the batch (MSE: over batch and outputs) */
+void engine_logits(Engine *e, float *out); /* (n, outputs) */
 /* Gradients of the last forward pass (MODE_TRAIN). BLOCK_GRAD is overwritten. */
 void engine_backward(Engine *e, GradWhat what);
 
 /* Optimiser steps, each one fused pass over the blocks. Weight decay is L2, added to the gradient, as in PyTorch.
  * sgd: v = m*v + (g + wd*w); w -= lr*v (nesterov: w -= lr*(g + wd*w + m*v)); velocity in MOMENT1.
  * adam: PyTorch's Adam with bias correction; decoupled = AdamW. step counts from 1. */
-double engine_grad_norm(Engine *e);           /* L2 norm of BLOCK_GRAD */
+double engine_grad_norm(Engine *e); /* L2 norm of BLOCK_GRAD */
 void engine_scale(Engine *e, Block b, double factor);
 void engine_axpy(Engine *e, Block y, double a, Block x); /* y += a*x */
 double engine_dot(Engine *e, Block a, Block b);
@@ -76,7 +85,7 @@ void engine_adam(Engine *e, double lr, double beta1, double beta2, double eps, d
 void engine_value(Engine *e, Value v, float *out);
 
 typedef struct {
-    const char *op;         /* kind, e.g. "sepconv 3x3" */
+    const char *op; /* kind, e.g. "sepconv 3x3" */
     int64_t calls;
     double forward, backward, flops;
 } EngineProfile;

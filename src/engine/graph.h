@@ -35,9 +35,9 @@ typedef enum { NORM_NONE, NORM_PLAIN, NORM_AFFINE } NormKind; /* batch normalisa
 
 enum { GRAPH_MAX_TAPS = 49 * 4, GRAPH_EPS_INV = 100000 }; /* BN epsilon 1e-5, momentum 0.1, as PyTorch's defaults */
 
-typedef struct { /* dense convolution, no bias: k×k, or the two half-width stride-2 1×1 of a factorised reduce */
-    bool relu;               /* ReLU on the input */
-    bool factorized;         /* two 1×1 convolutions of stride 2 on x(2i,2j) and x(2i+1,2j+1), outputs side by side; zero
+typedef struct {     /* dense convolution, no bias: k×k, or the two half-width stride-2 1×1 of a factorised reduce */
+    bool relu;       /* ReLU on the input */
+    bool factorized; /* two 1×1 convolutions of stride 2 on x(2i,2j) and x(2i+1,2j+1), outputs side by side; zero
                                 outside. graph_conv sets the strides: 1 along a side of 1 (a series), where the second
                                 tap is x(i,2j+1), that is, the offset of the second tap is stride - 1 */
     int64_t out_channels;
@@ -61,20 +61,20 @@ typedef struct {
 } PoolSpec;
 
 typedef struct {
-    Value value;         /* plain (identity), raw or pooled; all terms of a mix have the same shape */
-    int32_t table;       /* mixing-weight table, or -1: weight 1 */
-    int32_t index;       /* element of the table */
-    bool relu;           /* ReLU on the term */
-    bool drop;           /* drop-path: scaled per sample by the mask of this term (0 or 1/(1-p)) */
+    Value value;   /* plain (identity), raw or pooled; all terms of a mix have the same shape */
+    int32_t table; /* mixing-weight table, or -1: weight 1 */
+    int32_t index; /* element of the table */
+    bool relu;     /* ReLU on the term */
+    bool drop;     /* drop-path: scaled per sample by the mask of this term (0 or 1/(1-p)) */
 } Term;
 
 typedef enum { PARAM_WEIGHT, PARAM_GAMMA, PARAM_BETA, PARAM_BIAS } ParamRole;
-typedef struct { /* a parameter's place in the flat block of weights, row-major */
-    const char *name;    /* PyTorch's name of the same tensor, e.g. "cells.0._ops.3._ops.4.op.1.weight" */
+typedef struct {      /* a parameter's place in the flat block of weights, row-major */
+    const char *name; /* PyTorch's name of the same tensor, e.g. "cells.0._ops.3._ops.4.op.1.weight" */
     int64_t shape[4];
     int rank;
     int64_t offset, count;
-    int64_t fan_in;      /* for initialisation: Kaiming uniform with a = sqrt(5), U(±1/sqrt(fan_in)), PyTorch's default */
+    int64_t fan_in; /* for initialisation: Kaiming uniform with a = sqrt(5), U(±1/sqrt(fan_in)), PyTorch's default */
     ParamRole role;
 } Param;
 
@@ -85,14 +85,14 @@ typedef struct { /* running statistics of one normalisation: block of statistics
 
 typedef struct {
     const char *name;
-    int64_t count;       /* elements: edges × ops */
+    int64_t count; /* elements: edges × ops */
 } MixTable;
 
 typedef struct {
     ValueKind kind;
     int64_t channels, height, width;
-    int32_t op;          /* producer, -1 for concat */
-    int32_t part_count;  /* concat */
+    int32_t op;         /* producer, -1 for concat */
+    int32_t part_count; /* concat */
     const Value *parts;
     int32_t consumers;
     NormKind norm;
@@ -108,27 +108,39 @@ typedef struct {
         ConvSpec conv;
         SepSpec sep;
         PoolSpec pool;
-        struct { const Term *terms; int32_t count; } mix;
-        struct { int64_t outputs; bool auxiliary; } head;
+        struct {
+            const Term *terms;
+            int32_t count;
+        } mix;
+        struct {
+            int64_t outputs;
+            bool auxiliary;
+        } head;
     };
-    int32_t weight, weight2; /* param ids: conv: kernel (factorised: both); sepconv: depthwise, pointwise; head: matrix, bias */
-    int64_t macs;        /* per sample, forward */
+    int32_t weight,
+        weight2;  /* param ids: conv: kernel (factorised: both); sepconv: depthwise, pointwise; head: matrix, bias */
+    int64_t macs; /* per sample, forward */
 } Op;
 
 typedef struct {
     Arena *perm;
-    Op *ops;             int32_t op_count, op_room;
-    ValueInfo *values;   int32_t value_count, value_room;
-    Param *params;       int32_t param_count, param_room;
-    NormStat *stats;     int32_t stat_count, stat_room;
-    MixTable *tables;    int32_t table_count, table_room;
-    int64_t weight_count;    /* floats in the block of weights */
-    int64_t stat_floats;     /* floats in the block of running statistics */
+    Op *ops;
+    int32_t op_count, op_room;
+    ValueInfo *values;
+    int32_t value_count, value_room;
+    Param *params;
+    int32_t param_count, param_room;
+    NormStat *stats;
+    int32_t stat_count, stat_room;
+    MixTable *tables;
+    int32_t table_count, table_room;
+    int64_t weight_count; /* floats in the block of weights */
+    int64_t stat_floats;  /* floats in the block of running statistics */
     int64_t macs;
     Value input, logits;
     LossKind loss;
     int64_t outputs;
-    const char *error;   /* the first thing that did not fit (shapes, a value used twice); sticky */
+    const char *error; /* the first thing that did not fit (shapes, a value used twice); sticky */
 } Graph;
 
 /* perm must outlive the graph. All builders return the new value; a misuse sets g->error and returns -1, which further

@@ -20,8 +20,7 @@ static int32_t max32(int32_t a, int32_t b)
 static void each_input(const Graph *g, const Op *op, void (*visit)(void *context, Value v), void *context)
 {
     if (op->kind == OP_MIX) {
-        for (int32_t i = 0; i < op->mix.count; i++)
-            visit(context, op->mix.terms[i].value);
+        for (int32_t i = 0; i < op->mix.count; i++) visit(context, op->mix.terms[i].value);
         return;
     }
     if (op->input < 0) return;
@@ -30,8 +29,7 @@ static void each_input(const Graph *g, const Op *op, void (*visit)(void *context
         visit(context, op->input);
         return;
     }
-    for (int32_t i = 0; i < v->part_count; i++)
-        visit(context, v->parts[i]);
+    for (int32_t i = 0; i < v->part_count; i++) visit(context, v->parts[i]);
 }
 
 typedef struct {
@@ -151,8 +149,7 @@ static void plan_lives(const Graph *g, Plan *p, int64_t batch, bool forward_only
         if (op->kind == OP_MIX) /* the producers of its terms read the sum's gradient in their own backward pass */
             for (int32_t t = 0; t < op->mix.count; t++) {
                 const ValueInfo *term = &g->values[op->mix.terms[t].value];
-                if (term->kind != VALUE_PLAIN)
-                    b->death = max32(b->death, 2 * p->groups - 1 - p->group_of[term->op]);
+                if (term->kind != VALUE_PLAIN) b->death = max32(b->death, 2 * p->groups - 1 - p->group_of[term->op]);
             }
     }
 }
@@ -210,8 +207,7 @@ Plan *plan_make(Arena *perm, Arena scratch, const Graph *g, int64_t batch, bool 
         Visit c = {.g = g, .p = p};
         each_input(g, op, any_mix, &c);
         if (op->kind == OP_MIX)
-            for (int32_t t = 0; t < op->mix.count; t++)
-                c.found |= op->mix.terms[t].table >= 0;
+            for (int32_t t = 0; t < op->mix.count; t++) c.found |= op->mix.terms[t].table >= 0;
         p->needs_mix_grad[op->output] = c.found;
     }
     Buffer **buffers = NEW(&scratch, Buffer *, 3 * g->value_count);

@@ -145,7 +145,7 @@ static void put_space(Search *s, Arena a)
                      .channels = s->net.channels,
                      .parameters = s->forecast.parameters,
                      .macs = s->forecast.macs,
-                     .memory_bytes = s->forecast.bytes + dataset_bytes(s->place->data),
+                     .memory_bytes = s->forecast.one_thread + dataset_bytes(s->place->data),
                      .dataset = s->place->data->info.name,
                      .seed = (int64_t)s->place->seed,
                      .settings = list.item,
@@ -302,7 +302,7 @@ void search_write_weights(Search *s, Arena scratch)
                        .channels = s->net.channels,
                        .parameters = s->forecast.parameters,
                        .macs = s->forecast.macs,
-                       .memory_bytes = s->forecast.bytes + dataset_bytes(s->place->data),
+                       .memory_bytes = s->forecast.one_thread + dataset_bytes(s->place->data),
                        .seed = (int64_t)s->place->seed,
                        .settings = list.item,
                        .setting_count = list.count};

@@ -25,10 +25,17 @@ const char *forecast_fit(Arena *perm, Arena scratch, const Graph *g, EngineOptio
     int64_t least = need->least < o->batch ? need->least : o->batch;
     for (;; o->batch = o->batch / 2 > least ? o->batch / 2 : least) {
         int64_t engine = engine_memory(g, o, scratch, &out->parts, perm);
+        if (engine < 0) return out->parts;
         int64_t host = size_add(need->fixed, size_mul(o->batch, need->per_sample));
         out->batch = o->batch;
         out->bytes = size_add(engine, host);
-        if (out->bytes >= 0 && (available <= 0 || out->bytes <= available)) return 0;
+        if (out->bytes >= 0 && (available <= 0 || out->bytes <= available)) {
+            EngineOptions alone = *o;
+            alone.pool = pool_open(1);
+            out->one_thread = alone.pool ? engine_memory(g, &alone, scratch, 0, perm) + host : out->bytes;
+            pool_close(alone.pool);
+            return 0;
+        }
         if (o->batch <= least) break;
     }
     if (out->bytes < 0) return "no memory is large enough for this network";

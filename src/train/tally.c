@@ -49,6 +49,7 @@ static int64_t measure(const Tally *t, int64_t first, Metric *m, int64_t room)
 void tally_metrics(const Tally *t, const char *split, Metric *m, int64_t *count, int64_t room)
 {
     assert(*count <= room);
+    if (!t->rows) return; /* nor need it be open */
     int64_t n = measure(t, 0, m + *count, room - *count);
     for (int64_t i = 0; i < n; i++) m[(*count)++].split = split;
 }

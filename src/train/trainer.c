@@ -133,7 +133,7 @@ const char *trainer_open(Arena *perm, Arena scratch, const Workplace *w, const T
     if (why) return why;
     out->net.parameters = out->forecast.parameters;
     out->net.macs = out->forecast.macs;
-    out->net.memory_bytes = out->forecast.bytes + dataset_bytes(d);
+    out->net.memory_bytes = out->forecast.one_thread + dataset_bytes(d);
     if (!start) return 0;
     why = tally_open(perm, d, out->task, samples, options.batch, &out->train);
     if (!why && out->valid_limit) why = tally_open(perm, d, out->task, out->valid_limit, options.batch, &out->valid);

@@ -1,4 +1,4 @@
-/* fuzz_idx: the IDX reader on arbitrary files: whatever the bytes, a dataset that can be split and measured, or one line.
+/* fuzz_idx: the IDX reader on arbitrary files: a dataset that can be split and measured, or one line why not.
  *
  * Input: two bytes with the length of the labels file, the labels file, the images file.  Either may be gzip.
  */

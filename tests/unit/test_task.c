@@ -51,7 +51,7 @@ static void test_top5_and_ties(void)
     const DatasetInfo d = {.task = "classification", .outputs = 7};
     float z[5][7] = {{6, 5, 4, 3, 2, 1, 0}, {6, 5, 4, 3, 2, 1, 0}, {0}, {0}, {0}};
     for (int k = 0; k < 7; k++) z[4][k] = NAN;
-    /* fifth largest: in; sixth: out; all equal: class 0 is predicted, classes 0…4 are the top five; NaN is never right */
+    /* fifth largest: in; sixth: out; all equal: class 0 is predicted, 0…4 are the top five; NaN is never right */
     const float y[] = {4, 5, 0, 5, 0};
     Metric m[16];
     int64_t n = t->metrics(&d, z[0], y, 5, m, 16);

@@ -2,10 +2,10 @@
  *
  *   0 0 type rank | rank sizes, 32 bits each, big-endian | values, big-endian, last index fastest
  *
- * Images are (N, H, W) or (N, C, H, W); ubyte stays u8, every other type becomes float32.  Labels are (N) class numbers,
- * or for regression (N) or (N, K) numbers.  The sizes are believed only after they were compared with the file's real
- * length; a gzip file's length bounds its content, because deflate packs at most 1032 to 1.  Offsets in messages count
- * decompressed bytes.
+ * Images are (N, H, W) or (N, C, H, W); ubyte stays u8, every other type becomes float32.  Labels are (N) class
+ * numbers, or for regression (N) or (N, K) numbers.  The sizes are believed only after they were compared with the
+ * file's real length; a gzip file's length bounds its content, because deflate packs at most 1032 to 1.  Offsets in
+ * messages count decompressed bytes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -209,7 +209,7 @@ static const char *read_images(Arena *perm, Arena scratch, IdxFile *f, DatasetIn
     return why ? why : finish(perm, f);
 }
 
-/* Targets of one pair; for classes also their number, in *classes, when it is 0 on entry: else labels must be below it. */
+/* Targets of one pair. *classes: how many there are, every label being below it; 0: found here. */
 static const char *read_labels(Arena *perm, Arena scratch, IdxFile *f, int64_t count, bool classes_wanted,
                                int64_t *classes, const char *images, SplitData *split, int64_t *width)
 {

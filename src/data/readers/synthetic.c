@@ -1,31 +1,31 @@
 /* synthetic: generated sets whose best operation is known, because smaller views hold no information at all.
  *
- * What a cell's operation can use is set by how far apart two pixels may be and still meet in front of a ReLU.  Half-widths
- * add up: the stem and each 3x3 convolution or pooling 1, a 5x5 one 2, a dilated 3x3 one 2, a dilated 5x5 one 4; sep_conv
- * has two convolutions with a ReLU between them.  Global pooling takes means, so what follows the last ReLU adds nothing.
- * Largest distance of two pixels, for the operation alone (A: one cell of one node, then the head), and for two in a row
- * (B: one cell of two nodes, or two cells, the same operation everywhere):
+ * What a cell's operation can use is set by how far apart two pixels may be and still meet in front of a ReLU.
+ * Half-widths add up: the stem and each 3x3 convolution or pooling 1, a 5x5 one 2, a dilated 3x3 one 2, a dilated 5x5
+ * one 4; sep_conv has two convolutions with a ReLU between them.  Global pooling takes means, so what follows the last
+ * ReLU adds nothing.  Largest distance of two pixels, for the operation alone (A: one cell of one node, then the head),
+ * and for two in a row (B: two such cells, or one cell of two nodes, the same operation everywhere):
  *
  *        none  skip  avg_pool  max_pool  sep3  sep5  dil3  dil5
- *   A     -     2       2         4        4     6     2     2       the stem's ReLU, max, or the inner ReLU is the last one
- *   B     -     2       4         6        8    14     6    10       the ReLU in front of the second operation is the last
+ *   A     -     2       2         4        4     6     2     2    last: the stem's ReLU, the maximum, the inner ReLU
+ *   B     -     2       4         6        8    14     6    10    last: the ReLU (or more) of the second operation
  *
- * kind      classes                                                      best: the cheapest operation that can
- * blobs     bumps of K orientations and heights                          any: for trying things out
- * skip      K levels of mean brightness under pixel noise                skip_connect (avg_pool equals it): linear
- * maxpool   as many bright pixels, in pairs 3 apart or 5 or more apart   max_pool_3x3 in A: it measures the area of the union
- *                                                                        of squares; views up to 3 are identical in every image
- * sep3      ±1 noise that repeats after 4 pixels: along rows, columns,   sep_conv_3x3 in A: besides max_pool, which sees it
- *           a diagonal, the other diagonal (2 to 4 classes)              dimly, only it and sep_conv_5x5 reach
- * sep5      the same after 6 pixels                                      sep_conv_5x5 in A: nothing else reaches
- * dil5      the same after 9 pixels                                      dil_conv_5x5 in B: only it and sep_conv_5x5 reach, and
- *                                                                        sep_conv_5x5 costs twice as much
- * linear    regression: outputs are fixed mixtures of the channels'      skip_connect: linear
- *           means
+ * kind      classes                                              best: the cheapest operation that can
+ * blobs     bumps of K orientations and heights                  any: for trying things out
+ * skip      K levels of mean brightness under pixel noise        skip_connect (avg_pool equals it): linear
+ * maxpool   equally many bright pixels, in pairs 3 apart or all  max_pool_3x3 in A: it measures the area of the union
+ *           5 or more apart                                      of squares; 3x3 views sum to the same in every image
+ * sep3      ±1 noise that repeats after 4 pixels: along rows,    sep_conv_3x3 in A: besides max_pool, which sees it
+ *           columns, one diagonal, the other (2 to 4 classes)    dimly, only it and sep_conv_5x5 reach
+ * sep5      the same after 6 pixels                              sep_conv_5x5 in A: nothing else reaches
+ * dil5      the same after 9 pixels                              dil_conv_5x5 in B: only it and sep_conv_5x5 reach,
+ *                                                                which costs twice as much
+ * linear    regression: outputs are fixed mixtures of the        skip_connect: linear
+ *           channels' means
  *
  * In the repeating textures any view that spans less than the period is independent fair ±1 noise in every class, so
- * nothing can be learned from it; there is a single period, so all information sits at that distance and its multiples.
- * Every value is a function of (seed, sample, position): classes go round in turn, so they are balanced.
+ * nothing can be learned from it.  Every value is a function of (seed, sample, position).  Classes go round in turn, so
+ * they are balanced.  Measured accuracies: datasets/synthetic/README.md.
  */
 #include <math.h>
 #include <string.h>
@@ -34,7 +34,7 @@
 #include "data/readers/formats.h"
 
 enum { MAX_N = 10000000, MAX_SIDE = 256, MAX_CHANNELS = 16, MAX_CLASSES = 16, MAX_OUTPUTS = 16 };
-/* Draws of one sample: DRAW_PIXEL + (channel, y, x) for pixels, DRAW_NOISE + … for added noise, the first ones for shape. */
+/* Draws of one sample: DRAW_PIXEL + (channel, y, x) for pixels, DRAW_NOISE + … for added noise, the first for shape. */
 enum { DRAW_SHAPE = 0, DRAW_PIXEL = 1 << 21, DRAW_NOISE = 1 << 22, DRAW_BITS = 24 };
 
 typedef struct {
@@ -76,9 +76,9 @@ static void draw_level(const Plan *p, int64_t label, float *x, float *y)
     *y = (float)label;
 }
 
-/* The image is cut into cells of 8x8; bright pixels stay in the middle 4x4 of a cell, so those of different cells are 5 or
- * more apart and 2 or more from the border.  Class 1: two, 3 apart, in each of m cells; class 0: one in each of 2m cells, at
- * either end of such a pair, so that single pixels are equally likely everywhere in both classes: zero padding would tell. */
+/* The image is cut into cells of 8x8; bright pixels stay in the middle 4x4 of a cell, so those of different cells are 5
+ * or more apart and 2 or more from the border.  Class 1: two, 3 apart, in each of m cells; class 0: one in each of 2m
+ * cells, at either end of such a pair, so that both classes are bright in the same places: zero padding would tell. */
 static void draw_pairs(const Plan *p, int64_t label, float *x, float *y)
 {
     enum { CELL = 8, MARGIN = 2, INNER = 4, GAP = 3 };
