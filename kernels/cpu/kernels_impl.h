@@ -679,61 +679,100 @@ INLINE int32_t window(int32_t o, int32_t stride, int32_t pad, int32_t kernel, in
     return b - *from;
 }
 
-/* One output row of one block: first down the columns, then along the row. arg may be 0. */
-NOINLINE void pool_row(const KPool *k, const PoolWork *w, const float *x, int32_t oy, float *out, uint8_t *arg)
+/* Down the columns: the window's `rows` rows, of which `real` are in the image and the rest appended zeros. */
+INLINE void pool_columns(int average, int with_arg, int32_t rows, int32_t real, const float *x, ptrdiff_t in_row,
+                         int32_t n, int32_t first, int32_t kernel_w, float *column, float *which)
 {
-    int32_t y0, rows = window(oy, k->stride_h, k->pad_h, k->kernel_h, k->in_h + k->extra_h, &y0),
-                wide = k->in_w + k->extra_w;
-    ptrdiff_t in_row = (ptrdiff_t)k->in_w * LANES;
-    int32_t real = at_most(y0 + rows, k->in_h) - y0; /* the rest are appended zeros */
-    int32_t first = y0 - (oy * k->stride_h - k->pad_h);
-    for (int32_t p = 0; p < k->in_w; p++) {
-        const float *at = x + y0 * in_row + (ptrdiff_t)p * LANES;
+    for (int32_t p = 0; p < n; p++) {
+        const float *at = x + (ptrdiff_t)p * LANES;
         vf v = real > 0 ? vload(at) : vzero();
-        if (k->average) {
+        if (average) {
+#pragma GCC unroll 4
             for (int32_t r = 1; r < real; r++) v += vload(at + r * in_row);
-        } else if (!arg) {
+        } else if (!with_arg) {
+#pragma GCC unroll 4
             for (int32_t r = 1; r < real; r++) v = vmax(v, vload(at + r * in_row));
             if (real < rows && real > 0) v = vmax(v, vzero());
         } else {
             vf best = vset((float)first);
+#pragma GCC unroll 4
             for (int32_t r = 1; r < rows; r++) {
                 vf u = r < real ? vload(at + r * in_row) : vzero();
                 vi more = u > v;
                 v = vselect(more, u, v);
                 best = vselect(more, vset((float)(first + r)), best);
             }
-            vstore(w->which + (ptrdiff_t)p * LANES, best * (float)k->kernel_w);
+            vstore(which + (ptrdiff_t)p * LANES, best * (float)kernel_w);
         }
-        vstore(w->column + (ptrdiff_t)p * LANES, v);
+        vstore(column + (ptrdiff_t)p * LANES, v);
     }
+}
+
+/* Along the row: one output from `columns` neighbours. */
+INLINE vf pool_across(int average, int with_arg, int32_t columns, const float *at, const float *which, float kx,
+                      float inverse, uint8_t *arg)
+{
+    vf v = vload(at);
+    if (average) {
+#pragma GCC unroll 4
+        for (int32_t c = 1; c < columns; c++) v += vload(at + (ptrdiff_t)c * LANES);
+        return v * inverse;
+    }
+    if (!with_arg) {
+#pragma GCC unroll 4
+        for (int32_t c = 1; c < columns; c++) v = vmax(v, vload(at + (ptrdiff_t)c * LANES));
+        return v;
+    }
+    vf best = vload(which) + kx;
+#pragma GCC unroll 4
+    for (int32_t c = 1; c < columns; c++) {
+        vf u = vload(at + (ptrdiff_t)c * LANES), index = vload(which + (ptrdiff_t)c * LANES) + (kx + (float)c);
+        vi more = (u > v) | ((u == v) & (index < best));
+        v = vselect(more, u, v);
+        best = vselect(more, index, best);
+    }
+    vstore_bytes(arg, best);
+    return v;
+}
+
+INLINE void pool_row_kind(int average, int with_arg, const KPool *k, const PoolWork *w, const float *x, int32_t oy,
+                          float *out, uint8_t *arg)
+{
+    int32_t y0, rows = window(oy, k->stride_h, k->pad_h, k->kernel_h, k->in_h + k->extra_h, &y0),
+                wide = k->in_w + k->extra_w;
+    ptrdiff_t in_row = (ptrdiff_t)k->in_w * LANES;
+    int32_t real = at_most(y0 + rows, k->in_h) - y0, first = y0 - (oy * k->stride_h - k->pad_h);
+    x += y0 * in_row;
+    if (real == 3 && rows == 3) /* nearly always, and then the loops over the window unroll */
+        pool_columns(average, with_arg, 3, 3, x, in_row, k->in_w, first, k->kernel_w, w->column, w->which);
+    else
+        pool_columns(average, with_arg, rows, real, x, in_row, k->in_w, first, k->kernel_w, w->column, w->which);
     for (int32_t p = k->in_w; p < wide; p++) {
         vstore(w->column + (ptrdiff_t)p * LANES, vzero());
         vstore(w->which + (ptrdiff_t)p * LANES, vset((float)(first * k->kernel_w)));
     }
     for (int32_t ox = 0; ox < k->out_w; ox++) {
         int32_t x0, columns = window(ox, k->stride_w, k->pad_w, k->kernel_w, wide, &x0);
-        const float *at = w->column + (ptrdiff_t)x0 * LANES;
-        vf v = vload(at);
-        if (k->average) {
-            for (int32_t c = 1; c < columns; c++) v += vload(at + (ptrdiff_t)c * LANES);
-            v *= 1.0f / (float)(rows * columns);
-        } else if (!arg) {
-            for (int32_t c = 1; c < columns; c++) v = vmax(v, vload(at + (ptrdiff_t)c * LANES));
-        } else {
-            const float *which = w->which + (ptrdiff_t)x0 * LANES;
-            float kx = (float)(x0 - (ox * k->stride_w - k->pad_w));
-            vf best = vload(which) + kx;
-            for (int32_t c = 1; c < columns; c++) {
-                vf u = vload(at + (ptrdiff_t)c * LANES), index = vload(which + (ptrdiff_t)c * LANES) + (kx + (float)c);
-                vi more = (u > v) | ((u == v) & (index < best));
-                v = vselect(more, u, v);
-                best = vselect(more, index, best);
-            }
-            vstore_bytes(arg + (ptrdiff_t)ox * LANES, best);
-        }
-        vstore(out + (ptrdiff_t)ox * LANES, v);
+        ptrdiff_t at = (ptrdiff_t)x0 * LANES, to = (ptrdiff_t)ox * LANES;
+        float kx = (float)(x0 - (ox * k->stride_w - k->pad_w)), inverse = 1.0f / (float)(rows * columns);
+        if (columns == 3)
+            vstore(out + to, pool_across(average, with_arg, 3, w->column + at, w->which + at, kx, inverse, arg + to));
+        else
+            vstore(out + to,
+                   pool_across(average, with_arg, columns, w->column + at, w->which + at, kx, inverse, arg + to));
     }
+}
+
+/* One output row of one block: first down the columns, then along the row. arg may be 0. */
+NOINLINE void pool_row(const KPool *k, const PoolWork *w, const float *x, int32_t oy, float *out, uint8_t *arg)
+{
+    static uint8_t none[1];
+    if (k->average)
+        pool_row_kind(1, 0, k, w, x, oy, out, none);
+    else if (!arg)
+        pool_row_kind(0, 0, k, w, x, oy, out, none);
+    else
+        pool_row_kind(0, 1, k, w, x, oy, out, arg);
 }
 
 static void pool_forward(const KPool *k, int64_t n0, int64_t n1, int64_t slot, void *scratch)

@@ -39,7 +39,8 @@ typedef struct {
     KPool pool;
     KMix mix;
     KHead head;
-    KTerm *term;
+    KTerm *term, *live;            /* mix: of all terms; of the active ones, which the kernels see */
+    int32_t *live_index;           /* mix: which term a live one is */
     float **drop;                  /* mix: per term the samples' scales, or 0 */
     int32_t *place_in, *place_out; /* conv: channel -> block*lanes + lane, of the input and the output */
     int32_t in_channels, out_channels;
@@ -249,6 +250,8 @@ static void setup_mix(Host *h, Arena *perm, Carver *c, int32_t index)
     k->g = grad_of(h, op->output);
     o->out_channels = (int32_t)out->channels;
     o->term = NEW(perm, KTerm, op->mix.count);
+    o->live = NEW(perm, KTerm, op->mix.count);
+    o->live_index = NEW(perm, int32_t, op->mix.count);
     o->drop = NEW(perm, float *, op->mix.count);
     o->mix_grad = NEW(perm, double, op->mix.count);
     o->sum_count = (1 + 2 * (int64_t)op->mix.count) * k->blocks * h->k->lanes;
@@ -384,7 +387,7 @@ static const char *layout(Host *h, Arena *perm, Carver *c, int64_t *parts)
             to->scale = carve(c, channels * f);
             to->shift = carve(c, channels * f);
         }
-        o->mix.term = o->term;
+        o->mix.term = o->term; /* all of them, while work areas are measured */
         o->mix.terms = g->ops[i].mix.count;
     }
     parts[2] = c->used - start, start = c->used;
@@ -940,7 +943,21 @@ static void forward_part(void *context, int64_t part, int thread)
     }
 }
 
-/* Scales and shifts of the active terms, in front; the rest are left out. */
+/* The active terms, side by side: what the others would read may never have been computed. */
+static void gather_terms(Host *h, int32_t index)
+{
+    const Op *op = &h->g->ops[index];
+    HostOp *o = &h->op[index];
+    o->mix.term = o->live;
+    o->mix.terms = 0;
+    for (int32_t t = 0; t < op->mix.count; t++)
+        if (term_active(h, &op->mix.terms[t])) {
+            o->live_index[o->mix.terms] = t;
+            o->live[o->mix.terms++] = o->term[t];
+        }
+    o->sum_count = (1 + 2 * (int64_t)o->mix.terms) * o->mix.blocks * h->k->lanes;
+}
+
 static void prepare_mix(Host *h, int32_t index)
 {
     const Op *op = &h->g->ops[index];
@@ -949,8 +966,8 @@ static void prepare_mix(Host *h, int32_t index)
         const Term *term = &op->mix.terms[t];
         const ValueInfo *v = &h->g->values[term->value];
         KTerm *k = &o->term[t];
-        bool on = term_active(h, term), plain = v->kind == VALUE_PLAIN;
-        float weight = !on ? 0 : term->table < 0 ? 1 : h->mix_weight[term->table][term->index];
+        bool plain = v->kind == VALUE_PLAIN;
+        float weight = term->table < 0 ? 1 : h->mix_weight[term->table][term->index];
         float *scale = (float *)k->scale, *shift = (float *)k->shift;
         const Norm *n = &h->norm[term->value];
         for (int64_t c = 0; c < v->channels; c++) {
@@ -958,6 +975,7 @@ static void prepare_mix(Host *h, int32_t index)
             shift[c] = plain || k->relu ? 0 : weight * n->shift[c];
         }
     }
+    gather_terms(h, index);
 }
 
 static void norm_part(void *context, int64_t part, int thread)
@@ -1159,6 +1177,7 @@ static void prepare_backward(Host *h, int32_t group)
                 bool plain = h->g->values[op->mix.terms[t].value].kind == VALUE_PLAIN;
                 o->term[t].gx = plain ? wanted_grad(h, op->mix.terms[t].value) : 0;
             }
+            gather_terms(h, index);
             break;
         default: break;
         }
@@ -1246,10 +1265,10 @@ static void reduce_part(void *context, int64_t part, int thread)
         int64_t channels = (int64_t)o->mix.blocks * h->k->lanes;
         for (int64_t p = 1; p < h->parts; p++)
             for (int64_t i = 0; i < o->sum_count; i++) o->sums[i] += o->sums[p * o->sum_count + i];
-        for (int32_t t = 0; t < op->mix.count; t++) {
+        for (int32_t i = 0; i < o->mix.terms; i++) {
+            int32_t t = o->live_index[i];
             const Term *term = &op->mix.terms[t];
-            if (!term_active(h, term)) continue;
-            const double *s0 = o->sums + (1 + 2 * (int64_t)t) * channels, *s1 = s0 + channels;
+            const double *s0 = o->sums + (1 + 2 * (int64_t)i) * channels, *s1 = s0 + channels;
             double weight = term->table < 0 ? 1 : (double)h->mix_weight[term->table][term->index];
             if (h->g->values[term->value].kind == VALUE_PLAIN)
                 for (int32_t c = 0; c < o->out_channels; c++) o->mix_grad[t] += s1[c];

@@ -2,8 +2,8 @@
  *
  *   bench_step [CONFIG] [THREADS] [ROUNDS] [profile]
  *
- * Prints one line of key=value pairs per measured part, medians over the rounds, wall and CPU seconds, and the process's
- * peak memory; with `profile`, time and GFLOP/s per kind of operation.
+ * Prints a line of key=value pairs when the network stands, then one per measured part: medians over the rounds of wall
+ * and CPU time, and the process's peak memory; with `profile`, time and GFLOP/s per kind of operation.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +28,8 @@ static const Config configs[] = {
 };
 
 enum { MAX_ROUNDS = 99 };
+
+static const double learning_rate = 0.025, momentum = 0.9, decay = 3e-4, clip = 5;
 
 static int by_value(const void *a, const void *b)
 {
@@ -59,19 +61,49 @@ static void part_step(const Bench *b)
     engine_backward(b->e, b->search ? GRAD_ALL : GRAD_WEIGHTS);
 }
 
+static void pass(const Bench *b, GradWhat what)
+{
+    engine_batch(b->e, b->x, b->y, b->n);
+    engine_forward(b->e, MODE_TRAIN);
+    engine_backward(b->e, what);
+}
+
+static void weight_step(const Bench *b)
+{
+    pass(b, GRAD_WEIGHTS);
+    double norm = engine_grad_norm(b->e);
+    engine_sgd(b->e, learning_rate, momentum, decay, false, norm > clip ? clip / norm : 1);
+}
+
 /* A first-order search step: alphas on one batch, weights on another; a training step for other nets. */
 static void part_whole(const Bench *b)
 {
-    if (b->search) {
-        engine_batch(b->e, b->x, b->y, b->n);
-        engine_forward(b->e, MODE_TRAIN);
-        engine_backward(b->e, GRAD_MIX);
-    }
-    engine_batch(b->e, b->x, b->y, b->n);
-    engine_forward(b->e, MODE_TRAIN);
-    engine_backward(b->e, GRAD_WEIGHTS);
-    double norm = engine_grad_norm(b->e);
-    engine_sgd(b->e, 0.025, 0.9, 3e-4, false, norm > 5 ? 5 / norm : 1);
+    if (b->search) pass(b, GRAD_MIX);
+    weight_step(b);
+}
+
+/* A second-order search step: the alphas' gradient after one unrolled step of the weights, less a Hessian-vector product
+ * by finite differences (MOMENT2 holds its direction); then the weights. */
+static void part_second_order(const Bench *b)
+{
+    Engine *e = b->e;
+    pass(b, GRAD_WEIGHTS);
+    engine_copy(e, BLOCK_SAVED, BLOCK_WEIGHTS);
+    engine_copy(e, BLOCK_STATS_SAVED, BLOCK_STATS);
+    engine_axpy(e, BLOCK_WEIGHTS, -learning_rate * decay, BLOCK_SAVED);
+    engine_axpy(e, BLOCK_WEIGHTS, -learning_rate, BLOCK_GRAD);
+    engine_axpy(e, BLOCK_WEIGHTS, -learning_rate * momentum, BLOCK_MOMENT1);
+    pass(b, GRAD_ALL);
+    engine_copy(e, BLOCK_STATS, BLOCK_STATS_SAVED);
+    double r = 0.01 / engine_grad_norm(e);
+    engine_copy(e, BLOCK_MOMENT2, BLOCK_GRAD);
+    engine_copy(e, BLOCK_WEIGHTS, BLOCK_SAVED);
+    engine_axpy(e, BLOCK_WEIGHTS, r, BLOCK_MOMENT2);
+    pass(b, GRAD_MIX);
+    engine_axpy(e, BLOCK_WEIGHTS, -2 * r, BLOCK_MOMENT2);
+    pass(b, GRAD_MIX);
+    engine_copy(e, BLOCK_WEIGHTS, BLOCK_SAVED);
+    weight_step(b);
 }
 
 int main(int argc, char **argv)
@@ -79,6 +111,7 @@ int main(int argc, char **argv)
     const char *name = argc > 1 ? argv[1] : "c";
     int threads = argc > 2 ? atoi(argv[2]) : pool_cpus(), rounds = argc > 3 ? atoi(argv[3]) : 5;
     bool profile = argc > 4;
+    setvbuf(stdout, 0, _IOLBF, 1 << 12); /* bench-peer reads the lines as they come */
     const Config *c = 0;
     for (size_t i = 0; i < sizeof configs / sizeof configs[0]; i++)
         if (!strcmp(configs[i].name, name)) c = &configs[i];
@@ -125,12 +158,17 @@ int main(int argc, char **argv)
     Bench b = {e, x, y, c->batch, search};
     engine_batch(e, x, y, c->batch);
     part_step(&b); /* touches every page */
+    printf("config=%s part=ready threads=%d batch=%lld params=%lld gmacs=%.3f device=\"%s\"\n", c->name, threads,
+           (long long)c->batch, (long long)graph_param_total(g), (double)(g->macs * c->batch) / 1e9, engine_device(e));
     engine_set_profile(e, profile);
     struct {
         const char *name;
         void (*run)(const Bench *);
-    } parts[] = {{"forward", part_forward}, {"forward+backward", part_step}, {"step", part_whole}};
-    for (int i = profile ? 1 : 0; i < (profile ? 2 : 3); i++) {
+    } parts[] = {{"forward", part_forward},
+                 {"forward+backward", part_step},
+                 {"step", part_whole},
+                 {"step2", part_second_order}};
+    for (int i = profile ? 1 : 0; i < (profile ? 2 : search ? 4 : 3); i++) {
         double wall[MAX_ROUNDS], cpu[MAX_ROUNDS];
         for (int r = 0; r < rounds; r++) {
             double t0 = clock_wall(), c0 = clock_cpu();
@@ -138,10 +176,9 @@ int main(int argc, char **argv)
             wall[r] = clock_wall() - t0;
             cpu[r] = clock_cpu() - c0;
         }
-        printf("config=%s part=%s threads=%d batch=%lld wall_ms=%.2f cpu_ms=%.2f gmacs=%.3f peak_mb=%.1f device=\"%s\"\n",
-               c->name, parts[i].name, threads, (long long)c->batch, 1e3 * median(wall, rounds),
-               1e3 * median(cpu, rounds), (double)(g->macs * c->batch) / 1e9, (double)memory_peak() / 1e6,
-               engine_device(e));
+        printf("config=%s part=%s threads=%d batch=%lld wall_ms=%.2f cpu_ms=%.2f peak_mb=%.1f\n", c->name, parts[i].name,
+               threads, (long long)c->batch, 1e3 * median(wall, rounds), 1e3 * median(cpu, rounds),
+               (double)memory_peak() / 1e6);
     }
     EngineProfile rows[64];
     int64_t n = profile ? engine_profile(e, rows, 64) : 0;
