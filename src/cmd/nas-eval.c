@@ -62,7 +62,7 @@ typedef struct {
     FILE *csv;
     int64_t evaluated, passed; /* networks */
     /* the network whose tensors are coming */
-    Arena whole, mine;
+    Arena room, mine;          /* where it may be kept, from the start; what is left of it */
     NetworkRecord net;
     Graph *graph;              /* 0: none */
     NetWeights set[2];         /* best, last */
@@ -177,7 +177,6 @@ static void end_network(Eval *e, Arena scratch)
         e->passed++;
         cli_note("network %s: no weights in the stream: not evaluated", e->net.run);
     }
-    arena_release(e->whole);
     e->graph = 0;
 }
 
@@ -189,7 +188,7 @@ static void begin_network(Eval *e, Arena scratch, const NetworkRecord *n)
         cli_note("network %s: a supernet is not evaluated", n->run);
         return;
     }
-    e->whole = e->mine = arena_reserve((ptrdiff_t)1 << 40);
+    e->mine = e->room;
     e->net = netio_copy(&e->mine, n);
     e->seconds = 0;
     e->set[0] = (NetWeights){.set = "best"};
@@ -259,7 +258,7 @@ int main(int argc, char **argv)
 {
     char **file = cli_begin(argc, argv, &program);
     Arena perm = arena_reserve((ptrdiff_t)1 << 40), scratch = arena_reserve((ptrdiff_t)1 << 36);
-    Eval e = {.perm = &perm, .split = split_find(split_text)};
+    Eval e = {.perm = &perm, .room = arena_reserve((ptrdiff_t)1 << 40), .split = split_find(split_text)};
     if (!*data_path) cli_die(EXIT_USAGE, "--data FILE is needed: a dataset of nas-ingest");
     if (file[0] && file[1]) cli_die(EXIT_USAGE, "one STREAM, not also %s", file[1]);
     const char *path = file[0] ? file[0] : "-";

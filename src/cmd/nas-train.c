@@ -85,23 +85,23 @@ static void add_options(Input *s, Arena *perm)
 }
 
 /* Every network is built once before the first is trained: what cannot be trained is told now, not after hours. */
-static void check_all(const Input *s, Arena scratch, const Workplace *w)
+static void check_all(const Input *s, Arena room, Arena scratch, const Workplace *w)
 {
     for (int64_t i = 0; i < s->todo.count; i++) {
-        Arena whole = arena_reserve((ptrdiff_t)1 << 40), once = whole; /* apart from scratch, which callees reuse */
+        Arena once = room;
         const Candidate *c = &s->todo.item[i];
         NetworkRecord net = train_network(&once, w, &train_settings, c->run, c->net, c->genotype);
         Trainer t;
         const char *why = trainer_open(&once, scratch, w, &train_settings, &net, false, &t);
         if (why) cli_die(EXIT_FAILED, "%s: %s", c->run, why);
         if (dry_run) printf("%s: %s\n", c->run, forecast_text(&once, &t.forecast));
-        arena_release(whole);
     }
 }
 
-static TrainEnd train_one(const Candidate *c, Arena scratch, const Workplace *w)
+/* room: for what the run keeps while it lasts; apart from scratch, which its callees use anew. */
+static TrainEnd train_one(const Candidate *c, Arena room, Arena scratch, const Workplace *w)
 {
-    Arena whole = arena_reserve((ptrdiff_t)1 << 40), perm = whole; /* a run's memory goes with it */
+    Arena perm = room;
     NetworkRecord net = train_network(&perm, w, &train_settings, c->run, c->net, c->genotype);
     Trainer t;
     const char *why = trainer_open(&perm, scratch, w, &train_settings, &net, true, &t);
@@ -111,14 +111,14 @@ static TrainEnd train_one(const Candidate *c, Arena scratch, const Workplace *w)
     if (end == TRAIN_DIVERGED) cli_warn("%s", t.trouble);
     else if (!no_weights) trainer_write_weights(&t, scratch);
     trainer_close(&t);
-    arena_release(whole);
     return end;
 }
 
 int main(int argc, char **argv)
 {
     char **file = cli_begin(argc, argv, &program);
-    Arena perm = arena_reserve((ptrdiff_t)1 << 40), scratch = arena_reserve((ptrdiff_t)1 << 36);
+    Arena perm = arena_reserve((ptrdiff_t)1 << 40), scratch = arena_reserve((ptrdiff_t)1 << 36),
+          room = arena_reserve((ptrdiff_t)1 << 40);
     const char *path = file[0] ? file[0] : genotypes.count || nets.count ? 0 : "-";
     if (path && !file[0] && isatty(STDIN_FILENO))
         cli_die(EXIT_USAGE, "usage: %s [OPTION...] %s: no genotypes: give a STREAM, --genotype or --net; --help tells more",
@@ -152,14 +152,14 @@ int main(int argc, char **argv)
     Workplace place = {.data = &whole, .pool = pool_open((int)cli_common.threads), .out = input.out,
                        .device = cli_common.device, .seed = (uint64_t)cli_common.seed};
     if (!place.pool) cli_die(EXIT_FAILED, "%lld threads cannot be started", (long long)cli_common.threads);
-    check_all(&input, scratch, &place);
+    check_all(&input, room, scratch, &place);
     if (dry_run) return cli_end();
 
     if (!input.dataset_seen) writer_put(input.out, &(Record){.kind = REC_DATASET, .dataset = data.info});
     int64_t diverged = 0;
     TrainEnd end = TRAIN_DONE;
     for (int64_t i = 0; i < input.todo.count && end != TRAIN_INTERRUPTED && !writer_error(input.out); i++) {
-        end = train_one(&input.todo.item[i], scratch, &place);
+        end = train_one(&input.todo.item[i], room, scratch, &place);
         diverged += end == TRAIN_DIVERGED;
     }
     if (!writer_finish(input.out)) cli_die(EXIT_FAILED, "%s", writer_error(input.out));

@@ -88,17 +88,16 @@ static void add_baselines(Transfer *t, Arena *perm)
     }
 }
 
-static void check_all(const Transfer *t, Arena scratch)
+static void check_all(const Transfer *t, Arena room, Arena scratch)
 {
     for (int64_t i = 0; i < t->todo.count; i++) {
-        Arena whole = arena_reserve((ptrdiff_t)1 << 40), once = whole; /* apart from scratch, which callees reuse */
+        Arena once = room;
         const Candidate *c = &t->todo.item[i];
         NetworkRecord net = train_network(&once, &t->place, &train_settings, c->run, c->net, c->genotype);
         Trainer trainer;
         const char *why = trainer_open(&once, scratch, &t->place, &train_settings, &net, false, &trainer);
         if (why) cli_die(EXIT_FAILED, "%s: %s", c->run, why);
         if (dry_run) printf("%s: %s\n", c->run, forecast_text(&once, &trainer.forecast));
-        arena_release(whole);
     }
 }
 
@@ -146,9 +145,10 @@ static void put_row(const Transfer *t, const Candidate *c, Trainer *run, Arena *
     cli_note("%s: %s %.4f on test", c->run, run->task->metric, metric_get(metrics, n, split_name[SPLIT_TEST], run->task->metric));
 }
 
-static TrainEnd train_one(const Transfer *t, const Candidate *c, Arena scratch)
+/* room: for what the run keeps while it lasts; apart from scratch, which its callees use anew. */
+static TrainEnd train_one(const Transfer *t, const Candidate *c, Arena room, Arena scratch)
 {
-    Arena whole = arena_reserve((ptrdiff_t)1 << 40), perm = whole; /* a run's memory goes with it */
+    Arena perm = room;
     NetworkRecord net = train_network(&perm, &t->place, &train_settings, c->run, c->net, c->genotype);
     Trainer run;
     const char *why = trainer_open(&perm, scratch, &t->place, &train_settings, &net, true, &run);
@@ -158,14 +158,14 @@ static TrainEnd train_one(const Transfer *t, const Candidate *c, Arena scratch)
     if (end == TRAIN_DIVERGED) cli_warn("%s", run.trouble);
     if (end == TRAIN_DONE) put_row(t, c, &run, &perm);
     trainer_close(&run);
-    arena_release(whole);
     return end;
 }
 
 int main(int argc, char **argv)
 {
     char **file = cli_begin(argc, argv, &program);
-    Arena perm = arena_reserve((ptrdiff_t)1 << 40), scratch = arena_reserve((ptrdiff_t)1 << 36);
+    Arena perm = arena_reserve((ptrdiff_t)1 << 40), scratch = arena_reserve((ptrdiff_t)1 << 36),
+          room = arena_reserve((ptrdiff_t)1 << 40);
     const char *why = train_settings_check(&perm, &train_settings);
     if (why) cli_die(EXIT_USAGE, "%s", why);
     if (!*data_path) cli_die(EXIT_USAGE, "--data FILE is needed: a dataset of nas-ingest");
@@ -198,13 +198,13 @@ int main(int argc, char **argv)
     t.place = (Workplace){.data = &whole, .pool = pool_open((int)cli_common.threads), .out = t.out,
                           .device = cli_common.device, .seed = (uint64_t)cli_common.seed};
     if (!t.place.pool) cli_die(EXIT_FAILED, "%lld threads cannot be started", (long long)cli_common.threads);
-    check_all(&t, scratch);
+    check_all(&t, room, scratch);
     if (dry_run) return cli_end();
 
     if (!t.dataset_seen) writer_put(t.out, &(Record){.kind = REC_DATASET, .dataset = t.data.info});
     int64_t diverged = 0;
     for (int64_t i = 0; i < t.todo.count && !cli_interrupted() && !writer_error(t.out); i++)
-        diverged += train_one(&t, &t.todo.item[i], scratch) == TRAIN_DIVERGED;
+        diverged += train_one(&t, &t.todo.item[i], room, scratch) == TRAIN_DIVERGED;
     if (!writer_finish(t.out)) cli_die(EXIT_FAILED, "%s", writer_error(t.out));
     cli_guard_file(0);
     pool_close(t.place.pool);

@@ -121,8 +121,14 @@ int main(int argc, char **argv)
     }
     Arena perm = arena_reserve((ptrdiff_t)1 << 33);
     const char *why = 0;
-    NetSpec spec = {.input_channels = c->input_channels, .height = c->height, .width = c->width, .outputs = 10,
-                    .loss = LOSS_CROSS_ENTROPY, .channels = c->channels, .layers = c->layers, .reduce_count = -1,
+    NetSpec spec = {.input_channels = c->input_channels,
+                    .height = c->height,
+                    .width = c->width,
+                    .outputs = 10,
+                    .loss = LOSS_CROSS_ENTROPY,
+                    .channels = c->channels,
+                    .layers = c->layers,
+                    .reduce_count = -1,
                     .stem_multiplier = 3};
     Graph *g = 0;
     bool search = !strcmp(c->net, "supernet");
@@ -164,10 +170,8 @@ int main(int argc, char **argv)
     struct {
         const char *name;
         void (*run)(const Bench *);
-    } parts[] = {{"forward", part_forward},
-                 {"forward+backward", part_step},
-                 {"step", part_whole},
-                 {"step2", part_second_order}};
+    } parts[] = {
+        {"forward", part_forward}, {"forward+backward", part_step}, {"step", part_whole}, {"step2", part_second_order}};
     for (int i = profile ? 1 : 0; i < (profile ? 2 : search ? 4 : 3); i++) {
         double wall[MAX_ROUNDS], cpu[MAX_ROUNDS];
         for (int r = 0; r < rounds; r++) {
@@ -176,8 +180,8 @@ int main(int argc, char **argv)
             wall[r] = clock_wall() - t0;
             cpu[r] = clock_cpu() - c0;
         }
-        printf("config=%s part=%s threads=%d batch=%lld wall_ms=%.2f cpu_ms=%.2f peak_mb=%.1f\n", c->name, parts[i].name,
-               threads, (long long)c->batch, 1e3 * median(wall, rounds), 1e3 * median(cpu, rounds),
+        printf("config=%s part=%s threads=%d batch=%lld wall_ms=%.2f cpu_ms=%.2f peak_mb=%.1f\n", c->name,
+               parts[i].name, threads, (long long)c->batch, 1e3 * median(wall, rounds), 1e3 * median(cpu, rounds),
                (double)memory_peak() / 1e6);
     }
     EngineProfile rows[64];

@@ -4,13 +4,12 @@
     peer.py [CONFIG] [THREADS] [STEPS]         (PyTorch 1.13 or later; written anew from the papers)
 
 Prints the key=value lines of bench_step: wall and CPU time, median over STEPS, and the process's peak memory so far.
-PyTorch at its best, as far as eager mode goes: channels_last throughout, gradients set to None instead of zeroed, fused or
-multi-tensor optimisers, the operation `none` left out (it adds zero), only the gradients that a pass needs; the
+PyTorch at its best, as far as eager mode goes: channels_last throughout, gradients set to None instead of zeroed, fused
+or multi-tensor optimisers, the operation `none` left out (it adds zero), only the gradients that a pass needs; the
 second-order step perturbs the weights in place instead of building a second model. The allocator's settings come with
 the environment (bench-peer).
 """
 import os
-import resource
 import statistics
 import sys
 import time
@@ -144,10 +143,10 @@ class CellNet(nn.Module):
         self.classifier = nn.Linear(last, CLASSES)
 
     def features(self, x, mix):
-        # From one grey channel PyTorch cannot tell the layouts apart, so say it once more.
+        # Layouts of a single channel look alike: say here which one is meant.
         s0 = s1 = self.stem(x).contiguous(memory_format=torch.channels_last)
         for cell in self.cells:
-            s0, s1 = s1, cell(s0, s1, mix[int(cell.reduction)])
+            s0, s1 = s1, cell(s0, s1, mix[int(cell.reduction)] if mix else None)
         return s1
 
     def forward(self, x, mix):
@@ -297,7 +296,8 @@ def count_macs(steps):
 
 
 def peak_mb():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    with open("/proc/self/status") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmHWM")) * 1024 / 1e6
 
 
 def main():
@@ -320,7 +320,7 @@ def main():
     del features
     same = "config=%s part=%%s threads=%d batch=%d" % (name, threads, batch)
     device = "PyTorch %s, channels_last" % torch.__version__
-    print(same % "ready", "params=%d gmacs=%.3f base_mb=%.1f device=\"%s\"" % (params, macs / 1e9, base, device), flush=True)
+    print(same % "ready", 'params=%d gmacs=%.3f base_mb=%.1f device="%s"' % (params, macs / 1e9, base, device), flush=True)
     parts = [("forward", steps.forward), ("forward+backward", steps.forward_backward), ("step", steps.first_order)]
     if steps.search:
         parts.append(("step2", steps.second_order))
