@@ -171,6 +171,11 @@ test: tests
 bench: programs $(BENCHES)
 	@for b in $(BENCHES); do echo "== $${b##*/}"; $$b || exit 1; done
 
+# Beside PyTorch, which is installed if need be: tests/bench/README.md.
+.PHONY: bench-peer
+bench-peer: $(OBJ)/bench/bench_step
+	NAS_BENCH=$< tests/bench/bench-peer
+
 # The library is compiled again with coverage feedback for libFuzzer: same rules, other flags, other folder.
 fuzz:
 	@command -v clang >/dev/null || { echo 'make fuzz: clang is needed (Debian: clang, libclang-rt-14-dev)' >&2; exit 1; }

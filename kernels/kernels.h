@@ -62,7 +62,6 @@ typedef struct {
     int32_t average; /* 0: maximum */
     int32_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;
     int32_t extra_h, extra_w; /* zero rows and columns appended at the end that take part and count */
-    uint8_t *argmax;          /* (N, B, Ho, Wo, L): ky*kernel_w + kx of the first maximum; 0: not wanted */
     double *sums;             /* as in KConv */
     KGrad grad;               /* grad.a … over (B*L); y is recomputed */
 } KPool;

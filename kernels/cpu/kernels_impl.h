@@ -638,7 +638,7 @@ typedef struct {
     float *pooled;         /* (out_w) */
     float *row;            /* (in_w) */
     float *gradient;       /* plane of dp (average: over its count) */
-    float *arg;            /* plane of argmax as float, -1 outside */
+    float *arg;            /* plane: ky*kernel_w + kx of the maximum */
     KPlane plane;
     ptrdiff_t plane_size;
     int32_t tap_y[K_MAX_TAPS], tap_x[K_MAX_TAPS];
@@ -710,7 +710,7 @@ INLINE void pool_columns(int average, int with_arg, int32_t rows, int32_t real, 
 
 /* Along the row: one output from `columns` neighbours. */
 INLINE vf pool_across(int average, int with_arg, int32_t columns, const float *at, const float *which, float kx,
-                      float inverse, uint8_t *arg)
+                      float inverse, float *arg)
 {
     vf v = vload(at);
     if (average) {
@@ -731,12 +731,12 @@ INLINE vf pool_across(int average, int with_arg, int32_t columns, const float *a
         v = vselect(more, u, v);
         best = vselect(more, index, best);
     }
-    vstore_bytes(arg, best);
+    vstore(arg, best);
     return v;
 }
 
 INLINE void pool_row_kind(int average, int with_arg, const KPool *k, const PoolWork *w, const float *x, int32_t oy,
-                          float *out, uint8_t *arg)
+                          float *out, float *arg)
 {
     int32_t y0, rows = window(oy, k->stride_h, k->pad_h, k->kernel_h, k->in_h + k->extra_h, &y0),
                 wide = k->in_w + k->extra_w;
@@ -763,14 +763,14 @@ INLINE void pool_row_kind(int average, int with_arg, const KPool *k, const PoolW
     }
 }
 
-/* One output row of one block: first down the columns, then along the row. arg may be 0. */
-NOINLINE void pool_row(const KPool *k, const PoolWork *w, const float *x, int32_t oy, float *out, uint8_t *arg)
+/* One output row of one block: first down the columns, then along the row. With arg (of a maximum): where the first
+ * maximum is, as ky*kernel_w + kx; it is cheaper to find again in the backward pass than to keep. */
+NOINLINE void pool_row(const KPool *k, const PoolWork *w, const float *x, int32_t oy, float *out, float *arg)
 {
-    static uint8_t none[1];
     if (k->average)
-        pool_row_kind(1, 0, k, w, x, oy, out, none);
+        pool_row_kind(1, 0, k, w, x, oy, out, out);
     else if (!arg)
-        pool_row_kind(0, 0, k, w, x, oy, out, none);
+        pool_row_kind(0, 0, k, w, x, oy, out, out);
     else
         pool_row_kind(0, 1, k, w, x, oy, out, arg);
 }
@@ -779,25 +779,22 @@ static void pool_forward(const KPool *k, int64_t n0, int64_t n1, int64_t slot, v
 {
     PoolWork w;
     pool_work(k, scratch, &w);
-    ptrdiff_t in = (ptrdiff_t)k->in_h * k->in_w * LANES, out = (ptrdiff_t)k->out_h * k->out_w * LANES;
-    double *sums = k->sums ? k->sums + slot * 2 * k->blocks * LANES : 0;
-    if (!sums && !k->argmax) return; /* recomputed where it is used */
+    ptrdiff_t in = (ptrdiff_t)k->in_h * k->in_w * LANES;
+    if (!k->sums) return; /* recomputed where it is used */
+    double *sums = k->sums + slot * 2 * k->blocks * LANES;
     for (int64_t n = n0; n < n1; n++)
         for (int32_t b = 0; b < k->blocks; b++) {
             vf s = vzero(), q = vzero();
             for (int32_t r = 0; r < k->out_h; r++) {
-                uint8_t *arg = k->argmax ? k->argmax + (n * k->blocks + b) * out + (ptrdiff_t)r * k->out_w * LANES : 0;
-                pool_row(k, &w, k->x + (n * k->blocks + b) * in, r, w.pooled, arg);
+                pool_row(k, &w, k->x + (n * k->blocks + b) * in, r, w.pooled, 0);
                 for (int32_t p = 0; p < k->out_w; p++) {
                     vf v = vload(w.pooled + (ptrdiff_t)p * LANES);
                     s += v;
                     q += v * v;
                 }
             }
-            if (sums) {
-                vadd_double(sums + (ptrdiff_t)b * LANES, s);
-                vadd_double(sums + (ptrdiff_t)(k->blocks + b) * LANES, q);
-            }
+            vadd_double(sums + (ptrdiff_t)b * LANES, s);
+            vadd_double(sums + (ptrdiff_t)(k->blocks + b) * LANES, q);
         }
 }
 
@@ -820,11 +817,10 @@ static void pool_backward(const KPool *k, int64_t n0, int64_t n1, int64_t slot, 
             const float *x = k->x + (n * k->blocks + b) * in;
             float *gx = k->gx + (n * k->blocks + b) * in;
             const float *g = k->grad.g + (n * k->blocks + b) * out;
-            const uint8_t *arg = k->argmax ? k->argmax + (n * k->blocks + b) * out : 0;
             GradLoad load = grad_load(&k->grad, b, n);
             for (int32_t r = 0; r < k->out_h; r++) {
                 float *dp = w.gradient + inner + r * row;
-                pool_row(k, &w, x, r, w.pooled, 0);
+                pool_row(k, &w, x, r, w.pooled, k->average ? 0 : w.arg + inner + r * row);
                 grad_run(&load, g + (ptrdiff_t)r * k->out_w * LANES, w.pooled, dp, k->out_w);
                 if (k->average) {
                     int32_t y0, x0, rows = window(r, k->stride_h, k->pad_h, k->kernel_h, k->in_h + k->extra_h, &y0);
@@ -833,11 +829,6 @@ static void pool_backward(const KPool *k, int64_t n0, int64_t n1, int64_t slot, 
                         vstore(dp + (ptrdiff_t)p * LANES,
                                vload(dp + (ptrdiff_t)p * LANES) * (1.0f / (float)(rows * columns)));
                     }
-                } else {
-                    float *to = w.arg + inner + r * row;
-                    for (int32_t p = 0; p < k->out_w; p++)
-                        vstore(to + (ptrdiff_t)p * LANES,
-                               __builtin_convertvector(vload_bytes(arg + ((ptrdiff_t)r * k->out_w + p) * LANES), vf));
                 }
             }
             for (int32_t py = 0; py < at_most(k->stride_h, k->in_h); py++) {

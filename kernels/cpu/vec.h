@@ -1,5 +1,5 @@
 /* vec: the vector type of one build of the kernels. LANES is 8 or 16 and NAS_ISA the instruction set; both come from
- * the file that includes this. GNU vectors carry the arithmetic; what C lacks (max, bytes) is here. */
+ * the file that includes this. GNU vectors carry the arithmetic; what C lacks is here. */
 #ifndef LANES
 #error "LANES must be defined"
 #endif
@@ -15,7 +15,6 @@
 
 typedef float vf __attribute__((vector_size(LANES * 4), may_alias));
 typedef int32_t vi __attribute__((vector_size(LANES * 4), may_alias));
-typedef uint8_t vb __attribute__((vector_size(LANES), may_alias));
 
 #define INLINE   static inline __attribute__((always_inline))
 #define NOINLINE static __attribute__((noinline))
@@ -57,18 +56,6 @@ INLINE vf vselect(vi mask, vf yes, vf no)
 INLINE vf vmask(vi mask, vf v)
 {
     return (vf)(mask & (vi)v);
-}
-
-INLINE void vstore_bytes(uint8_t *p, vf v)
-{
-    vb bytes = __builtin_convertvector(__builtin_convertvector(v, vi), vb);
-    memcpy(p, &bytes, LANES);
-}
-INLINE vi vload_bytes(const uint8_t *p)
-{
-    vb bytes;
-    memcpy(&bytes, p, LANES);
-    return __builtin_convertvector(bytes, vi);
 }
 
 /* Adds the lanes of v to the doubles of `to`. */

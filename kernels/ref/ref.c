@@ -280,7 +280,6 @@ static void ref_pool_forward(const KPool *k, int64_t n0, int64_t n1, int64_t slo
             for (int64_t ox = 0; ox < k->out_w; ox++) {
                 int argmax, cells;
                 double y = pooled(k, plane, oy, ox, &argmax, &cells);
-                if (k->argmax) k->argmax[at(k->out_h, k->out_w, plane, oy, ox)] = (uint8_t)argmax;
                 if (!sums) continue;
                 sums[plane % k->blocks] += y;
                 sums[k->blocks + plane % k->blocks] += y * y;

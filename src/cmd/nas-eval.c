@@ -1,13 +1,11 @@
 /* nas-eval: trained networks in, what they are worth on a split of a dataset out. */
 #include <errno.h>
-#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "cli/cli.h"
 #include "train/evaluate.h"
 #include "train/forecast.h"
@@ -28,7 +26,8 @@ static const CliOption options[] = {
     {CLI_INT, 'b', "batch", "N", &batch, "Samples of a batch; made smaller if memory is short.", 1, 65536},
     {CLI_INT, 0, "memory", "MIB", &memory, "Take at most so much memory, in MiB; 0: what is free.", 0, 1e9},
     {CLI_HEADING, 0, "Output"},
-    {CLI_FLAG, 'p', "predictions", 0, &predictions, "Write what each network says of every sample as Predictions records."},
+    {CLI_FLAG, 'p', "predictions", 0, &predictions,
+     "Write what each network says of every sample as Predictions records."},
     {CLI_STRING, 0, "csv", "FILE", &csv_path, "Write the same as CSV to FILE."},
     {CLI_FLAG, 0, "keep-weights", 0, &keep_weights, "Pass the weights on."},
     {CLI_TABLE, .to = (void *)cli_common_options},
@@ -39,16 +38,19 @@ static const CliProgram program = {
     .name = "nas-eval",
     .summary = "evaluate trained networks on a whole split",
     .usage = "--data FILE [STREAM]",
-    .details =
-        "Reads networks and their weights from STREAM (or standard input; nas-train writes them) and adds an Evaluation record "
-        "for each: the task's metrics over the whole split, those of a predictor that always says the same beside them, the "
-        "confusion matrix, and the health check (the loss of the same samples by running and by batch statistics). All else "
-        "is passed on, but for samples and weights.\n\n"
-        "Samples are normalised as they were for the training of the network. A network that does not fit the dataset ends "
-        "the program with status 1; one without weights in the stream is passed on with a note.\n\n"
-        "Examples:\n\n"
-        "nas-train --data data.nas cells.nas | nas-eval --data data.nas -o result.nas\n\n"
-        "nas-eval --data data.nas --split validation --csv said.csv net.nas -o result.nas",
+    .details = "Reads networks and their weights from STREAM (or standard input; nas-train writes them) and adds an "
+               "Evaluation record "
+               "for each: the task's metrics over the whole split, those of a predictor that always says the same "
+               "beside them, the "
+               "confusion matrix, and the health check (the loss of the same samples by running and by batch "
+               "statistics). All else "
+               "is passed on, but for samples and weights.\n\n"
+               "Samples are normalised as they were for the training of the network. A network that does not fit the "
+               "dataset ends "
+               "the program with status 1; one without weights in the stream is passed on with a note.\n\n"
+               "Examples:\n\n"
+               "nas-train --data data.nas cells.nas | nas-eval --data data.nas -o result.nas\n\n"
+               "nas-eval --data data.nas --split validation --csv said.csv net.nas -o result.nas",
     .options = options,
     .reads_stdin = true,
 };
@@ -62,11 +64,11 @@ typedef struct {
     FILE *csv;
     int64_t evaluated, passed; /* networks */
     /* the network whose tensors are coming */
-    Arena room, mine;          /* where it may be kept, from the start; what is left of it */
+    Arena room, mine; /* where it may be kept, from the start; what is left of it */
     NetworkRecord net;
-    Graph *graph;              /* 0: none */
-    NetWeights set[2];         /* best, last */
-    double seconds;            /* of its training */
+    Graph *graph;      /* 0: none */
+    NetWeights set[2]; /* best, last */
+    double seconds;    /* of its training */
 } Eval;
 
 _Noreturn static void die_net(const Eval *e, const char *why)
@@ -92,7 +94,8 @@ static const NetWeights *choose_set(Eval *e)
     return other;
 }
 
-static void put_evaluation(Eval *e, Arena *a, const Dataset *d, const NetWeights *w, Tally *t, const Health *health)
+static void put_evaluation(Eval *e, Arena *a, const Dataset *d, const NetWeights *w, const Tally *t,
+                           const Health *health)
 {
     Metric metrics[TALLY_METRICS], baseline[TALLY_METRICS];
     int64_t n = 0, m = evaluate_trivial(d, t, baseline, COUNTOF(baseline));
@@ -125,6 +128,9 @@ static void put_evaluation(Eval *e, Arena *a, const Dataset *d, const NetWeights
         cli_warn("%s", text);
     }
     writer_flush(e->out);
+    cli_note("%s: %lld samples of %s: %s %.4f, %.4f without a network", e->net.run, (long long)t->rows,
+             split_name[e->split], t->task->metric, metric_get(metrics, n, split_name[e->split], t->task->metric),
+             metric_get(baseline, m, split_name[e->split], t->task->metric));
 }
 
 static void evaluate(Eval *e, Arena scratch, const NetWeights *w)
@@ -137,8 +143,10 @@ static void evaluate(Eval *e, Arena scratch, const NetWeights *w)
     d.info.target_sd = e->net.target_sd;
     int64_t rows = d.split[e->split].count;
     if (limit > 0 && limit < rows) rows = limit;
-    EngineOptions o = {.device = cli_common.device, .batch = batch < rows ? batch : rows, .forward_only = true, .pool = e->pool};
-    ForecastNeed need = {.fixed = tally_bytes(&d, rows), .per_sample = loader_bytes(&d), .limit = memory << 20, .least = 1};
+    EngineOptions o = {
+        .device = cli_common.device, .batch = batch < rows ? batch : rows, .forward_only = true, .pool = e->pool};
+    ForecastNeed need = {
+        .fixed = tally_bytes(&d, rows), .per_sample = loader_bytes(&d), .limit = memory << 20, .least = 1};
     Forecast forecast;
     const char *why = forecast_fit(a, scratch, e->graph, &o, &need, &forecast);
     Tally t;
@@ -147,16 +155,12 @@ static void evaluate(Eval *e, Arena scratch, const NetWeights *w)
     if (why) die_net(e, why);
     engine_upload(engine, BLOCK_WEIGHTS, w->weights);
     engine_upload(engine, BLOCK_STATS, w->stats);
-    double started = clock_wall();
     Health health;
     bool done = evaluate_split(engine, &d, e->split, rows, o.batch, MODE_EVAL, &t, &why);
-    double took = clock_wall() - started;
     if (!why) why = evaluate_health(engine, &d, e->split, o.batch, scratch, &health);
     if (why) die_net(e, why);
     if (done && !cli_interrupted()) {
         put_evaluation(e, a, &d, w, &t, &health);
-        cli_note("%s: %lld samples of %s, %.4g a second, %s %.4f, %s", e->net.run, (long long)rows, split_name[e->split],
-                 (double)rows / (took + 1e-9), t.task->metric, tally_recent(&t), engine_device(engine));
         if (predictions || e->csv) predictions_make(&t);
         if (predictions) predictions_put(e->out, &t, e->net.run, e->split, d.split[e->split].ids);
         if (e->csv) predictions_csv(e->csv, &t, e->net.run, d.split[e->split].ids, e->evaluated == 0);
@@ -216,16 +220,19 @@ static void read_stream(Eval *e, Arena scratch, Reader *in)
         StreamStatus status = reader_next(in, &once, &r);
         if (status == STREAM_END) break;
         if (status == STREAM_ERROR) cli_die(reader_damaged(in) ? EXIT_STREAM : EXIT_FAILED, "%s", reader_error(in));
-        if (r.kind == REC_NETWORK) begin_network(e, once, &r.network); /* the evaluation of the last one goes before it */
+        if (r.kind == REC_NETWORK)
+            begin_network(e, once, &r.network); /* the evaluation of the last one goes before it */
         if (r.kind == REC_TENSOR) take_tensor(e, &r.tensor);
-        if (r.kind == REC_TRAIN_EPOCH && e->graph && !strcmp(r.train_epoch.run, e->net.run)) e->seconds = r.train_epoch.seconds;
+        if (r.kind == REC_TRAIN_EPOCH && e->graph && !strcmp(r.train_epoch.run, e->net.run))
+            e->seconds = r.train_epoch.seconds;
         if (r.kind != REC_SAMPLES && (r.kind != REC_TENSOR || keep_weights)) writer_pass(e->out, &r);
         if (writer_error(e->out)) return;
     }
     end_network(e, scratch);
     if (!e->evaluated && !cli_interrupted())
         cli_die(EXIT_FAILED, "%s: %s", reader_name(in),
-                e->passed ? "no network in it has weights that can be evaluated" : "no network in it: nas-train makes one");
+                e->passed ? "no network in it has weights that can be evaluated"
+                          : "no network in it: nas-train makes one");
 }
 
 static const char *csv_temporary;

@@ -7,8 +7,20 @@
 #include "search/bilevel.h"
 
 static SearchSettings settings = {
-    .strategy = "darts1", .ops = "darts", .reduce_at = "", .nodes = 4, .inputs = 2, .layers = 8, .channels = 16, .batch = 64,
-    .epochs = 50, .lr = 0.025, .lr_min = 0.001, .momentum = 0.9, .weight_decay = 3e-4, .clip = 5,
+    .strategy = "darts1",
+    .ops = "darts",
+    .reduce_at = "",
+    .nodes = 4,
+    .inputs = 2,
+    .layers = 8,
+    .channels = 16,
+    .batch = 64,
+    .epochs = 50,
+    .lr = 0.025,
+    .lr_min = 0.001,
+    .momentum = 0.9,
+    .weight_decay = 3e-4,
+    .clip = 5,
     .alpha = {.lr = 3e-4, .beta1 = 0.5, .beta2 = 0.999, .weight_decay = 1e-3},
 };
 static bool dry_run, keep_samples, weights;
@@ -20,15 +32,18 @@ static const CliOption options[] = {
      "Operations, comma-separated; or a named set: darts, galaxy-zoo-9, galaxy-zoo-11."},
     {CLI_INT, 0, "nodes", "N", &settings.nodes, "Nodes of a cell.", 1, GENOTYPE_MAX_NODES},
     {CLI_INT, 0, "inputs", "N", &settings.inputs, "Inputs that a node keeps in the end.", 1, 2},
-    {CLI_INT, 0, "concat", "N", &settings.concat, "Nodes that make up the output, the last N; 0: all.", 0, GENOTYPE_MAX_NODES},
+    {CLI_INT, 0, "concat", "N", &settings.concat, "Nodes that make up the output, the last N; 0: all.", 0,
+     GENOTYPE_MAX_NODES},
     {CLI_INT, 'l', "layers", "N", &settings.layers, "Cells of the supernet.", 1, 1000},
     {CLI_INT, 'c', "channels", "N", &settings.channels, "Channels of its first stage.", 1, 65536},
     {CLI_STRING, 0, "reduce-at", "LIST", &settings.reduce_at,
      "Reduction cells, as in 2,5, counted from 0; none: no such cell; by default at one and two thirds."},
     {CLI_HEADING, 0, "Length"},
     {CLI_INT, 'e', "epochs", "N", &settings.epochs, "Epochs.", 1, 1e6},
-    {CLI_INT, 'b', "batch", "N", &settings.batch, "Samples of a batch; made smaller, aloud, if memory is short.", 1, 65536},
-    {CLI_INT, 0, "limit", "N", &settings.limit, "Train on N samples an epoch, others in every epoch; 0: on all.", 0, 1e12},
+    {CLI_INT, 'b', "batch", "N", &settings.batch, "Samples of a batch; made smaller, aloud, if memory is short.", 1,
+     65536},
+    {CLI_INT, 0, "limit", "N", &settings.limit, "Train on N samples an epoch, others in every epoch; 0: on all.", 0,
+     1e12},
     {CLI_INT, 0, "valid-limit", "N", &settings.valid_limit, "Validate on the first N samples; 0: on all.", 0, 1e12},
     {CLI_INT, 0, "warmup", "N", &settings.warmup, "Epochs at the start in which the alphas rest.", 0, 1e6},
     {CLI_HEADING, 0, "Weights: SGD, cosine schedule, one rate an epoch"},
@@ -57,14 +72,19 @@ static const CliProgram program = {
     .summary = "search a cell on a dataset",
     .usage = "[FILE]",
     .details =
-        "Reads a dataset (a stream of nas-ingest; FILE, or standard input) and trains a supernet: a stack of cells on whose "
+        "Reads a dataset (a stream of nas-ingest; FILE, or standard input) and trains a supernet: a stack of cells on "
+        "whose "
         "edges all operations stand side by side, each with a weight. In turn, a batch of the train split improves the "
         "network's weights, and a batch of the alpha split improves the weights of the operations (alphas).\n\n"
-        "Writes a SearchSpace record and a SearchEpoch record for the start and after every epoch, the last one included: "
-        "alphas, mixing weights, entropies, margins, losses and metrics of the whole train, alpha and validation splits, and "
-        "the genotype that would be derived. They are written as they come, so that nas-stats --follow can watch. nas-derive "
+        "Writes a SearchSpace record and a SearchEpoch record for the start and after every epoch, the last one "
+        "included: "
+        "alphas, mixing weights, entropies, margins, losses and metrics of the whole train, alpha and validation "
+        "splits, and "
+        "the genotype that would be derived. They are written as they come, so that nas-stats --follow can watch. "
+        "nas-derive "
         "makes the genotype of it. Other records are passed on; samples are dropped unless --keep-samples is given.\n\n"
-        "A search whose loss is no longer finite ends with an Event record and exit status 1; so does SIGINT or SIGTERM, with "
+        "A search whose loss is no longer finite ends with an Event record and exit status 1; so does SIGINT or "
+        "SIGTERM, with "
         "status 130 or 143. The stream is valid in both cases.\n\n"
         "Examples:\n\n"
         "nas-search --epochs 10 --channels 8 data.nas -o search.nas\n\n"
@@ -109,8 +129,11 @@ int main(int argc, char **argv)
     why = dataset_read(&perm, scratch, in, &data, pass_on, &pass);
     if (why) cli_die(reader_damaged(in) ? EXIT_STREAM : EXIT_FAILED, "%s", why);
 
-    Workplace place = {.data = &data, .pool = pool_open((int)cli_common.threads), .out = pass.out,
-                       .device = cli_common.device, .seed = (uint64_t)cli_common.seed};
+    Workplace place = {.data = &data,
+                       .pool = pool_open((int)cli_common.threads),
+                       .out = pass.out,
+                       .device = cli_common.device,
+                       .seed = (uint64_t)cli_common.seed};
     if (!place.pool) cli_die(EXIT_FAILED, "%lld threads cannot be started", (long long)cli_common.threads);
     Search search;
     why = search_open(&perm, scratch, &place, &settings, !dry_run, &search);
@@ -120,8 +143,10 @@ int main(int argc, char **argv)
         return cli_end();
     }
     cli_note("%s, %s", forecast_line(&perm, &search), engine_device(search.engine));
-    if (keep_samples) dataset_write(place.out, scratch, &data);
-    else writer_put(place.out, &(Record){.kind = REC_DATASET, .dataset = data.info});
+    if (keep_samples)
+        dataset_write(place.out, scratch, &data);
+    else
+        writer_put(place.out, &(Record){.kind = REC_DATASET, .dataset = data.info});
     SearchEnd end = search_run(&search, scratch);
     if (weights && end != SEARCH_DIVERGED) search_write_weights(&search, scratch);
     if (!writer_finish(place.out)) cli_die(EXIT_FAILED, "%s", writer_error(place.out));

@@ -15,7 +15,8 @@ static bool dry_run, no_weights;
 static const CliOption options[] = {
     {CLI_HEADING, 0, "What is trained"},
     {CLI_STRING, 'd', "data", "FILE", &data_path, "The dataset, a stream of nas-ingest. Needed."},
-    {CLI_LIST, 'g', "genotype", "TEXT", &genotypes, "A genotype as text, or the name of a published cell; beside the stream's."},
+    {CLI_LIST, 'g', "genotype", "TEXT", &genotypes,
+     "A genotype as text, or the name of a published cell; beside the stream's."},
     {CLI_LIST, 0, "net", "NAME", &nets, "A hand-designed net: small-cnn, resnet-tiny, resnet-18."},
     {CLI_TABLE, .to = (void *)train_setting_options},
     {CLI_HEADING, 0, "Output"},
@@ -30,14 +31,19 @@ static const CliProgram program = {
     .summary = "train networks from scratch",
     .usage = "--data FILE [STREAM]",
     .details =
-        "Trains the network of every genotype in STREAM (or standard input), one after the other, on the train and alpha "
-        "splits of the dataset together: the alpha split has served the search and has no other use. With --genotype or "
+        "Trains the network of every genotype in STREAM (or standard input), one after the other, on the train and "
+        "alpha "
+        "splits of the dataset together: the alpha split has served the search and has no other use. With --genotype "
+        "or "
         "--net, nothing is read unless a STREAM or - is named.\n\n"
-        "Passes on what it reads, without samples and weights, and adds for each network a Network record, a TrainEpoch record "
-        "after every epoch, and the weights as two sets of Tensor records: best (by the metric on the validation split) and "
+        "Passes on what it reads, without samples and weights, and adds for each network a Network record, a "
+        "TrainEpoch record "
+        "after every epoch, and the weights as two sets of Tensor records: best (by the metric on the validation "
+        "split) and "
         "last. After every epoch the loss on some samples is measured by running and by batch statistics; where they "
         "disagree, evaluation says nothing, and a warning is given.\n\n"
-        "A training whose loss is no longer finite ends with an Event record and exit status 1, after the other networks. "
+        "A training whose loss is no longer finite ends with an Event record and exit status 1, after the other "
+        "networks. "
         "SIGINT or SIGTERM ends after the present step, with the weights so far and status 130 or 143.\n\n"
         "Examples:\n\n"
         "nas-derive search.nas | nas-train --data data.nas --epochs 30 -o net.nas\n\n"
@@ -46,8 +52,8 @@ static const CliProgram program = {
 };
 
 typedef struct {
-    Reader *in;        /* or 0 */
-    Writer *out;       /* 0: nothing is passed on */
+    Reader *in;  /* or 0 */
+    Writer *out; /* 0: nothing is passed on */
     Candidates todo;
     bool dataset_seen; /* the dataset's description is in the stream already */
 } Input;
@@ -108,8 +114,10 @@ static TrainEnd train_one(const Candidate *c, Arena room, Arena scratch, const W
     if (why) cli_die(EXIT_FAILED, "%s: %s", c->run, why);
     cli_note("%s: %s, %s", c->run, forecast_text(&perm, &t.forecast), engine_device(t.engine));
     TrainEnd end = trainer_run(&t, scratch);
-    if (end == TRAIN_DIVERGED) cli_warn("%s", t.trouble);
-    else if (!no_weights) trainer_write_weights(&t, scratch);
+    if (end == TRAIN_DIVERGED)
+        cli_warn("%s", t.trouble);
+    else if (!no_weights)
+        trainer_write_weights(&t, scratch);
     trainer_close(&t);
     return end;
 }
@@ -121,7 +129,8 @@ int main(int argc, char **argv)
           room = arena_reserve((ptrdiff_t)1 << 40);
     const char *path = file[0] ? file[0] : genotypes.count || nets.count ? 0 : "-";
     if (path && !file[0] && isatty(STDIN_FILENO))
-        cli_die(EXIT_USAGE, "usage: %s [OPTION...] %s: no genotypes: give a STREAM, --genotype or --net; --help tells more",
+        cli_die(EXIT_USAGE,
+                "usage: %s [OPTION...] %s: no genotypes: give a STREAM, --genotype or --net; --help tells more",
                 program.name, program.usage);
     const char *why = train_settings_check(&perm, &train_settings);
     if (why) cli_die(EXIT_USAGE, "%s", why);
@@ -149,8 +158,11 @@ int main(int argc, char **argv)
     }
     if (input.in) read_stream(&input, &perm, scratch, data.info.digest);
     add_options(&input, &perm);
-    Workplace place = {.data = &whole, .pool = pool_open((int)cli_common.threads), .out = input.out,
-                       .device = cli_common.device, .seed = (uint64_t)cli_common.seed};
+    Workplace place = {.data = &whole,
+                       .pool = pool_open((int)cli_common.threads),
+                       .out = input.out,
+                       .device = cli_common.device,
+                       .seed = (uint64_t)cli_common.seed};
     if (!place.pool) cli_die(EXIT_FAILED, "%lld threads cannot be started", (long long)cli_common.threads);
     check_all(&input, room, scratch, &place);
     if (dry_run) return cli_end();

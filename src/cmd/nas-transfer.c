@@ -17,7 +17,8 @@ static const CliOption options[] = {
     {CLI_HEADING, 0, "What is trained"},
     {CLI_STRING, 'd', "data", "FILE", &data_path, "The dataset to train and test on, a stream of nas-ingest. Needed."},
     {CLI_LIST, 0, "baseline", "NET", &baselines,
-     "A net to compare with, trained the same way: small-cnn (the default), resnet-tiny, resnet-18; own: the genotypes of "
+     "A net to compare with, trained the same way: small-cnn (the default), resnet-tiny, resnet-18; own: the genotypes "
+     "of "
      "the stream that were searched on this dataset; none. May be given more than once."},
     {CLI_TABLE, .to = (void *)train_setting_options},
     {CLI_HEADING, 0, "Output"},
@@ -31,11 +32,15 @@ static const CliProgram program = {
     .summary = "train genotypes on another dataset",
     .usage = "--data FILE [STREAM]",
     .details =
-        "Trains the network of every genotype in STREAM (or standard input) on the dataset, from scratch, then the baselines, "
-        "all with the same settings, and tests each with its best weights on the whole test split. Adds a TransferRow record "
+        "Trains the network of every genotype in STREAM (or standard input) on the dataset, from scratch, then the "
+        "baselines, "
+        "all with the same settings, and tests each with its best weights on the whole test split. Adds a TransferRow "
+        "record "
         "for each: from (the dataset that the genotype was searched on), to, metrics on the test split, and those of a "
-        "predictor that always says the same; its setting role is transfer, own (searched on this very dataset) or baseline. "
-        "Network and TrainEpoch records tell how it went; weights are not written. All else is passed on, but for samples "
+        "predictor that always says the same; its setting role is transfer, own (searched on this very dataset) or "
+        "baseline. "
+        "Network and TrainEpoch records tell how it went; weights are not written. All else is passed on, but for "
+        "samples "
         "and weights.\n\n"
         "Example:\n\n"
         "nas-derive search-a.nas | nas-transfer --data b.nas --baseline resnet-tiny --baseline own -o a-to-b.nas",
@@ -45,7 +50,7 @@ static const CliProgram program = {
 
 typedef struct {
     Reader *in;
-    Writer *out;       /* 0: nothing is written */
+    Writer *out; /* 0: nothing is written */
     Dataset data;
     Workplace place;
     Candidates todo;
@@ -60,7 +65,8 @@ static void read_stream(Transfer *t, Arena *perm, Arena scratch)
         Record r;
         StreamStatus status = reader_next(t->in, &once, &r);
         if (status == STREAM_END) break;
-        if (status == STREAM_ERROR) cli_die(reader_damaged(t->in) ? EXIT_STREAM : EXIT_FAILED, "%s", reader_error(t->in));
+        if (status == STREAM_ERROR)
+            cli_die(reader_damaged(t->in) ? EXIT_STREAM : EXIT_FAILED, "%s", reader_error(t->in));
         if (r.kind == REC_DATASET) t->dataset_seen |= r.dataset.digest && r.dataset.digest == t->data.info.digest;
         if (r.kind == REC_GENOTYPE) {
             const char *run = arena_printf(&once, "%s on %s", r.genotype.name, t->data.info.name);
@@ -120,7 +126,9 @@ static void put_row(const Transfer *t, const Candidate *c, Trainer *run, Arena *
     Settings list = {0};
     bool cells = !strcmp(c->net, netio_genotype);
     settings_add(perm, &list, "role", "%s",
-                 !cells ? "baseline" : strcmp(c->dataset, d->info.name) ? "transfer" : "own");
+                 !cells                             ? "baseline"
+                 : strcmp(c->dataset, d->info.name) ? "transfer"
+                                                    : "own");
     settings_add(perm, &list, "net", "%s", c->net);
     settings_add(perm, &list, "best_epoch", "%lld", (long long)run->best_epoch);
     TransferRow row = {.genotype = c->genotype,
@@ -142,7 +150,8 @@ static void put_row(const Transfer *t, const Candidate *c, Trainer *run, Arena *
                        .setting_count = list.count};
     writer_put(t->out, &(Record){.kind = REC_TRANSFER, .transfer = row});
     writer_flush(t->out);
-    cli_note("%s: %s %.4f on test", c->run, run->task->metric, metric_get(metrics, n, split_name[SPLIT_TEST], run->task->metric));
+    cli_note("%s: %s %.4f on test", c->run, run->task->metric,
+             metric_get(metrics, n, split_name[SPLIT_TEST], run->task->metric));
 }
 
 /* room: for what the run keeps while it lasts; apart from scratch, which its callees use anew. */
@@ -195,8 +204,11 @@ int main(int argc, char **argv)
     }
     read_stream(&t, &perm, scratch);
     add_baselines(&t, &perm);
-    t.place = (Workplace){.data = &whole, .pool = pool_open((int)cli_common.threads), .out = t.out,
-                          .device = cli_common.device, .seed = (uint64_t)cli_common.seed};
+    t.place = (Workplace){.data = &whole,
+                          .pool = pool_open((int)cli_common.threads),
+                          .out = t.out,
+                          .device = cli_common.device,
+                          .seed = (uint64_t)cli_common.seed};
     if (!t.place.pool) cli_die(EXIT_FAILED, "%lld threads cannot be started", (long long)cli_common.threads);
     check_all(&t, room, scratch);
     if (dry_run) return cli_end();

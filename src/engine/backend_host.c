@@ -94,10 +94,10 @@ static int32_t blocks_of(int64_t channels, int lanes)
     return (int32_t)((channels + lanes - 1) / lanes);
 }
 
-static int64_t tensor_bytes(const ValueInfo *v, int64_t batch, int element, const void *context)
+static int64_t tensor_bytes(const ValueInfo *v, int64_t batch, const void *context)
 {
     const NasKernels *k = context;
-    return batch * blocks_of(v->channels, k->lanes) * k->lanes * v->height * v->width * element;
+    return batch * blocks_of(v->channels, k->lanes) * k->lanes * v->height * v->width * (int64_t)sizeof(float);
 }
 
 /* ---- carving memory: the same code measures (base 0) and assigns ---- */
@@ -233,7 +233,6 @@ static void setup_pool(Host *h, int32_t index)
     k->pad_h = (int32_t)s->pad_h, k->pad_w = (int32_t)s->pad_w;
     k->extra_h = s->kernel_h > 1 ? (int32_t)s->extra_pad_bottom_right : 0;
     k->extra_w = s->kernel_w > 1 ? (int32_t)s->extra_pad_bottom_right : 0;
-    if (h->plan->argmax[op->output].bytes) k->argmax = (uint8_t *)h->arena + h->plan->argmax[op->output].offset;
     o->out_channels = (int32_t)out->channels;
     o->sum_count = 2 * (int64_t)k->blocks * h->k->lanes;
 }
@@ -1213,7 +1212,7 @@ static void backward_part(void *context, int64_t part, int thread)
     if (h->only < 0 || h->only == p->order[to - 1])
         for (int32_t v = 0; v < h->g->value_count; v++) /* gradients that are added to from now on */
             if (p->grad[v].bytes && p->grad[v].birth == now && h->g->values[v].kind == VALUE_PLAIN) {
-                int64_t image = tensor_bytes(&h->g->values[v], 1, sizeof(float), h->k);
+                int64_t image = tensor_bytes(&h->g->values[v], 1, h->k);
                 memset((char *)grad_of(h, v) + n0 * image, 0, (size_t)((n1 - n0) * image));
             }
     for (int32_t i = to - 1; i >= from; i--) {

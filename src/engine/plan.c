@@ -105,18 +105,13 @@ static void plan_lives(const Graph *g, Plan *p, int64_t batch, bool forward_only
     Visit c = {.g = g, .p = p};
     for (int32_t v = 0; v < g->value_count; v++) {
         const ValueInfo *info = &g->values[v];
-        p->data[v].birth = p->grad[v].birth = p->argmax[v].birth = -1;
+        p->data[v].birth = p->grad[v].birth = -1;
         if (info->op < 0 || (p->group_of[info->op] < 0 && g->ops[info->op].kind != OP_INPUT)) continue;
         int32_t born = max32(p->group_of[info->op], 0), back = 2 * p->groups - 1 - born;
         if (info->kind == VALUE_PLAIN || info->kind == VALUE_RAW) {
-            p->data[v].bytes = size(info, batch, 4, context);
+            p->data[v].bytes = size(info, batch, context);
             p->data[v].birth = born;
             p->data[v].death = forward_only || info->kind == VALUE_PLAIN ? born : back;
-        }
-        if (info->kind == VALUE_POOLED && g->ops[info->op].pool.kind == POOL_MAX && !forward_only) {
-            p->argmax[v].bytes = size(info, batch, 1, context);
-            p->argmax[v].birth = born;
-            p->argmax[v].death = back;
         }
     }
     for (int32_t i = 0; i < p->group_start[p->groups]; i++) {
@@ -144,7 +139,7 @@ static void plan_lives(const Graph *g, Plan *p, int64_t batch, bool forward_only
         Buffer *b = &p->grad[v];
         if (b->birth < 0 || info->op < 0 || p->group_of[info->op] < 0) continue; /* nobody asks the input's gradient */
         const Op *op = &g->ops[info->op];
-        b->bytes = size(info, batch, 4, context);
+        b->bytes = size(info, batch, context);
         b->death = 2 * p->groups - 1 - p->group_of[info->op];
         if (op->kind == OP_MIX) /* the producers of its terms read the sum's gradient in their own backward pass */
             for (int32_t t = 0; t < op->mix.count; t++) {
@@ -198,7 +193,6 @@ Plan *plan_make(Arena *perm, Arena scratch, const Graph *g, int64_t batch, bool 
     p->group_of = NEW(perm, int32_t, g->op_count);
     p->data = NEW(perm, Buffer, g->value_count);
     p->grad = NEW(perm, Buffer, g->value_count);
-    p->argmax = NEW(perm, Buffer, g->value_count);
     p->needs_mix_grad = NEW(perm, bool, g->value_count);
     plan_groups(perm, scratch, g, p);
     plan_lives(g, p, batch, forward_only, size, context);
@@ -210,11 +204,11 @@ Plan *plan_make(Arena *perm, Arena scratch, const Graph *g, int64_t batch, bool 
             for (int32_t t = 0; t < op->mix.count; t++) c.found |= op->mix.terms[t].table >= 0;
         p->needs_mix_grad[op->output] = c.found;
     }
-    Buffer **buffers = NEW(&scratch, Buffer *, 3 * g->value_count);
+    Buffer **buffers = NEW(&scratch, Buffer *, 2 * g->value_count);
     int32_t count = 0;
     for (int32_t v = 0; v < g->value_count; v++) {
-        Buffer *all[] = {&p->data[v], &p->grad[v], &p->argmax[v]};
-        for (int i = 0; i < 3; i++)
+        Buffer *all[] = {&p->data[v], &p->grad[v]};
+        for (int i = 0; i < 2; i++)
             if (all[i]->bytes) {
                 all[i]->bytes = (all[i]->bytes + ALIGN - 1) / ALIGN * ALIGN + STAGGER;
                 buffers[count++] = all[i];

@@ -21,13 +21,12 @@ typedef struct {
     int32_t *group_of;    /* per operation; -1: dead, it leads nowhere */
     Buffer *data;         /* per value: plain and raw tensors */
     Buffer *grad;         /* per value: gradients of plain values, and of raw values that another convolution takes */
-    Buffer *argmax;       /* per value: of max-pooled ones */
     bool *needs_mix_grad; /* per value: some mixing weight acts on what it is made of */
     int64_t bytes;        /* of the arena */
 } Plan;
 
-/* Sizes are the backend's business: bytes of a tensor of `v` for the largest batch (float, or one byte an element). */
-typedef int64_t (*PlanSize)(const ValueInfo *v, int64_t batch, int element, const void *context);
+/* Sizes are the backend's business: bytes of a tensor of `v` for the largest batch. */
+typedef int64_t (*PlanSize)(const ValueInfo *v, int64_t batch, const void *context);
 
 Plan *plan_make(Arena *perm, Arena scratch, const Graph *g, int64_t batch, bool forward_only, PlanSize size,
                 const void *context);

@@ -4,14 +4,14 @@
 #include <stdint.h>
 
 typedef enum { SCHEDULE_COSINE, SCHEDULE_CONSTANT, SCHEDULE_COUNT } ScheduleKind;
-extern const char schedule_names[];            /* "cosine|constant", in the order of the kinds */
-ScheduleKind schedule_find(const char *name);  /* SCHEDULE_COUNT if unknown */
+extern const char schedule_names[];           /* "cosine|constant", in the order of the kinds */
+ScheduleKind schedule_find(const char *name); /* SCHEDULE_COUNT if unknown */
 
 typedef struct {
     ScheduleKind kind;
-    double lr, lr_min;  /* cosine: from lr down to lr_min */
-    double epochs;      /* of the whole run */
-    double warmup;      /* epochs at the start in which the rate rises to lr in a straight line */
+    double lr, lr_min; /* cosine: from lr down to lr_min */
+    double epochs;     /* of the whole run */
+    double warmup;     /* epochs at the start in which the rate rises to lr in a straight line */
 } Schedule;
 
 /* The learning rate at time t, in epochs: whole numbers give the published rule, one rate an epoch; fractions a rate a

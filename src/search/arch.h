@@ -9,11 +9,11 @@ enum { ARCH_TABLES = 2 }; /* normal, reduce: tables 0 and 1 of the supernet */
 
 typedef struct {
     int64_t edges, ops;
-    int64_t count;             /* of all tables: ARCH_TABLES × edges × ops; the blocks below are (tables, edges, ops) */
-    double *raw;               /* alphas */
-    double *weight;            /* mixing weights that the relaxation makes of them */
-    double *weight_grad;       /* dLoss/dweight */
-    double *grad;              /* dLoss/draw, regularised */
+    int64_t count;       /* of all tables: ARCH_TABLES × edges × ops; the blocks below are (tables, edges, ops) */
+    double *raw;         /* alphas */
+    double *weight;      /* mixing weights that the relaxation makes of them */
+    double *weight_grad; /* dLoss/dweight */
+    double *grad;        /* dLoss/draw, regularised */
     double *moment1, *moment2; /* of the optimiser */
     int64_t step;              /* optimiser steps done */
 } Arch;

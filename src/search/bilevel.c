@@ -23,7 +23,8 @@ static const char *resolve(Arena *perm, const SearchSettings *s, Search *out)
     const char *why = space_make(perm, s->ops, s->nodes, s->inputs, s->concat ? s->concat : s->nodes, &out->space);
     if (why) return why;
     if (s->warmup > s->epochs)
-        return arena_printf(perm, "--warmup %lld: more than the %lld epochs", (long long)s->warmup, (long long)s->epochs);
+        return arena_printf(perm, "--warmup %lld: more than the %lld epochs", (long long)s->warmup,
+                            (long long)s->epochs);
     out->net = (NetSpec){.channels = s->channels, .layers = s->layers, .stem_multiplier = 3};
     why = reduce_parse(perm, s->reduce_at, s->layers, out->net.reduce_at, COUNTOF(out->net.reduce_at),
                        &out->net.reduce_count);
@@ -51,10 +52,14 @@ static const char *start_engine(Search *s, Arena *perm, const EngineOptions *opt
     strategy_mix(s->strategy, s->arch, s->engine, scratch);
 
     const DatasetInfo *d = &w->data->info; /* no cutout: it is for the final training */
-    Augment augment = {.flip_horizontal = d->flip_horizontal, .flip_vertical = d->flip_vertical,
-                       .crop_padding = d->crop_padding};
-    LoaderSpec spec = {.split = SPLIT_TRAIN, .batch = options->batch, .limit = s->settings->limit, .shuffle = true,
-                       .augment = s->settings->no_augment ? (Augment){0} : augment, .seed = w->seed};
+    Augment augment = {
+        .flip_horizontal = d->flip_horizontal, .flip_vertical = d->flip_vertical, .crop_padding = d->crop_padding};
+    LoaderSpec spec = {.split = SPLIT_TRAIN,
+                       .batch = options->batch,
+                       .limit = s->settings->limit,
+                       .shuffle = true,
+                       .augment = s->settings->no_augment ? (Augment){0} : augment,
+                       .seed = w->seed};
     s->train_loader = loader_open(w->data, &spec, &why);
     if (!s->train_loader) return arena_printf(perm, "the train split: %s", why);
     spec.split = SPLIT_ALPHA;
@@ -100,8 +105,8 @@ const char *search_open(Arena *perm, Arena scratch, const Workplace *w, const Se
     if (!why && s->valid_limit) why = tally_open(perm, d, s->task, s->valid_limit, options.batch, &s->valid);
     if (!why) why = start_engine(s, perm, &options);
     if (why) search_close(s);
-    s->schedule = (Schedule){.kind = SCHEDULE_COSINE, .lr = settings->lr, .lr_min = settings->lr_min,
-                             .epochs = (double)settings->epochs};
+    s->schedule = (Schedule){
+        .kind = SCHEDULE_COSINE, .lr = settings->lr, .lr_min = settings->lr_min, .epochs = (double)settings->epochs};
     s->progress = progress_start("search", settings->epochs, s->batches);
     return why;
 }
@@ -233,8 +238,10 @@ static SearchEnd diverged(Search *s, double loss, int64_t index)
     s->trouble = isfinite(loss)
                      ? arena_printf(s->graph->perm, "the alphas are not finite in epoch %lld, step %lld",
                                     (long long)s->epoch + 1, (long long)index)
-                     : arena_printf(s->graph->perm, "the loss is %g in epoch %lld, step %lld: a smaller learning rate (now %g) "
-                                    "may help", fabs(loss), (long long)s->epoch + 1, (long long)index, s->rate);
+                     : arena_printf(s->graph->perm,
+                                    "the loss is %g in epoch %lld, step %lld: a smaller learning rate (now %g) "
+                                    "may help",
+                                    fabs(loss), (long long)s->epoch + 1, (long long)index, s->rate);
     event(s, "diverged", s->trouble);
     cli_progress_done();
     return SEARCH_DIVERGED;
@@ -269,8 +276,8 @@ SearchEnd search_run(Search *s, Arena scratch)
         bool complete = index == s->batches;
         const char *why = 0;
         if (complete && s->valid_limit &&
-            !evaluate_split(s->engine, s->place->data, SPLIT_VALID, s->valid_limit, s->forecast.batch, MODE_EVAL, &s->valid,
-                            &why))
+            !evaluate_split(s->engine, s->place->data, SPLIT_VALID, s->valid_limit, s->forecast.batch, MODE_EVAL,
+                            &s->valid, &why))
             tally_reset(&s->valid); /* a part of it says nothing about the whole */
         if (why) event(s, "validation", arena_printf(&scratch, "no validation: %s", why));
         put_epoch(s, scratch, ++s->epoch);
@@ -312,8 +319,13 @@ void search_write_weights(Search *s, Arena scratch)
     int64_t shape[2] = {s->arch->edges, s->arch->ops}, count = s->arch->edges * s->arch->ops;
     static const char *const names[ARCH_TABLES] = {"alphas_normal", "alphas_reduce"};
     for (int i = 0; i < ARCH_TABLES; i++) {
-        TensorRecord t = {.run = netio_supernet, .set = netio_supernet, .name = names[i], .shape = shape, .rank = 2,
-                          .dtype = DTYPE_F64, .data = s->arch->raw + i * count,
+        TensorRecord t = {.run = netio_supernet,
+                          .set = netio_supernet,
+                          .name = names[i],
+                          .shape = shape,
+                          .rank = 2,
+                          .dtype = DTYPE_F64,
+                          .data = s->arch->raw + i * count,
                           .data_bytes = count * (int64_t)sizeof(double)};
         writer_put(out, &(Record){.kind = REC_TENSOR, .tensor = t});
     }

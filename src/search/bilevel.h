@@ -15,7 +15,7 @@ typedef struct {
     double lr, lr_min, momentum, weight_decay, clip;
     AlphaSettings alpha;
     bool no_augment;
-    int64_t memory;                /* MiB, 0: what is free */
+    int64_t memory; /* MiB, 0: what is free */
 } SearchSettings;
 
 typedef enum { SEARCH_DONE, SEARCH_DIVERGED, SEARCH_INTERRUPTED } SearchEnd;
@@ -35,17 +35,18 @@ typedef struct { /* a search; all that changes while it runs is here, in the arc
     Loader *train_loader, *alpha_loader;
     Tally train, alpha, valid;
     Progress progress;
-    int64_t samples, batches;     /* of an epoch */
-    int64_t valid_limit;          /* samples of validation, 0: there is no such split */
-    int64_t epoch, step;          /* done */
+    int64_t samples, batches; /* of an epoch */
+    int64_t valid_limit;      /* samples of validation, 0: there is no such split */
+    int64_t epoch, step;      /* done */
     double started, rate;
-    const char *trouble;          /* of SEARCH_DIVERGED */
+    const char *trouble; /* of SEARCH_DIVERGED */
 } Search;
 
 /* Why the settings are wrong, whatever the data, or 0. */
 const char *search_settings_check(Arena *perm, const SearchSettings *s);
 /* Builds the supernet and finds the batch; engine and loaders only with `start`. Returns 0 or why not. */
-const char *search_open(Arena *perm, Arena scratch, const Workplace *w, const SearchSettings *s, bool start, Search *out);
+const char *search_open(Arena *perm, Arena scratch, const Workplace *w, const SearchSettings *s, bool start,
+                        Search *out);
 /* Writes the SearchSpace, a SearchEpoch for epoch 0, then one after every epoch. */
 SearchEnd search_run(Search *s, Arena scratch);
 /* Writes the supernet as a NetworkRecord with its tensors, set "supernet". */

@@ -32,8 +32,8 @@ const Candidate *candidates_add(Arena *perm, Candidates *c, Candidate item)
 
 const char *candidates_parse(Arena *perm, const char *text, GenotypeRecord *out)
 {
-    *out = (GenotypeRecord){.name = "text", .text = text, .rule = "text", .dataset = "", .epoch = -1, .none_mass = -1,
-                            .weight_kept = -1};
+    *out = (GenotypeRecord){
+        .name = "text", .text = text, .rule = "text", .dataset = "", .epoch = -1, .none_mass = -1, .weight_kept = -1};
     const NamedGenotype *named = genotype_find(text);
     if (named) {
         out->name = named->name;

@@ -44,9 +44,11 @@ const char *health_warning(Arena *a, const Health *h)
 {
     if (isfinite(h->eval_mode) && !(h->eval_mode > 2 * h->train_mode + 0.5)) return 0;
     if (isnan(h->train_mode)) return 0; /* not measured */
-    return arena_printf(a, "loss %.4g by running statistics, %.4g by batch statistics, on the same %lld samples: train longer "
-                           "or with a larger batch",
-                        h->eval_mode, h->train_mode, (long long)h->count);
+    return arena_printf(
+        a,
+        "loss %.4g by running statistics, %.4g by batch statistics, on the same %lld samples: train longer "
+        "or with a larger batch",
+        h->eval_mode, h->train_mode, (long long)h->count);
 }
 
 double *evaluate_confusion(Arena *perm, const Tally *t)
@@ -54,7 +56,7 @@ double *evaluate_confusion(Arena *perm, const Tally *t)
     enum { MOST = 1000 }; /* classes: 8 MB */
     int64_t n = t->info->outputs;
     if (t->task->loss != LOSS_CROSS_ENTROPY || n > MOST) return 0;
-    double *count = NEW(perm, double, n * n);
+    double *count = NEW(perm, double, n *n);
     for (int64_t r = 0; r < t->rows; r++) {
         const float *z = t->logits + r * n;
         int64_t best = 0;

@@ -40,7 +40,8 @@ const char *forecast_fit(Arena *perm, Arena scratch, const Graph *g, EngineOptio
     }
     if (out->bytes < 0) return "no memory is large enough for this network";
     return arena_printf(perm, "needs %s of memory with a batch of %lld, %s are there",
-                        forecast_bytes(&scratch, out->bytes), (long long)out->batch, forecast_bytes(&scratch, available));
+                        forecast_bytes(&scratch, out->bytes), (long long)out->batch,
+                        forecast_bytes(&scratch, available));
 }
 
 char *forecast_bytes(Arena *a, int64_t n)
@@ -68,8 +69,8 @@ static char *grouped(Arena *a, int64_t n) /* 1,930,618 */
 char *forecast_text(Arena *a, const Forecast *f)
 {
     Text t = {0};
-    text_addf(a, &t, "%s parameters, %.4g M multiply-accumulates a sample; batch %lld: %s of memory", grouped(a, f->parameters),
-              (double)f->macs / 1e6, (long long)f->batch, forecast_bytes(a, f->bytes));
+    text_addf(a, &t, "%s parameters, %.4g M multiply-accumulates a sample; batch %lld: %s of memory",
+              grouped(a, f->parameters), (double)f->macs / 1e6, (long long)f->batch, forecast_bytes(a, f->bytes));
     if (f->parts && *f->parts) text_addf(a, &t, " (%s)", f->parts);
     if (f->available > 0) text_addf(a, &t, ", %s are there", forecast_bytes(a, f->available));
     return t.s;

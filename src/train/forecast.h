@@ -13,7 +13,7 @@ typedef struct {
     const char *parts;        /* for what */
 } Forecast;
 
-typedef struct { /* host memory that the run will take beside the engine */
+typedef struct {               /* host memory that the run will take beside the engine */
     int64_t fixed, per_sample; /* bytes in all; bytes for each sample of a batch */
     int64_t limit;             /* bytes that may be taken in all, 0: what is available */
     int64_t least;             /* smallest batch that makes sense */
@@ -27,6 +27,6 @@ char *forecast_text(Arena *a, const Forecast *f);
 char *forecast_seconds(Arena *a, double s); /* "12 s", "4 min 05 s", "3 h 10 min" */
 char *forecast_bytes(Arena *a, int64_t n);  /* "1.2 GiB" */
 
-int64_t loader_bytes(const Dataset *d); /* of a loader, for each sample of a batch */
+int64_t loader_bytes(const Dataset *d);  /* of a loader, for each sample of a batch */
 int64_t dataset_bytes(const Dataset *d); /* of the samples in memory */
 #endif

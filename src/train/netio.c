@@ -41,7 +41,8 @@ Graph *netio_build(Arena *perm, const NetworkRecord *n, const char **why)
                     .layers = n->layers,
                     .stem_multiplier = 3};
     const char *reduce = setting_get(n->settings, n->setting_count, "reduce_at");
-    *why = reduce_parse(perm, reduce ? reduce : "", n->layers, spec.reduce_at, COUNTOF(spec.reduce_at), &spec.reduce_count);
+    *why = reduce_parse(perm, reduce ? reduce : "", n->layers, spec.reduce_at, COUNTOF(spec.reduce_at),
+                        &spec.reduce_count);
     if (*why) return 0;
     if (strcmp(n->net, netio_genotype)) return network_named(perm, n->net, &spec, why);
     Genotype t;
@@ -91,7 +92,8 @@ const char *netio_mismatch(Arena *perm, const NetworkRecord *n, const DatasetInf
                             (long long)d->width);
     if (n->outputs != d->outputs)
         return arena_printf(perm, "it has %lld outputs, the data %lld", (long long)n->outputs, (long long)d->outputs);
-    if (strcmp(n->dataset, d->name)) return arena_printf(perm, "it was trained on %s, the data are %s", n->dataset, d->name);
+    if (strcmp(n->dataset, d->name))
+        return arena_printf(perm, "it was trained on %s, the data are %s", n->dataset, d->name);
     if (!n->mean || !n->sd || !reals_usable(n->mean, n->input_channels, false) ||
         !reals_usable(n->sd, n->input_channels, true))
         return "its record lacks a usable normalisation";
@@ -163,7 +165,8 @@ const char *netio_take(Arena *perm, const Graph *g, const TensorRecord *t, NetWe
     while (index < total && !tensor_at(g, (w->count + index) % total, t->name)) index++;
     if (index == total) return arena_printf(perm, "tensor %s: the network has none of this name", t->name);
     index = (w->count + index) % total;
-    const int64_t *shape = index < g->param_count ? g->params[index].shape : &g->stats[(index - g->param_count) / 2].channels;
+    const int64_t *shape =
+        index < g->param_count ? g->params[index].shape : &g->stats[(index - g->param_count) / 2].channels;
     int rank = index < g->param_count ? g->params[index].rank : 1;
     bool same = t->rank == rank && t->dtype == DTYPE_F32 && t->data;
     int64_t count = 1;
@@ -175,7 +178,8 @@ const char *netio_take(Arena *perm, const Graph *g, const TensorRecord *t, NetWe
         return arena_printf(perm, "tensor %s: its shape or type is not that of the network", t->name);
     if (w->have[index]) return arena_printf(perm, "tensor %s: a second one of this name", t->name);
     for (int64_t i = 0; i < count; i++)
-        if (!isfinite(((const float *)t->data)[i])) return arena_printf(perm, "tensor %s: a value is not finite", t->name);
+        if (!isfinite(((const float *)t->data)[i]))
+            return arena_printf(perm, "tensor %s: a value is not finite", t->name);
     w->have[index] = true;
     w->count++;
     int64_t s = index - g->param_count;

@@ -46,8 +46,10 @@ static void csv_text(FILE *f, const char *s)
 static void csv_name(FILE *f, const char *prefix, const DatasetInfo *d, int64_t k)
 {
     char text[320];
-    if (d->output_names) snprintf(text, sizeof text, "%s_%s", prefix, d->output_names[k]);
-    else snprintf(text, sizeof text, "%s_%lld", prefix, (long long)k);
+    if (d->output_names)
+        snprintf(text, sizeof text, "%s_%s", prefix, d->output_names[k]);
+    else
+        snprintf(text, sizeof text, "%s_%lld", prefix, (long long)k);
     fputc(',', f);
     csv_text(f, text);
 }

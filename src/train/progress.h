@@ -4,11 +4,11 @@
 #include "train/tally.h"
 
 typedef struct {
-    const char *what;          /* "search", the run's name */
-    int64_t epochs, steps;     /* of the run; of an epoch */
-    double started, shown;     /* clock; 0: never */
-    int64_t first;             /* step from which the rate is measured */
-    bool forecast;             /* the time was forecast */
+    const char *what;      /* "search", the run's name */
+    int64_t epochs, steps; /* of the run; of an epoch */
+    double started, shown; /* clock; 0: never */
+    int64_t first;         /* step from which the rate is measured */
+    bool forecast;         /* the time was forecast */
 } Progress;
 
 Progress progress_start(const char *what, int64_t epochs, int64_t steps);

@@ -44,11 +44,11 @@ const char *reduce_parse(Arena *perm, const char *text, int64_t layers, int64_t 
     for (const char *p = text;; p++) {
         char *end;
         long long cell = strtoll(p, &end, 10);
-        if (end == p || (*end && *end != ','))
-            return arena_printf(perm, "\"%s\" is no list of cells like 2,5", text);
+        if (end == p || (*end && *end != ',')) return arena_printf(perm, "\"%s\" is no list of cells like 2,5", text);
         if (cell < 0 || cell >= layers)
             return arena_printf(perm, "no cell %lld: there are %lld, counted from 0", cell, (long long)layers);
-        if (*count && cell <= at[*count - 1]) return arena_printf(perm, "\"%s\": cells in ascending order expected", text);
+        if (*count && cell <= at[*count - 1])
+            return arena_printf(perm, "\"%s\": cells in ascending order expected", text);
         if (*count == room) return arena_printf(perm, "more than %lld reduction cells", (long long)room);
         at[(*count)++] = cell;
         p = end;

@@ -42,8 +42,8 @@ double tally_add(Tally *t, Engine *e, const Batch *b)
 
 static int64_t measure(const Tally *t, int64_t first, Metric *m, int64_t room)
 {
-    return t->task->metrics(t->info, t->logits + first * t->info->outputs, t->targets + first * t->width, t->rows - first,
-                            m, room);
+    return t->task->metrics(t->info, t->logits + first * t->info->outputs, t->targets + first * t->width,
+                            t->rows - first, m, room);
 }
 
 void tally_metrics(const Tally *t, const char *split, Metric *m, int64_t *count, int64_t room)

@@ -9,10 +9,10 @@
 typedef struct {
     const DatasetInfo *info;
     const Task *task;
-    int64_t width;    /* of the targets */
-    float *logits;    /* (room, outputs) */
-    float *targets;   /* (room, width), in their own unit */
-    float *scaled;    /* (batch, width): of the batch in the engine, as the loss wants them */
+    int64_t width;  /* of the targets */
+    float *logits;  /* (room, outputs) */
+    float *targets; /* (room, width), in their own unit */
+    float *scaled;  /* (batch, width): of the batch in the engine, as the loss wants them */
     int64_t rows, room;
 } Tally;
 

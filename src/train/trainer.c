@@ -113,11 +113,12 @@ static const char *start_engine(Trainer *t, Arena *perm, const EngineOptions *op
     return 0;
 }
 
-const char *trainer_open(Arena *perm, Arena scratch, const Workplace *w, const TrainSettings *s, const NetworkRecord *net,
-                         bool start, Trainer *out)
+const char *trainer_open(Arena *perm, Arena scratch, const Workplace *w, const TrainSettings *s,
+                         const NetworkRecord *net, bool start, Trainer *out)
 {
     const Dataset *d = w->data;
-    *out = (Trainer){.place = w, .settings = s, .task = task_find(d->info.task), .net = *net, .best = NAN, .best_epoch = -1};
+    *out = (Trainer){
+        .place = w, .settings = s, .task = task_find(d->info.task), .net = *net, .best = NAN, .best_epoch = -1};
     const char *why = 0;
     out->graph = netio_build(perm, net, &why);
     if (!out->graph) return why;
@@ -181,11 +182,13 @@ static double train_step(Trainer *t, int64_t index)
     if (!strcmp(s->optimizer, "sgd"))
         engine_sgd(e, t->rate, s->momentum, s->weight_decay, s->nesterov, factor);
     else
-        engine_adam(e, t->rate, s->momentum, 0.999, 1e-8, s->weight_decay, !strcmp(s->optimizer, "adamw"), t->step, factor);
+        engine_adam(e, t->rate, s->momentum, 0.999, 1e-8, s->weight_decay, !strcmp(s->optimizer, "adamw"), t->step,
+                    factor);
     return loss;
 }
 
-/* Is this epoch the best so far? Without validation, the latest is. */
+/* Is this epoch the best so far? Of equals the later one is, which has learnt at the smaller rate; without validation, the
+ * latest. */
 static bool take_best(Trainer *t)
 {
     Metric m[TALLY_METRICS];
@@ -193,7 +196,7 @@ static bool take_best(Trainer *t)
     if (t->valid_limit) {
         tally_metrics(&t->valid, "", m, &n, COUNTOF(m));
         double now = metric_get(m, n, "", t->task->metric);
-        bool better = t->task->higher_is_better ? now > t->best : now < t->best;
+        bool better = t->task->higher_is_better ? now >= t->best : now <= t->best;
         if (!better && t->best_epoch >= 0 && !isnan(t->best)) return false;
         t->best = now;
     }
@@ -207,6 +210,8 @@ static void event(Trainer *t, const char *what, const char *text)
 {
     writer_put(t->place->out, &(Record){.kind = REC_EVENT, .event = {.what = what, .text = text, .epoch = t->epoch}});
 }
+
+enum { SETTLED_STEPS = 100 }; /* 0.9^100: what is left of the initial statistics */
 
 /* After an epoch, complete or (by a signal) not: measures, remembers the best weights, writes the record. */
 static void end_epoch(Trainer *t, Arena scratch, bool complete)
@@ -222,7 +227,8 @@ static void end_epoch(Trainer *t, Arena scratch, bool complete)
         engine_set_drop(t->engine, 0, 0, 0);
         Health health;
         int64_t batch = t->forecast.batch;
-        if (t->valid_limit && evaluate_split(t->engine, d, SPLIT_VALID, t->valid_limit, batch, MODE_EVAL, &t->valid, &why)) {
+        if (t->valid_limit &&
+            evaluate_split(t->engine, d, SPLIT_VALID, t->valid_limit, batch, MODE_EVAL, &t->valid, &why)) {
             tally_metrics(&t->valid, split_name[SPLIT_VALID], m, &n, n + TALLY_METRICS);
             m[n++] = (Metric){"samples", split_name[SPLIT_VALID], (double)t->valid_limit};
         }
@@ -230,7 +236,9 @@ static void end_epoch(Trainer *t, Arena scratch, bool complete)
         if (!evaluate_health(t->engine, d, SPLIT_TRAIN, batch, scratch, &health) && !cli_interrupted()) {
             m[n++] = (Metric){"train_mode_loss", split_name[SPLIT_TRAIN], health.train_mode};
             m[n++] = (Metric){"eval_mode_loss", split_name[SPLIT_TRAIN], health.eval_mode};
-            const char *warning = health_warning(&scratch, &health);
+            /* running statistics start from nothing: at first they cannot be right */
+            bool settled = t->step >= SETTLED_STEPS || t->epoch == t->settings->epochs;
+            const char *warning = settled ? health_warning(&scratch, &health) : 0;
             if (warning) {
                 event(t, "health", arena_printf(&scratch, "%s: %s", t->net.run, warning));
                 cli_warn("%s: epoch %lld: %s", t->net.run, (long long)t->epoch, warning);
@@ -255,8 +263,8 @@ TrainEnd trainer_run(Trainer *t, Arena scratch)
     Writer *out = t->place->out;
     writer_put(out, &(Record){.kind = REC_NETWORK, .network = t->net});
     if (t->forecast.batch < t->forecast.asked) {
-        const char *text = arena_printf(&scratch, "%s: batch %lld instead of %lld: there is memory for no more", t->net.run,
-                                        (long long)t->forecast.batch, (long long)t->forecast.asked);
+        const char *text = arena_printf(&scratch, "%s: batch %lld instead of %lld: there is memory for no more",
+                                        t->net.run, (long long)t->forecast.batch, (long long)t->forecast.asked);
         event(t, "batch", text);
         cli_warn("%s", text);
     }
@@ -268,9 +276,10 @@ TrainEnd trainer_run(Trainer *t, Arena scratch)
         while (index < t->batches && !cli_interrupted()) {
             double loss = train_step(t, index++);
             if (!isfinite(loss)) {
-                t->trouble = arena_printf(t->graph->perm, "%s: the loss is %g in epoch %lld, step %lld: a smaller learning "
-                                          "rate (now %g) may help", t->net.run, fabs(loss), (long long)t->epoch + 1,
-                                          (long long)index, t->rate);
+                t->trouble = arena_printf(t->graph->perm,
+                                          "%s: the loss is %g in epoch %lld, step %lld: a smaller learning "
+                                          "rate (now %g) may help",
+                                          t->net.run, fabs(loss), (long long)t->epoch + 1, (long long)index, t->rate);
                 event(t, "diverged", t->trouble);
                 return TRAIN_DIVERGED;
             }
@@ -286,8 +295,8 @@ TrainEnd trainer_run(Trainer *t, Arena scratch)
 
 /* ---- after the run ---- */
 
-void engine_write_tensors(Engine *e, const Graph *g, Writer *out, Arena scratch, const char *run, const char *set, Block w,
-                          Block s)
+void engine_write_tensors(Engine *e, const Graph *g, Writer *out, Arena scratch, const char *run, const char *set,
+                          Block w, Block s)
 {
     float *weights = NEW(&scratch, float, g->weight_count + 1), *stats = NEW(&scratch, float, g->stat_floats + 1);
     engine_download(e, w, weights);

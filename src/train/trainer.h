@@ -10,24 +10,24 @@
 
 typedef struct {
     int64_t epochs, batch, limit, valid_limit;
-    const char *optimizer;       /* "sgd", "adam", "adamw" */
-    double lr, lr_min;           /* lr 0: the optimiser's usual one */
+    const char *optimizer; /* "sgd", "adam", "adamw" */
+    double lr, lr_min;     /* lr 0: the optimiser's usual one */
     double momentum, weight_decay, clip, warmup, drop_path;
     bool nesterov;
     const char *schedule;
     bool no_augment, flip, no_alpha;
-    int64_t crop, cutout;        /* -1: as the dataset declares */
-    int64_t layers, channels;    /* channels 0: 16 for cells, a hand-designed net's own */
+    int64_t crop, cutout;     /* -1: as the dataset declares */
+    int64_t layers, channels; /* channels 0: 16 for cells, a hand-designed net's own */
     const char *reduce_at;
-    int64_t memory;              /* MiB, 0: what is free */
+    int64_t memory; /* MiB, 0: what is free */
 } TrainSettings;
-extern TrainSettings train_settings;           /* of this program, defaults until its options are parsed */
+extern TrainSettings train_settings; /* of this program, defaults until its options are parsed */
 extern const CliOption train_setting_options[];
 /* Why the settings contradict each other, or 0. */
 const char *train_settings_check(Arena *perm, const TrainSettings *s);
 
-typedef struct { /* what all runs of a program share */
-    const Dataset *data;         /* its train split is what is trained on */
+typedef struct {         /* what all runs of a program share */
+    const Dataset *data; /* its train split is what is trained on */
     Pool *pool;
     Writer *out;
     const char *device;
@@ -53,7 +53,7 @@ typedef struct { /* a run; all that changes while it runs is here and in the eng
     double started, rate;         /* clock; latest learning rate */
     double best;                  /* metric; NaN: none yet */
     int64_t best_epoch;
-    const char *trouble;          /* of TRAIN_DIVERGED */
+    const char *trouble; /* of TRAIN_DIVERGED */
 } Trainer;
 
 /* The dataset's train and alpha splits as one train split: a search's alpha split has no other use afterwards. *whole may
@@ -66,8 +66,8 @@ NetworkRecord train_network(Arena *perm, const Workplace *w, const TrainSettings
                             const char *genotype);
 /* Builds the net and finds the batch; engine and loaders only with `start`. `perm` holds the run: give it an arena of its
  * own. Returns 0 or why not. */
-const char *trainer_open(Arena *perm, Arena scratch, const Workplace *w, const TrainSettings *s, const NetworkRecord *net,
-                         bool start, Trainer *out);
+const char *trainer_open(Arena *perm, Arena scratch, const Workplace *w, const TrainSettings *s,
+                         const NetworkRecord *net, bool start, Trainer *out);
 /* Writes the NetworkRecord, then runs all epochs and writes a TrainEpoch after each. */
 TrainEnd trainer_run(Trainer *t, Arena scratch);
 /* Writes the weights, sets "best" and "last"; best only where an epoch was complete. */
@@ -77,6 +77,6 @@ void trainer_use_best(Trainer *t);
 void trainer_close(Trainer *t);
 
 /* A network's tensors of a set as they are in the engine, from blocks w and s. */
-void engine_write_tensors(Engine *e, const Graph *g, Writer *out, Arena scratch, const char *run, const char *set, Block w,
-                          Block s);
+void engine_write_tensors(Engine *e, const Graph *g, Writer *out, Arena scratch, const char *run, const char *set,
+                          Block w, Block s);
 #endif

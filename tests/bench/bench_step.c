@@ -82,8 +82,8 @@ static void part_whole(const Bench *b)
     weight_step(b);
 }
 
-/* A second-order search step: the alphas' gradient after one unrolled step of the weights, less a Hessian-vector product
- * by finite differences (MOMENT2 holds its direction); then the weights. */
+/* A second-order search step: the alphas' gradient after one unrolled step of the weights, less a Hessian-vector
+ * product by finite differences (MOMENT2 holds its direction); then the weights. */
 static void part_second_order(const Bench *b)
 {
     Engine *e = b->e;

@@ -320,7 +320,8 @@ def main():
     del features
     same = "config=%s part=%%s threads=%d batch=%d" % (name, threads, batch)
     device = "PyTorch %s, channels_last" % torch.__version__
-    print(same % "ready", 'params=%d gmacs=%.3f base_mb=%.1f device="%s"' % (params, macs / 1e9, base, device), flush=True)
+    print(same % "ready", 'params=%d gmacs=%.3f base_mb=%.1f device="%s"' % (params, macs / 1e9, base, device),
+          flush=True)
     parts = [("forward", steps.forward), ("forward+backward", steps.forward_backward), ("step", steps.first_order)]
     if steps.search:
         parts.append(("step2", steps.second_order))

@@ -716,6 +716,7 @@ static void test_memory(void)
     int64_t forecast = engine_memory(g, &o, scratch, &parts, &a);
     CHECK(parts && *parts);
     int64_t before = resident();
+    (void)before;
     Engine *e = engine_open(&perm, g, &o, &why);
     if (!CHECK_MSG(e, "%s", why)) return;
     int64_t left = arena_left(&perm);
@@ -739,8 +740,6 @@ static void test_memory(void)
     int64_t grown = resident() - before;
     CHECK_MSG(fabs((double)(forecast - grown)) <= 0.05 * (double)forecast,
               "forecast %" PRId64 " bytes, %" PRId64 " became resident (%s)", forecast, grown, parts);
-#else
-    (void)before;
 #endif
     engine_close(e);
     arena_release(whole);

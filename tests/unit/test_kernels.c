@@ -421,7 +421,7 @@ static const PoolCase pool_cases[] = {
 };
 
 typedef struct {
-    float *argmax, *sums, *gx;
+    float *sums, *gx;
     int64_t out_count, in_count;
 } PoolResult;
 
@@ -452,8 +452,6 @@ static PoolResult run_pool(Arena *a, const NasKernels *kernels, const PoolCase *
     PoolResult r = {.out_count = n * c->channels * out_pixels, .in_count = n * c->channels * in_pixels};
     k.x = pack(a, &m, source(a, r.in_count, 1), n, in_pixels, 0);
     k.gx = pack(a, &m, source(a, r.in_count, 2), n, in_pixels, 0);
-    int64_t elements = n * m.blocks * L * out_pixels;
-    if (!average) k.argmax = guarded(a, elements);
     if (!(flags & NO_SUMS)) k.sums = guarded(a, 2 * 2 * m.blocks * L * (int64_t)sizeof(double));
     if (k.sums) k.sums[0] = 1;
     k.grad = grad_make(a, &m, source(a, r.out_count, 3), n, out_pixels, flags, true);
@@ -467,15 +465,6 @@ static PoolResult run_pool(Arena *a, const NasKernels *kernels, const PoolCase *
         if (n0[s] < n1[s]) kernels->pool_backward(&k, n0[s], n1[s], s, scratch);
     r.gx = unpack(a, &m, k.gx, n, in_pixels, "gx");
     if (k.sums) r.sums = unpack_sums(a, &m, k.sums, 4, "sums");
-    if (k.argmax) { /* what lanes beyond the channels hold is nobody's business */
-        r.argmax = NEW(a, float, r.out_count);
-        for (int64_t i = 0; i < elements; i++) {
-            int64_t lane = i % L, pixel = i / L % out_pixels, block = i / L / out_pixels % m.blocks;
-            int32_t channel = m.channel[block * L + lane];
-            int64_t image = i / L / out_pixels / m.blocks;
-            if (channel >= 0) r.argmax[(image * c->channels + channel) * out_pixels + pixel] = k.argmax[i];
-        }
-    }
     check_guards();
     return r;
 }
@@ -499,10 +488,6 @@ static void test_pool(void)
                 PoolResult got = run_pool(&each, sets[s], c, average, flags);
                 compare("gx", want.in_count, got.gx, want.gx);
                 compare("sums", 4 * c->channels, got.sums, want.sums);
-                CHECK_MSG(!got.argmax == average, "%s: argmax is missing", label);
-                int64_t wrong = 0;
-                for (int64_t j = 0; got.argmax && j < want.out_count; j++) wrong += got.argmax[j] != want.argmax[j];
-                CHECK_MSG(!wrong, "%s: argmax: %d of %d differ", label, (int)wrong, (int)want.out_count);
             }
         }
 }
@@ -552,7 +537,6 @@ static MixResult run_mix(Arena *a, const NasKernels *kernels, const char *kinds,
                             .stride_w = 1,
                             .pad_h = 1,
                             .pad_w = 1};
-            if (*p == 'm') pool->argmax = guarded(a, n * width * pixels);
             void *scratch = guarded(a, kernels->pool_scratch(pool));
             kernels->pool_forward(pool, 0, n, 0, scratch);
             t->pool = pool;
@@ -848,7 +832,6 @@ static void test_ref_by_hand(void)
     }
     { /* pools of (5 5 / 1 7), kernel 2, stride 1, one extra row and column of zeros */
         float x[] = {5, 5, 1, 7}, gx[4] = {0}, g[] = {1, 10, 100, 1000}, one[] = {1}, zero[] = {0};
-        uint8_t argmax[4];
         double sums[2] = {0};
         KPool k = {.x = x,
                    .gx = gx,
@@ -863,11 +846,9 @@ static void test_ref_by_hand(void)
                    .stride_w = 1,
                    .extra_h = 1,
                    .extra_w = 1,
-                   .argmax = argmax,
                    .sums = sums,
                    .grad = {.g = g, .a = one, .b = zero, .d = zero}};
         ref->pool_forward(&k, 0, 1, 0, 0);
-        CHECK(argmax[0] == 3 && argmax[1] == 2 && argmax[2] == 1 && argmax[3] == 0);
         CHECK(sums[0] == 28 && sums[1] == 4 * 49);
         ref->pool_backward(&k, 0, 1, 0, 0);
         CHECK(gx[0] == 0 && gx[1] == 0 && gx[2] == 0 && gx[3] == 1111);
@@ -875,7 +856,6 @@ static void test_ref_by_hand(void)
             -7; /* windows (5 5 / 1 -7), (5 0 / -7 0), (1 -7 / 0 0), (-7 0 / 0 0): the last one's maximum is a zero */
         memset(gx, 0, sizeof gx);
         ref->pool_forward(&k, 0, 1, 0, 0);
-        CHECK(argmax[0] == 0 && argmax[1] == 0 && argmax[2] == 0 && argmax[3] == 1);
         ref->pool_backward(&k, 0, 1, 0, 0);
         CHECK(gx[0] == 1 && gx[1] == 10 && gx[2] == 100 && gx[3] == 0);
         /* average: extra cells count, */

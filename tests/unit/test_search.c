@@ -159,8 +159,14 @@ static void test_clip(void)
 
 static void test_settings(void)
 {
-    SearchSettings s = {.strategy = "darts1", .ops = "darts", .reduce_at = "", .nodes = 4, .inputs = 2, .layers = 8,
-                        .channels = 16, .epochs = 50};
+    SearchSettings s = {.strategy = "darts1",
+                        .ops = "darts",
+                        .reduce_at = "",
+                        .nodes = 4,
+                        .inputs = 2,
+                        .layers = 8,
+                        .channels = 16,
+                        .epochs = 50};
     CHECK(!search_settings_check(&perm, &s));
     s.strategy = "darts9";
     CHECK_CONTAINS(search_settings_check(&perm, &s), "darts9");

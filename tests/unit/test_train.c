@@ -19,13 +19,23 @@ static const char tiny[] = "Genotype(normal=[('sep_conv_3x3', 0), ('skip_connect
 static Dataset small_data(const char *task)
 {
     static double mean[1] = {0}, sd[1] = {1}, target_mean[2] = {1, 2}, target_sd[2] = {2, 4};
-    Dataset d = {.info = {.name = "small", .source = "", .task = task, .channels = 1, .height = 2, .width = 2, .outputs = 2,
-                          .dtype = DTYPE_F32, .mean = mean, .sd = sd, .target_mean = target_mean, .target_sd = target_sd}};
+    Dataset d = {.info = {.name = "small",
+                          .source = "",
+                          .task = task,
+                          .channels = 1,
+                          .height = 2,
+                          .width = 2,
+                          .outputs = 2,
+                          .dtype = DTYPE_F32,
+                          .mean = mean,
+                          .sd = sd,
+                          .target_mean = target_mean,
+                          .target_sd = target_sd}};
     d.target_width = task_find(task)->loss == LOSS_MSE ? 2 : 1;
     float next = 0;
     for (int s = 0; s < SPLIT_COUNT; s++) {
         int64_t n = 4 - s;
-        float *x = NEW(&perm, float, 4 * n), *y = NEW(&perm, float, d.target_width * n);
+        float *x = NEW(&perm, float, 4 * n), *y = NEW(&perm, float, d.target_width *n);
         for (int64_t i = 0; i < 4 * n; i++) x[i] = next++;
         for (int64_t i = 0; i < d.target_width * n; i++) y[i] = (float)((int64_t)next++ % 2);
         d.split[s] = (SplitData){.count = n, .data = x, .targets = y};
@@ -163,7 +173,8 @@ static void test_weights_round_trip(void)
         float nan[4096] = {NAN};
         bad = r.tensor;
         bad.data = nan;
-        if (CHECK(bad.data_bytes <= (int64_t)sizeof nan)) CHECK_CONTAINS(netio_take(&perm, g, &bad, &again), "not finite");
+        if (CHECK(bad.data_bytes <= (int64_t)sizeof nan))
+            CHECK_CONTAINS(netio_take(&perm, g, &bad, &again), "not finite");
         if (count == 1) CHECK(netio_missing(&perm, g, &w) != 0);
     }
     CHECK_STR(reader_error(in), 0);
@@ -229,8 +240,9 @@ static void test_forecast(void)
     CHECK_STR(forecast_bytes(&perm, 1536), "1.5 KiB");
     CHECK_STR(forecast_bytes(&perm, (int64_t)5 << 30), "5.00 GiB");
     f = (Forecast){.batch = 8, .parameters = 1930618, .macs = 1500000, .bytes = 1 << 20, .available = 1 << 30};
-    CHECK_STR(forecast_text(&perm, &f), "1,930,618 parameters, 1.5 M multiply-accumulates a sample; batch 8: 1.0 MiB of "
-                                        "memory, 1.00 GiB are there");
+    CHECK_STR(forecast_text(&perm, &f),
+              "1,930,618 parameters, 1.5 M multiply-accumulates a sample; batch 8: 1.0 MiB of "
+              "memory, 1.00 GiB are there");
 }
 
 static void test_tally_and_predictions(void)
@@ -268,7 +280,8 @@ static void test_tally_and_predictions(void)
     size_t got = fread(text, 1, sizeof text - 1, f);
     text[got] = 0;
     fclose(f);
-    CHECK_STR(text, "run,id,target,predicted,\"p_cat, grey\",p_dog\n\"a \"\"run\"\"\",42,0,0,0.880797088,0.119202919\n");
+    CHECK_STR(text,
+              "run,id,target,predicted,\"p_cat, grey\",p_dog\n\"a \"\"run\"\"\",42,0,0,0.880797088,0.119202919\n");
 }
 
 static void test_health(void)
