@@ -38,35 +38,76 @@ static int32_t at_most(int32_t a, int32_t b)
 
 /* ---- small building blocks ---- */
 
-/* out[p] = sum_k in[p*step + off[k]] * w[k] for p < n; steps in floats. */
-INLINE void taps_tile(int T, float *out, ptrdiff_t out_step, const float *in, ptrdiff_t step, int taps,
-                      const ptrdiff_t *off, const float *w)
+/* What becomes of a computed pixel g: stored; added to the gradient of a plain input, behind its ReLU or not; or written
+ * as the gradient of a normalised input, with the sums that the normalisation's backward pass needs. */
+typedef enum { EMIT_STORE, EMIT_ADD, EMIT_ADD_RELU, EMIT_NORM, EMIT_NORM_RELU } EmitKind;
+
+typedef struct {
+    const float *x;  /* the input that the gradient belongs to, in step with it */
+    vf scale, shift; /* its normalisation */
+    vf sum, sum_x;   /* of g and g*x */
+} Emit;
+
+INLINE void emit(EmitKind kind, Emit *e, ptrdiff_t at, float *out, vf g)
+{
+    if (kind == EMIT_ADD) g += vload(out + at);
+    if (kind == EMIT_ADD_RELU) g = vload(out + at) + vmask(vload(e->x + at) > vzero(), g);
+    if (kind == EMIT_NORM || kind == EMIT_NORM_RELU) {
+        vf x = vload(e->x + at);
+        if (kind == EMIT_NORM_RELU) g = vmask(x * e->scale + e->shift > vzero(), g);
+        e->sum += g;
+        e->sum_x += g * x;
+    }
+    vstore(out + at, g);
+}
+
+/* Pixel p of out, at p*out_step, from sum_k in[p*step + off[k]] * w[k], for p < n; steps in floats. */
+INLINE void taps_tile(EmitKind kind, Emit *e, int T, float *out, ptrdiff_t from, ptrdiff_t out_step, const float *in,
+                      ptrdiff_t step, int taps, const ptrdiff_t *off, const float *w)
 {
     vf acc[16];
 #pragma GCC unroll 16
     for (int t = 0; t < T; t++) acc[t] = vzero();
     for (int k = 0; k < taps; k++) {
         vf wk = vload(w + k * LANES);
-        const float *p = in + off[k];
+        const float *p = in + from * step + off[k];
 #pragma GCC unroll 16
         for (int t = 0; t < T; t++) acc[t] += wk * vload(p + t * step);
     }
 #pragma GCC unroll 16
-    for (int t = 0; t < T; t++) vstore(out + t * out_step, acc[t]);
+    for (int t = 0; t < T; t++) emit(kind, e, (from + t) * out_step, out, acc[t]);
+}
+
+INLINE void taps_run(EmitKind kind, Emit *e, float *out, ptrdiff_t out_step, const float *in, ptrdiff_t step, int32_t n,
+                     int taps, const ptrdiff_t *off, const float *w)
+{
+    int32_t p = 0;
+    if (step == LANES && out_step == LANES) { /* the common case with constant steps */
+        for (; p + TILE <= n; p += TILE) taps_tile(kind, e, TILE, out, p, LANES, in, LANES, taps, off, w);
+        for (; p + 4 <= n; p += 4) taps_tile(kind, e, 4, out, p, LANES, in, LANES, taps, off, w);
+    }
+    for (; p + 8 <= n; p += 8) taps_tile(kind, e, 8, out, p, out_step, in, step, taps, off, w);
+    for (; p < n; p++) taps_tile(kind, e, 1, out, p, out_step, in, step, taps, off, w);
 }
 
 NOINLINE void taps_row(float *out, ptrdiff_t out_step, const float *in, ptrdiff_t step, int32_t n, int taps,
                        const ptrdiff_t *off, const float *w)
 {
-    int32_t p = 0;
-    if (step == LANES && out_step == LANES) { /* the common case with constant steps */
-        for (; p + TILE <= n; p += TILE)
-            taps_tile(TILE, out + (ptrdiff_t)p * LANES, LANES, in + (ptrdiff_t)p * LANES, LANES, taps, off, w);
-        for (; p + 4 <= n; p += 4)
-            taps_tile(4, out + (ptrdiff_t)p * LANES, LANES, in + (ptrdiff_t)p * LANES, LANES, taps, off, w);
+    taps_run(EMIT_STORE, 0, out, out_step, in, step, n, taps, off, w);
+}
+
+/* The same into a gradient; `from` is e's state, which stays in registers meanwhile. */
+NOINLINE void taps_row_gradient(EmitKind kind, Emit *from, float *out, ptrdiff_t out_step, const float *in, int32_t n,
+                                int taps, const ptrdiff_t *off, const float *w)
+{
+    Emit e = *from;
+    switch (kind) {
+    case EMIT_ADD: taps_run(EMIT_ADD, &e, out, out_step, in, LANES, n, taps, off, w); break;
+    case EMIT_ADD_RELU: taps_run(EMIT_ADD_RELU, &e, out, out_step, in, LANES, n, taps, off, w); break;
+    case EMIT_NORM: taps_run(EMIT_NORM, &e, out, out_step, in, LANES, n, taps, off, w); break;
+    default: taps_run(EMIT_NORM_RELU, &e, out, out_step, in, LANES, n, taps, off, w);
     }
-    for (; p + 8 <= n; p += 8) taps_tile(8, out + p * out_step, out_step, in + p * step, step, taps, off, w);
-    for (; p < n; p++) taps_tile(1, out + p * out_step, out_step, in + p * step, step, taps, off, w);
+    *from = e;
 }
 
 /* One block row of the matrix product: out[p] = sum_k sum_ci in[k][p*step + ci] * w[k][ci*LANES …]. */
@@ -437,28 +478,26 @@ static void conv_forward(const KConv *k, int64_t n0, int64_t n1, int64_t slot, v
     }
 }
 
-/* Adds (or, for a raw input, writes) a row of data gradients: pixels p of `from` go to p*step of the row. */
-NOINLINE void conv_emit(const KConv *k, const float *from, ptrdiff_t step, int32_t n, const float *x, float *gx,
-                        const float *scale, const float *shift, vf *sums)
+/* What becomes of a data gradient of input block b. */
+static EmitKind conv_emit(const KConv *k, const ConvWork *w, int32_t b, Emit *e)
 {
-    if (scale) {
-        vf s = vload(scale), t = vload(shift), s0 = sums[0], s1 = sums[1];
-        for (int32_t p = 0; p < n; p++) {
-            vf xx = vload(x + p * step), g = vload(from + (ptrdiff_t)p * LANES);
-            if (k->relu) g = vmask(xx * s + t > vzero(), g);
-            vstore(gx + p * step, g);
-            s0 += g;
-            s1 += g * xx;
-        }
-        sums[0] = s0, sums[1] = s1;
-    } else if (k->relu) {
-        for (int32_t p = 0; p < n; p++)
-            vstore(gx + p * step,
-                   vload(gx + p * step) + vmask(vload(x + p * step) > vzero(), vload(from + (ptrdiff_t)p * LANES)));
-    } else {
-        for (int32_t p = 0; p < n; p++)
-            vstore(gx + p * step, vload(gx + p * step) + vload(from + (ptrdiff_t)p * LANES));
-    }
+    *e = (Emit){0, vzero(), vzero(), w->sums[2 * b], w->sums[2 * b + 1]};
+    if (!k->in_scale) return k->relu ? EMIT_ADD_RELU : EMIT_ADD;
+    e->scale = vload(k->in_scale + (ptrdiff_t)b * LANES);
+    e->shift = vload(k->in_shift + (ptrdiff_t)b * LANES);
+    return k->relu ? EMIT_NORM_RELU : EMIT_NORM;
+}
+
+static void conv_emitted(const ConvWork *w, int32_t b, const Emit *e)
+{
+    w->sums[2 * b] = e->sum;
+    w->sums[2 * b + 1] = e->sum_x;
+}
+
+/* A finished row of gradients on its way: pixel p of `from` to p*step. */
+NOINLINE void emit_row(EmitKind kind, Emit *e, const float *from, float *out, ptrdiff_t step, int32_t n)
+{
+    for (int32_t p = 0; p < n; p++) emit(kind, e, p * step, out, vload(from + (ptrdiff_t)p * LANES));
 }
 
 /* Taps that reach input phase `phase` (mod stride) along one axis; for each the output coordinate is (i + shift) for
@@ -504,13 +543,15 @@ static void conv_data_gradient(const KConv *k, const ConvWork *w, int64_t n)
                     if (!gx) continue;
                     for (int t = 0; t < taps; t++)
                         vstore(weights + t * LANES, vload(k->dw + ((ptrdiff_t)b * k->taps + chosen[t]) * LANES));
+                    Emit e;
+                    EmitKind kind = conv_emit(k, w, b, &e);
                     for (int32_t r = py, i = 0; r < k->in_h; r += k->stride_h, i++) {
-                        taps_row(w->row, LANES, w->gradients + b * w->out_size + i * out_row, LANES, count, taps, off,
-                                 weights);
-                        ptrdiff_t at = ((ptrdiff_t)r * k->in_w + px) * LANES, c = (ptrdiff_t)b * LANES;
-                        conv_emit(k, w->row, step, count, x + at, gx + at, k->in_scale ? k->in_scale + c : 0,
-                                  k->in_scale ? k->in_shift + c : 0, w->sums + 2 * b);
+                        ptrdiff_t at = ((ptrdiff_t)r * k->in_w + px) * LANES;
+                        e.x = x + at;
+                        taps_row_gradient(kind, &e, gx + at, step, w->gradients + b * w->out_size + i * out_row, count,
+                                          taps, off, weights);
                     }
+                    conv_emitted(w, b, &e);
                 }
             } else {
                 for (int t = 0; t < taps; t++)
@@ -528,11 +569,13 @@ static void conv_data_gradient(const KConv *k, const ConvWork *w, int64_t n)
                     for (int32_t b = 0; b < k->in_blocks; b++) {
                         float *gx;
                         const float *x = conv_input(k, n, b, &gx);
-                        ptrdiff_t at = ((ptrdiff_t)r * k->in_w + px) * LANES, c = (ptrdiff_t)b * LANES;
-                        if (gx)
-                            conv_emit(k, w->row + (ptrdiff_t)b * count * LANES, step, count, x + at, gx + at,
-                                      k->in_scale ? k->in_scale + c : 0, k->in_scale ? k->in_shift + c : 0,
-                                      w->sums + 2 * b);
+                        ptrdiff_t at = ((ptrdiff_t)r * k->in_w + px) * LANES;
+                        if (!gx) continue;
+                        Emit e;
+                        EmitKind kind = conv_emit(k, w, b, &e);
+                        e.x = x + at;
+                        emit_row(kind, &e, w->row + (ptrdiff_t)b * count * LANES, gx + at, step, count);
+                        conv_emitted(w, b, &e);
                     }
                 }
             }
@@ -636,7 +679,6 @@ static void conv_backward(const KConv *k, int64_t n0, int64_t n1, int64_t slot, 
 typedef struct {
     float *column, *which; /* (in_w + extra) maxima or sums of the window's rows; which row had the maximum */
     float *pooled;         /* (out_w) */
-    float *row;            /* (in_w) */
     float *gradient;       /* plane of dp (average: over its count) */
     float *arg;            /* plane: ky*kernel_w + kx of the maximum */
     KPlane plane;
@@ -659,7 +701,6 @@ static ptrdiff_t pool_work(const KPool *k, char *base, PoolWork *w)
     w->column = take(&at, (k->in_w + k->extra_w) * f);
     w->which = take(&at, (k->in_w + k->extra_w) * f);
     w->pooled = take(&at, k->out_w * f);
-    w->row = take(&at, k->in_w * f);
     w->gradient = take(&at, w->plane_size * (ptrdiff_t)sizeof(float));
     w->arg = take(&at, w->plane_size * (ptrdiff_t)sizeof(float));
     return at - base;
@@ -850,9 +891,7 @@ static void pool_backward(const KPool *k, int64_t n0, int64_t n1, int64_t slot, 
                         float *to = gx + ((ptrdiff_t)r * k->in_w + px) * LANES;
                         const float *dp = w.gradient + i * row, *which = w.arg + i * row;
                         if (k->average) {
-                            taps_row(w.row, LANES, dp, LANES, count, taps, off, ones);
-                            for (int32_t p = 0; p < count; p++)
-                                vstore(to + p * step, vload(to + p * step) + vload(w.row + (ptrdiff_t)p * LANES));
+                            taps_row_gradient(EMIT_ADD, &(Emit){0}, to, step, dp, count, taps, off, ones);
                         } else {
                             for (int32_t p = 0; p < count; p++) {
                                 ptrdiff_t at = (ptrdiff_t)p * LANES;

@@ -12,12 +12,12 @@
 enum { GENOTYPE_MAX_NODES = 16, GENOTYPE_MAX_INPUTS = 4 };
 
 typedef struct {
-    int8_t op;             /* index into primitive_table */
+    int8_t op; /* index into primitive_table */
     int8_t input;
 } GeneEdge;
 
 typedef struct {
-    int64_t nodes, inputs;                 /* inputs kept per node: 2 in the literature */
+    int64_t nodes, inputs; /* inputs kept per node: 2 in the literature */
     GeneEdge edge[GENOTYPE_MAX_NODES * GENOTYPE_MAX_INPUTS];
     int8_t concat[GENOTYPE_MAX_NODES + 2]; /* state indices in the order given */
     int64_t concat_count;

@@ -7,8 +7,8 @@
 enum { SPACE_MAX_OPS = 24 };
 
 typedef enum { PRIM_NONE, PRIM_SKIP, PRIM_POOL, PRIM_SEP, PRIM_DIL, PRIM_CONV_SPLIT, PRIM_NOISE } PrimitiveKind;
-typedef struct { /* one row an operation: data, not code */
-    const char *name;       /* "sep_conv_3x3" */
+typedef struct {      /* one row an operation: data, not code */
+    const char *name; /* "sep_conv_3x3" */
     PrimitiveKind kind;
     int kernel_h, kernel_w, dilation;
     PoolKind pool;
@@ -22,10 +22,10 @@ typedef struct {
     int64_t op_count;
     int64_t nodes, inputs, concat; /* 4, 2, 4 in DARTS */
 } Space;
-extern const char space_default_ops[];  /* the eight of DARTS, comma-separated, in the published order */
+extern const char space_default_ops[]; /* the eight of DARTS, comma-separated, in the published order */
 /* ops: comma-separated names, or a named set ("darts", "galaxy-zoo-9", "galaxy-zoo-11"). Returns 0 or why not. */
 const char *space_make(Arena *perm, const char *ops, int64_t nodes, int64_t inputs, int64_t concat, Space *out);
-int64_t space_edges(const Space *s);        /* nodes*2 + nodes*(nodes-1)/2: rows of alpha */
+int64_t space_edges(const Space *s);             /* nodes*2 + nodes*(nodes-1)/2: rows of alpha */
 int64_t space_edge(int64_t node, int64_t input); /* row of the edge input -> node */
-int space_none(const Space *s);             /* column of none, or -1 */
+int space_none(const Space *s);                  /* column of none, or -1 */
 #endif
