@@ -792,15 +792,26 @@ INLINE void pool_row_kind(int average, int with_arg, const KPool *k, const PoolW
         vstore(w->column + (ptrdiff_t)p * LANES, vzero());
         vstore(w->which + (ptrdiff_t)p * LANES, vset((float)(first * k->kernel_w)));
     }
+    /* Outputs [from, to) see a whole window of three: their loop knows no border. */
+    int32_t from = 0, to = 0;
+    if (k->kernel_w == 3) {
+        from = at_most((k->pad_w + k->stride_w - 1) / k->stride_w, k->out_w);
+        to = at_least(at_most((wide - 3 + k->pad_w) / k->stride_w + 1, k->out_w), from);
+    }
     for (int32_t ox = 0; ox < k->out_w; ox++) {
+        if (ox == from) {
+            float inverse = 1.0f / (float)(rows * 3);
+            ptrdiff_t at = (ptrdiff_t)(from * k->stride_w - k->pad_w) * LANES, step = (ptrdiff_t)k->stride_w * LANES;
+            for (; ox < to; ox++, at += step)
+                vstore(out + (ptrdiff_t)ox * LANES, pool_across(average, with_arg, 3, w->column + at, w->which + at, 0,
+                                                                inverse, arg + (ptrdiff_t)ox * LANES));
+            if (ox == k->out_w) break;
+        }
         int32_t x0, columns = window(ox, k->stride_w, k->pad_w, k->kernel_w, wide, &x0);
-        ptrdiff_t at = (ptrdiff_t)x0 * LANES, to = (ptrdiff_t)ox * LANES;
+        ptrdiff_t at = (ptrdiff_t)x0 * LANES, there = (ptrdiff_t)ox * LANES;
         float kx = (float)(x0 - (ox * k->stride_w - k->pad_w)), inverse = 1.0f / (float)(rows * columns);
-        if (columns == 3)
-            vstore(out + to, pool_across(average, with_arg, 3, w->column + at, w->which + at, kx, inverse, arg + to));
-        else
-            vstore(out + to,
-                   pool_across(average, with_arg, columns, w->column + at, w->which + at, kx, inverse, arg + to));
+        vstore(out + there,
+               pool_across(average, with_arg, columns, w->column + at, w->which + at, kx, inverse, arg + there));
     }
 }
 
