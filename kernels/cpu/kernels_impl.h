@@ -24,7 +24,6 @@ enum {
     PAIR = 2,
 #endif
     ROWS_PIXELS = 64, /* pixels of u or dy that are made at a time: 64 * 64 bytes = 4 KiB a block */
-    MAX_K = 1 << 13   /* upper bound of taps * blocks */
 };
 
 static int32_t at_least(int32_t a, int32_t b)
@@ -276,22 +275,21 @@ NOINLINE void tap_gradients(int taps, float *g, const float *z, ptrdiff_t z_row,
 /* dy of n consecutive pixels of one block: see KGrad. */
 typedef struct {
     vf a, b, d, mask_scale, mask_shift;
-    int masked, plain; /* plain: b and d are zero, y is not needed */
-    float sample;
+    int masked;
 } GradLoad;
 
 static GradLoad grad_load(const KGrad *g, int32_t block, int64_t n)
 {
     ptrdiff_t c = (ptrdiff_t)block * LANES;
-    GradLoad l = {vload(g->a + c), vload(g->b + c), vload(g->d + c), vzero(), vzero(), g->mask_scale != 0, 0, 1};
+    GradLoad l = {vload(g->a + c), vload(g->b + c), vload(g->d + c), vzero(), vzero(), g->mask_scale != 0};
     if (l.masked) l.mask_scale = vload(g->mask_scale + c), l.mask_shift = vload(g->mask_shift + c);
-    if (g->sample_scale) l.sample = g->sample_scale[n];
+    if (g->sample_scale) l.a *= g->sample_scale[n];
     return l;
 }
 
 INLINE void grad_run(const GradLoad *l, const float *g, const float *y, float *dy, int32_t n)
 {
-    vf a = l->a * l->sample, b = l->b, d = l->d;
+    vf a = l->a, b = l->b, d = l->d;
     if (l->masked) {
         for (int32_t p = 0; p < n; p++) {
             vf yy = vload(y + (ptrdiff_t)p * LANES);
@@ -776,6 +774,16 @@ INLINE vf pool_across(int average, int with_arg, int32_t columns, const float *a
     return v;
 }
 
+/* The same for output ox wherever it is, at the border too. */
+INLINE void pool_output(int average, int with_arg, const KPool *k, const PoolWork *w, int32_t ox, int32_t rows,
+                        float *out, float *arg)
+{
+    int32_t x0, columns = window(ox, k->stride_w, k->pad_w, k->kernel_w, k->in_w + k->extra_w, &x0);
+    ptrdiff_t at = (ptrdiff_t)x0 * LANES, to = (ptrdiff_t)ox * LANES;
+    float kx = (float)(x0 - (ox * k->stride_w - k->pad_w)), inverse = 1.0f / (float)(rows * columns);
+    vstore(out + to, pool_across(average, with_arg, columns, w->column + at, w->which + at, kx, inverse, arg + to));
+}
+
 INLINE void pool_row_kind(int average, int with_arg, const KPool *k, const PoolWork *w, const float *x, int32_t oy,
                           float *out, float *arg)
 {
@@ -792,27 +800,19 @@ INLINE void pool_row_kind(int average, int with_arg, const KPool *k, const PoolW
         vstore(w->column + (ptrdiff_t)p * LANES, vzero());
         vstore(w->which + (ptrdiff_t)p * LANES, vset((float)(first * k->kernel_w)));
     }
-    /* Outputs [from, to) see a whole window of three: their loop knows no border. */
-    int32_t from = 0, to = 0;
+    /* Outputs [from, to) see a whole window of three columns: their loop knows no border and unrolls. */
+    int32_t from = 0, to = 0, ox = 0;
     if (k->kernel_w == 3) {
         from = at_most((k->pad_w + k->stride_w - 1) / k->stride_w, k->out_w);
         to = at_least(at_most((wide - 3 + k->pad_w) / k->stride_w + 1, k->out_w), from);
     }
-    for (int32_t ox = 0; ox < k->out_w; ox++) {
-        if (ox == from) {
-            float inverse = 1.0f / (float)(rows * 3);
-            ptrdiff_t at = (ptrdiff_t)(from * k->stride_w - k->pad_w) * LANES, step = (ptrdiff_t)k->stride_w * LANES;
-            for (; ox < to; ox++, at += step)
-                vstore(out + (ptrdiff_t)ox * LANES, pool_across(average, with_arg, 3, w->column + at, w->which + at, 0,
-                                                                inverse, arg + (ptrdiff_t)ox * LANES));
-            if (ox == k->out_w) break;
-        }
-        int32_t x0, columns = window(ox, k->stride_w, k->pad_w, k->kernel_w, wide, &x0);
-        ptrdiff_t at = (ptrdiff_t)x0 * LANES, there = (ptrdiff_t)ox * LANES;
-        float kx = (float)(x0 - (ox * k->stride_w - k->pad_w)), inverse = 1.0f / (float)(rows * columns);
-        vstore(out + there,
-               pool_across(average, with_arg, columns, w->column + at, w->which + at, kx, inverse, arg + there));
+    for (; ox < from; ox++) pool_output(average, with_arg, k, w, ox, rows, out, arg);
+    float inverse = 1.0f / (float)(rows * 3);
+    for (; ox < to; ox++) {
+        ptrdiff_t at = (ptrdiff_t)(ox * k->stride_w - k->pad_w) * LANES, there = (ptrdiff_t)ox * LANES;
+        vstore(out + there, pool_across(average, with_arg, 3, w->column + at, w->which + at, 0, inverse, arg + there));
     }
+    for (; ox < k->out_w; ox++) pool_output(average, with_arg, k, w, ox, rows, out, arg);
 }
 
 /* One output row of one block: first down the columns, then along the row. With arg (of a maximum): where the first

@@ -72,15 +72,16 @@ extern const CliOption cli_basic_options[];  /* without seed, threads, device (n
  * (whole string, range); INT accepts 10k, 2M suffixes (×1000, ×1000000).  SIGPIPE is set to default; SIGINT/SIGTERM
  * handlers are NOT installed here. */
 char **cli_begin(int argc, char **argv, const CliProgram *program);
-/* Flushes and closes stdout, checks for errors; returns the exit code for main (0 or EXIT_FAILED). */
+/* Flushes and closes stdout, checks for errors; returns the exit code for main: 0, EXIT_FAILED, or that of the signal that
+ * cli_catch_signals() caught. */
 int cli_end(void);
 
 /* "program: text" on stderr, as one line. die: then exit(code). A temporary output file in progress is removed. */
 _Noreturn void cli_die(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void cli_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2))); /* not with --quiet */
-/* exit 3 when `why` speaks of a damaged stream, else 1; see stream_error_is_damage(). `why` names the file already. */
-_Noreturn void cli_die_stream(const char *why);
+/* For input that cannot be read; `why` names the file already. Exits 3 if a stream is damaged, else 1. */
+_Noreturn void cli_die_input(bool damaged, const char *why);
 
 /* The argument vector as one shell-quoted line, for provenance. */
 const char *cli_command_line(void);

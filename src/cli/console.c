@@ -120,9 +120,9 @@ void cli_die(int code, const char *format, ...)
     exit(code);
 }
 
-void cli_die_stream(const char *why)
+void cli_die_input(bool damaged, const char *why)
 {
-    cli_die(EXIT_STREAM, "%s", why);
+    cli_die(damaged ? EXIT_STREAM : EXIT_FAILED, "%s", why);
 }
 
 void cli_warn(const char *format, ...)
@@ -204,6 +204,7 @@ int cli_end(void)
     errno = 0;
     /* A standard output that was closed from the start matters only if something was written to it. */
     if (fclose(stdout) && (pending || errno != EBADF)) failed = true;
+    if (!failed && cli_interrupted()) return cli_interrupted() == SIGINT ? EXIT_SIGINT : EXIT_SIGTERM;
     if (!failed) return EXIT_OK;
     cli_warn("standard output: %s", errno ? strerror(errno) : "write error");
     return EXIT_FAILED;

@@ -57,12 +57,10 @@ static const CliProgram program = {
     .summary = "derive discrete cells from a search, or take them from elsewhere",
     .usage = "[FILE]",
     .details = "Reads a stream that holds one or more searches (SearchSpace and SearchEpoch records; FILE, or standard "
-               "input) and "
-               "adds one Genotype record for each search, by the rule of DARTS: on every edge the operation other than "
-               "none of the "
-               "greatest weight after the softmax, for every node its strongest edges, the stronger first. Everything "
-               "else in the "
-               "stream is passed on, but for samples and weights, which are dropped unless asked for.\n\n"
+               "input) and adds one Genotype record for each search, by the rule of DARTS: on every edge the operation "
+               "other than none of the greatest weight after the softmax, for every node its strongest edges, the "
+               "stronger first. Everything else in the stream is passed on, but for samples and weights, which are "
+               "dropped unless asked for.\n\n"
                "With an option that takes genotypes from elsewhere, nothing is read unless a FILE or - is named.\n\n"
                "Examples:\n\n"
                "nas-search data.nas | nas-derive | nas-train --data data.nas -o net.nas\n\n"
@@ -205,10 +203,7 @@ static void from_stream(Reader *in, Output *o, Arena scratch, bool must_search)
         Record r;
         StreamStatus status = reader_next(in, &once, &r);
         if (status == STREAM_END) break;
-        if (status == STREAM_ERROR) {
-            if (reader_damaged(in)) cli_die_stream(reader_error(in));
-            cli_die(EXIT_FAILED, "%s", reader_error(in));
-        }
+        if (status == STREAM_ERROR) cli_die_input(reader_damaged(in), reader_error(in));
         const char *why = 0;
         if (r.kind == REC_SPACE) {
             search_end(&s, o, reader_name(in));

@@ -1,6 +1,5 @@
 /* nas-eval: trained networks in, what they are worth on a split of a dataset out. */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include "train/netio.h"
 #include "train/predictions.h"
 #include "train/settings.h"
+#include "train/workplace.h"
 
 static const char *data_path = "", *split_text = "test", *wanted_set = "best", *csv_path = "";
 static int64_t batch = 64, limit, memory;
@@ -39,15 +39,11 @@ static const CliProgram program = {
     .summary = "evaluate trained networks on a whole split",
     .usage = "--data FILE [STREAM]",
     .details = "Reads networks and their weights from STREAM (or standard input; nas-train writes them) and adds an "
-               "Evaluation record "
-               "for each: the task's metrics over the whole split, those of a predictor that always says the same "
-               "beside them, the "
-               "confusion matrix, and the health check (the loss of the same samples by running and by batch "
-               "statistics). All else "
-               "is passed on, but for samples and weights.\n\n"
+               "Evaluation record for each: the task's metrics over the whole split, those of a predictor that always "
+               "says the same beside them, the confusion matrix, and the health check (the loss of the same samples by "
+               "running and by batch statistics). All else is passed on, but for samples and weights.\n\n"
                "Samples are normalised as they were for the training of the network. A network that does not fit the "
-               "dataset ends "
-               "the program with status 1; one without weights in the stream is passed on with a note.\n\n"
+               "dataset ends the program with status 1; one without weights in the stream is passed on with a note.\n\n"
                "Examples:\n\n"
                "nas-train --data data.nas cells.nas | nas-eval --data data.nas -o result.nas\n\n"
                "nas-eval --data data.nas --split validation --csv said.csv net.nas -o result.nas",
@@ -59,7 +55,7 @@ typedef struct {
     Arena *perm;
     Dataset data;
     Split split;
-    Pool *pool;
+    Workplace place;
     Writer *out;
     FILE *csv;
     int64_t evaluated, passed; /* networks */
@@ -141,10 +137,9 @@ static void evaluate(Eval *e, Arena scratch, const NetWeights *w)
     d.info.sd = e->net.sd;
     d.info.target_mean = e->net.target_mean;
     d.info.target_sd = e->net.target_sd;
-    int64_t rows = d.split[e->split].count;
-    if (limit > 0 && limit < rows) rows = limit;
+    int64_t rows = dataset_limit(limit, d.split[e->split].count);
     EngineOptions o = {
-        .device = cli_common.device, .batch = batch < rows ? batch : rows, .forward_only = true, .pool = e->pool};
+        .device = e->place.device, .batch = batch < rows ? batch : rows, .forward_only = true, .pool = e->place.pool};
     ForecastNeed need = {
         .fixed = tally_bytes(&d, rows), .per_sample = loader_bytes(&d), .limit = memory << 20, .least = 1};
     Forecast forecast;
@@ -219,7 +214,7 @@ static void read_stream(Eval *e, Arena scratch, Reader *in)
         Record r;
         StreamStatus status = reader_next(in, &once, &r);
         if (status == STREAM_END) break;
-        if (status == STREAM_ERROR) cli_die(reader_damaged(in) ? EXIT_STREAM : EXIT_FAILED, "%s", reader_error(in));
+        if (status == STREAM_ERROR) cli_die_input(reader_damaged(in), reader_error(in));
         if (r.kind == REC_NETWORK)
             begin_network(e, once, &r.network); /* the evaluation of the last one goes before it */
         if (r.kind == REC_TENSOR) take_tensor(e, &r.tensor);
@@ -276,10 +271,10 @@ int main(int argc, char **argv)
 
     bool damaged;
     const char *why = dataset_open(&perm, scratch, data_path, &e.data, &damaged);
-    if (why) cli_die(damaged ? EXIT_STREAM : EXIT_FAILED, "%s", why);
+    if (why) cli_die_input(damaged, why);
     if (!e.data.split[e.split].count) cli_die(EXIT_FAILED, "%s: the %s split is empty", data_path, split_text);
-    e.pool = pool_open((int)cli_common.threads);
-    if (!e.pool) cli_die(EXIT_FAILED, "%lld threads cannot be started", (long long)cli_common.threads);
+    why = workplace_open(&perm, &e.place, &e.data, 0);
+    if (why) cli_die(EXIT_FAILED, "%s", why);
     Reader *in = reader_open(&perm, path);
     const char *digest = arena_printf(&perm, "%s %016llx", e.data.info.name, (unsigned long long)e.data.info.digest);
     Provenance self = provenance_self(&perm, &digest, 1);
@@ -290,8 +285,6 @@ int main(int argc, char **argv)
     if (e.csv && !cli_interrupted()) close_csv(e.csv);
     if (!writer_finish(e.out)) cli_die(EXIT_FAILED, "%s", writer_error(e.out));
     cli_guard_file(0);
-    pool_close(e.pool);
-    int status = cli_end();
-    if (status == EXIT_OK && cli_interrupted()) status = cli_interrupted() == SIGINT ? EXIT_SIGINT : EXIT_SIGTERM;
-    return status;
+    workplace_close(&e.place);
+    return cli_end();
 }

@@ -1,5 +1,4 @@
 /* nas-search: a dataset in, the story of a search out: what was searched, and the alphas after every epoch. */
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -72,20 +71,17 @@ static const CliProgram program = {
     .summary = "search a cell on a dataset",
     .usage = "[FILE]",
     .details =
-        "Reads a dataset (a stream of nas-ingest; FILE, or standard input) and trains a supernet: a stack of cells on "
-        "whose "
-        "edges all operations stand side by side, each with a weight. In turn, a batch of the train split improves the "
-        "network's weights, and a batch of the alpha split improves the weights of the operations (alphas).\n\n"
+        "Reads a dataset (a stream of nas-ingest; FILE, or standard input) and trains a supernet: a stack of "
+        "cells on whose edges all operations stand side by side, each with a weight. In turn, a batch of the "
+        "train split improves the network's weights, and a batch of the alpha split improves the weights of the "
+        "operations (alphas).\n\n"
         "Writes a SearchSpace record and a SearchEpoch record for the start and after every epoch, the last one "
-        "included: "
-        "alphas, mixing weights, entropies, margins, losses and metrics of the whole train, alpha and validation "
-        "splits, and "
-        "the genotype that would be derived. They are written as they come, so that nas-stats --follow can watch. "
-        "nas-derive "
-        "makes the genotype of it. Other records are passed on; samples are dropped unless --keep-samples is given.\n\n"
+        "included: alphas, mixing weights, entropies, margins, losses and metrics of the whole train, alpha and "
+        "validation splits, and the genotype that would be derived. They are written as they come, so that "
+        "nas-stats --follow can watch. nas-derive makes the genotype of it. Other records are passed on; samples "
+        "are dropped unless --keep-samples is given.\n\n"
         "A search whose loss is no longer finite ends with an Event record and exit status 1; so does SIGINT or "
-        "SIGTERM, with "
-        "status 130 or 143. The stream is valid in both cases.\n\n"
+        "SIGTERM, with status 130 or 143. The stream is valid in both cases.\n\n"
         "Examples:\n\n"
         "nas-search --epochs 10 --channels 8 data.nas -o search.nas\n\n"
         "nas-search --dry-run data.nas",
@@ -93,14 +89,10 @@ static const CliProgram program = {
     .reads_stdin = true,
 };
 
-typedef struct {
-    Writer *out; /* 0: nothing is passed on */
-} Pass;
-
 static void pass_on(void *context, const Record *r)
 {
-    Pass *p = context;
-    if (p->out && r->kind != REC_TENSOR) writer_pass(p->out, r);
+    Writer *out = context; /* 0: a dry run */
+    if (out && r->kind != REC_TENSOR) writer_pass(out, r);
 }
 
 static const char *forecast_line(Arena *a, const Search *s)
@@ -120,21 +112,18 @@ int main(int argc, char **argv)
     if (why) cli_die(EXIT_USAGE, "%s", why);
     Reader *in = reader_open(&perm, file[0] ? file[0] : "-");
     Dataset data;
-    Pass pass = {0};
+    Writer *out = 0;
     Provenance self = provenance_self(&perm, 0, 0);
     if (!dry_run) {
-        pass.out = writer_open(&perm, cli_common.output, in, &self);
-        cli_guard_file(writer_temporary(pass.out));
+        out = writer_open(&perm, cli_common.output, in, &self);
+        cli_guard_file(writer_temporary(out));
     }
-    why = dataset_read(&perm, scratch, in, &data, pass_on, &pass);
-    if (why) cli_die(reader_damaged(in) ? EXIT_STREAM : EXIT_FAILED, "%s", why);
+    why = dataset_read(&perm, scratch, in, &data, pass_on, out);
+    if (why) cli_die_input(reader_damaged(in), why);
 
-    Workplace place = {.data = &data,
-                       .pool = pool_open((int)cli_common.threads),
-                       .out = pass.out,
-                       .device = cli_common.device,
-                       .seed = (uint64_t)cli_common.seed};
-    if (!place.pool) cli_die(EXIT_FAILED, "%lld threads cannot be started", (long long)cli_common.threads);
+    Workplace place;
+    why = workplace_open(&perm, &place, &data, out);
+    if (why) cli_die(EXIT_FAILED, "%s", why);
     Search search;
     why = search_open(&perm, scratch, &place, &settings, !dry_run, &search);
     if (why) cli_die(EXIT_FAILED, "%s: %s", reader_name(in), why);
@@ -152,10 +141,7 @@ int main(int argc, char **argv)
     if (!writer_finish(place.out)) cli_die(EXIT_FAILED, "%s", writer_error(place.out));
     cli_guard_file(0);
     search_close(&search);
-    pool_close(place.pool);
+    workplace_close(&place);
     if (end == SEARCH_DIVERGED) cli_die(EXIT_FAILED, "%s", search.trouble);
-    int status = cli_end();
-    if (status == EXIT_OK && end == SEARCH_INTERRUPTED)
-        status = cli_interrupted() == SIGINT ? EXIT_SIGINT : EXIT_SIGTERM;
-    return status;
+    return cli_end();
 }

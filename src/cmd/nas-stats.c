@@ -163,13 +163,7 @@ static void read_file(Arena *perm, Arena *kept, const char *path, char **files, 
         Arena mark = *kept;
         StreamStatus status = reader_next(in, kept, &r);
         if (status == STREAM_END) break;
-        if (status == STREAM_ERROR) {
-            const char *why = reader_error(in);
-            int code = reader_damaged(in) ? EXIT_STREAM : EXIT_FAILED;
-            reader_close(in);
-            if (writer) writer_abandon(writer);
-            cli_die(code, "%s", why);
-        }
+        if (status == STREAM_ERROR) cli_die_input(reader_damaged(in), reader_error(in));
         bool keep = false;
         if (!(wanted & kind_bit(r.kind)))
             keep = false;

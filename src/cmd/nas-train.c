@@ -1,5 +1,4 @@
 /* nas-train: genotypes in, trained networks out. */
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,20 +30,15 @@ static const CliProgram program = {
     .summary = "train networks from scratch",
     .usage = "--data FILE [STREAM]",
     .details =
-        "Trains the network of every genotype in STREAM (or standard input), one after the other, on the train and "
-        "alpha "
-        "splits of the dataset together: the alpha split has served the search and has no other use. With --genotype "
-        "or "
-        "--net, nothing is read unless a STREAM or - is named.\n\n"
+        "Trains the network of every genotype in STREAM (or standard input), one after the other, on the train "
+        "and alpha splits of the dataset together: the alpha split has served the search and has no other use. "
+        "With --genotype or --net, nothing is read unless a STREAM or - is named.\n\n"
         "Passes on what it reads, without samples and weights, and adds for each network a Network record, a "
-        "TrainEpoch record "
-        "after every epoch, and the weights as two sets of Tensor records: best (by the metric on the validation "
-        "split) and "
-        "last. After every epoch the loss on some samples is measured by running and by batch statistics; where they "
-        "disagree, evaluation says nothing, and a warning is given.\n\n"
+        "TrainEpoch record after every epoch, and the weights as two sets of Tensor records: best (by the metric "
+        "on the validation split) and last. After every epoch the loss on some samples is measured by running and "
+        "by batch statistics; where they disagree, evaluation says nothing, and a warning is given.\n\n"
         "A training whose loss is no longer finite ends with an Event record and exit status 1, after the other "
-        "networks. "
-        "SIGINT or SIGTERM ends after the present step, with the weights so far and status 130 or 143.\n\n"
+        "networks. SIGINT or SIGTERM ends after the present step, with the weights so far and status 130 or 143.\n\n"
         "Examples:\n\n"
         "nas-derive search.nas | nas-train --data data.nas --epochs 30 -o net.nas\n\n"
         "nas-train --data data.nas --genotype DARTS_V2 --net resnet-tiny | nas-eval --data data.nas",
@@ -65,8 +59,7 @@ static void read_stream(Input *s, Arena *perm, Arena scratch, uint64_t digest)
         Record r;
         StreamStatus status = reader_next(s->in, &once, &r);
         if (status == STREAM_END) break;
-        if (status == STREAM_ERROR)
-            cli_die(reader_damaged(s->in) ? EXIT_STREAM : EXIT_FAILED, "%s", reader_error(s->in));
+        if (status == STREAM_ERROR) cli_die_input(reader_damaged(s->in), reader_error(s->in));
         if (r.kind == REC_DATASET) s->dataset_seen |= digest && r.dataset.digest == digest;
         if (r.kind == REC_GENOTYPE)
             candidates_add(perm, &s->todo,
@@ -88,20 +81,6 @@ static void add_options(Input *s, Arena *perm)
     }
     for (int i = 0; i < nets.count; i++)
         candidates_add(perm, &s->todo, (Candidate){nets.item[i], nets.item[i], "", ""});
-}
-
-/* Every network is built once before the first is trained: what cannot be trained is told now, not after hours. */
-static void check_all(const Input *s, Arena room, Arena scratch, const Workplace *w)
-{
-    for (int64_t i = 0; i < s->todo.count; i++) {
-        Arena once = room;
-        const Candidate *c = &s->todo.item[i];
-        NetworkRecord net = train_network(&once, w, &train_settings, c->run, c->net, c->genotype);
-        Trainer t;
-        const char *why = trainer_open(&once, scratch, w, &train_settings, &net, false, &t);
-        if (why) cli_die(EXIT_FAILED, "%s: %s", c->run, why);
-        if (dry_run) printf("%s: %s\n", c->run, forecast_text(&once, &t.forecast));
-    }
 }
 
 /* room: for what the run keeps while it lasts; apart from scratch, which its callees use anew. */
@@ -144,7 +123,7 @@ int main(int argc, char **argv)
     Dataset data, whole;
     bool damaged;
     why = dataset_open(&perm, scratch, data_path, &data, &damaged);
-    if (why) cli_die(damaged ? EXIT_STREAM : EXIT_FAILED, "%s", why);
+    if (why) cli_die_input(damaged, why);
     whole = data;
     why = train_settings.no_alpha ? 0 : train_whole(&perm, &data, &whole);
     if (why) cli_die(EXIT_FAILED, "%s: %s", data_path, why);
@@ -158,14 +137,15 @@ int main(int argc, char **argv)
     }
     if (input.in) read_stream(&input, &perm, scratch, data.info.digest);
     add_options(&input, &perm);
-    Workplace place = {.data = &whole,
-                       .pool = pool_open((int)cli_common.threads),
-                       .out = input.out,
-                       .device = cli_common.device,
-                       .seed = (uint64_t)cli_common.seed};
-    if (!place.pool) cli_die(EXIT_FAILED, "%lld threads cannot be started", (long long)cli_common.threads);
-    check_all(&input, room, scratch, &place);
-    if (dry_run) return cli_end();
+    Workplace place;
+    Text forecasts = {0};
+    why = workplace_open(&perm, &place, &whole, input.out);
+    if (!why) why = trainer_check(&perm, room, scratch, &place, &train_settings, &input.todo, &forecasts);
+    if (why) cli_die(EXIT_FAILED, "%s", why);
+    if (dry_run) {
+        fputs(forecasts.s, stdout);
+        return cli_end();
+    }
 
     if (!input.dataset_seen) writer_put(input.out, &(Record){.kind = REC_DATASET, .dataset = data.info});
     int64_t diverged = 0;
@@ -176,9 +156,7 @@ int main(int argc, char **argv)
     }
     if (!writer_finish(input.out)) cli_die(EXIT_FAILED, "%s", writer_error(input.out));
     cli_guard_file(0);
-    pool_close(place.pool);
+    workplace_close(&place);
     int status = cli_end();
-    if (status) return status;
-    if (end == TRAIN_INTERRUPTED) return cli_interrupted() == SIGINT ? EXIT_SIGINT : EXIT_SIGTERM;
-    return diverged ? EXIT_FAILED : EXIT_OK;
+    return status ? status : diverged ? EXIT_FAILED : EXIT_OK;
 }

@@ -1,5 +1,4 @@
 /* nas-transfer: genotypes found on one dataset, trained and tested on another, beside that dataset's baseline. */
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,16 +31,12 @@ static const CliProgram program = {
     .summary = "train genotypes on another dataset",
     .usage = "--data FILE [STREAM]",
     .details =
-        "Trains the network of every genotype in STREAM (or standard input) on the dataset, from scratch, then the "
-        "baselines, "
-        "all with the same settings, and tests each with its best weights on the whole test split. Adds a TransferRow "
-        "record "
-        "for each: from (the dataset that the genotype was searched on), to, metrics on the test split, and those of a "
-        "predictor that always says the same; its setting role is transfer, own (searched on this very dataset) or "
-        "baseline. "
-        "Network and TrainEpoch records tell how it went; weights are not written. All else is passed on, but for "
-        "samples "
-        "and weights.\n\n"
+        "Trains the network of every genotype in STREAM (or standard input) on the dataset, from scratch, then "
+        "the baselines, all with the same settings, and tests each with its best weights on the whole test split. "
+        "Adds a TransferRow record for each: from (the dataset that the genotype was searched on), to, metrics on "
+        "the test split, and those of a predictor that always says the same; its setting role is transfer, own "
+        "(searched on this very dataset) or baseline. Network and TrainEpoch records tell how it went; weights "
+        "are not written. All else is passed on, but for samples and weights.\n\n"
         "Example:\n\n"
         "nas-derive search-a.nas | nas-transfer --data b.nas --baseline resnet-tiny --baseline own -o a-to-b.nas",
     .options = options,
@@ -65,8 +60,7 @@ static void read_stream(Transfer *t, Arena *perm, Arena scratch)
         Record r;
         StreamStatus status = reader_next(t->in, &once, &r);
         if (status == STREAM_END) break;
-        if (status == STREAM_ERROR)
-            cli_die(reader_damaged(t->in) ? EXIT_STREAM : EXIT_FAILED, "%s", reader_error(t->in));
+        if (status == STREAM_ERROR) cli_die_input(reader_damaged(t->in), reader_error(t->in));
         if (r.kind == REC_DATASET) t->dataset_seen |= r.dataset.digest && r.dataset.digest == t->data.info.digest;
         if (r.kind == REC_GENOTYPE) {
             const char *run = arena_printf(&once, "%s on %s", r.genotype.name, t->data.info.name);
@@ -91,19 +85,6 @@ static void add_baselines(Transfer *t, Arena *perm)
             cli_die(EXIT_FAILED, "%s: --baseline own: no genotype in it was searched on %s", reader_name(t->in),
                     t->data.info.name);
         }
-    }
-}
-
-static void check_all(const Transfer *t, Arena room, Arena scratch)
-{
-    for (int64_t i = 0; i < t->todo.count; i++) {
-        Arena once = room;
-        const Candidate *c = &t->todo.item[i];
-        NetworkRecord net = train_network(&once, &t->place, &train_settings, c->run, c->net, c->genotype);
-        Trainer trainer;
-        const char *why = trainer_open(&once, scratch, &t->place, &train_settings, &net, false, &trainer);
-        if (why) cli_die(EXIT_FAILED, "%s: %s", c->run, why);
-        if (dry_run) printf("%s: %s\n", c->run, forecast_text(&once, &trainer.forecast));
     }
 }
 
@@ -189,7 +170,7 @@ int main(int argc, char **argv)
     Dataset whole;
     bool damaged;
     why = dataset_open(&perm, scratch, data_path, &t.data, &damaged);
-    if (why) cli_die(damaged ? EXIT_STREAM : EXIT_FAILED, "%s", why);
+    if (why) cli_die_input(damaged, why);
     if (!t.data.split[SPLIT_TEST].count) cli_die(EXIT_FAILED, "%s: the test split is empty", data_path);
     whole = t.data;
     why = train_settings.no_alpha ? 0 : train_whole(&perm, &t.data, &whole);
@@ -204,14 +185,14 @@ int main(int argc, char **argv)
     }
     read_stream(&t, &perm, scratch);
     add_baselines(&t, &perm);
-    t.place = (Workplace){.data = &whole,
-                          .pool = pool_open((int)cli_common.threads),
-                          .out = t.out,
-                          .device = cli_common.device,
-                          .seed = (uint64_t)cli_common.seed};
-    if (!t.place.pool) cli_die(EXIT_FAILED, "%lld threads cannot be started", (long long)cli_common.threads);
-    check_all(&t, room, scratch);
-    if (dry_run) return cli_end();
+    Text forecasts = {0};
+    why = workplace_open(&perm, &t.place, &whole, t.out);
+    if (!why) why = trainer_check(&perm, room, scratch, &t.place, &train_settings, &t.todo, &forecasts);
+    if (why) cli_die(EXIT_FAILED, "%s", why);
+    if (dry_run) {
+        fputs(forecasts.s, stdout);
+        return cli_end();
+    }
 
     if (!t.dataset_seen) writer_put(t.out, &(Record){.kind = REC_DATASET, .dataset = t.data.info});
     int64_t diverged = 0;
@@ -219,9 +200,7 @@ int main(int argc, char **argv)
         diverged += train_one(&t, &t.todo.item[i], room, scratch) == TRAIN_DIVERGED;
     if (!writer_finish(t.out)) cli_die(EXIT_FAILED, "%s", writer_error(t.out));
     cli_guard_file(0);
-    pool_close(t.place.pool);
+    workplace_close(&t.place);
     int status = cli_end();
-    if (status) return status;
-    if (cli_interrupted()) return cli_interrupted() == SIGINT ? EXIT_SIGINT : EXIT_SIGTERM;
-    return diverged ? EXIT_FAILED : EXIT_OK;
+    return status ? status : diverged ? EXIT_FAILED : EXIT_OK;
 }

@@ -49,6 +49,12 @@ void *dataset_memory(Arena *perm, int64_t count, int64_t size, const char **why)
 void dataset_setting(Arena *perm, DatasetInfo *info, const char *key, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* Samples that a limit leaves of `count`; limit 0: all. */
+static inline int64_t dataset_limit(int64_t limit, int64_t count)
+{
+    return limit > 0 && limit < count ? limit : count;
+}
+
 /* ---- batches ---- */
 typedef struct { /* all off = the plain samples */
     bool flip_horizontal, flip_vertical;

@@ -87,7 +87,7 @@ Loader *loader_open(const Dataset *d, const LoaderSpec *spec, const char **why)
 {
     static const char no_memory[] = "no memory for the batches: a smaller batch is needed";
     int64_t all = d->split[spec->split].count;
-    int64_t count = spec->limit > 0 && spec->limit < all ? spec->limit : all;
+    int64_t count = dataset_limit(spec->limit, all);
     if (count < 1 || spec->batch < 1) {
         *why = count < 1 ? "the split has no samples" : "a batch needs at least one sample";
         return 0;

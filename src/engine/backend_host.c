@@ -39,10 +39,10 @@ typedef struct {
     KPool pool;
     KMix mix;
     KHead head;
-    KTerm *term, *live;            /* mix: of all terms; of the active ones, which the kernels see */
-    int32_t *live_index;           /* mix: which term a live one is */
-    float **drop;                  /* mix: per term the samples' scales, or 0 */
-    int32_t *place_in, *place_out; /* conv: channel -> block*lanes + lane, of the input and the output */
+    KTerm *term, *live;  /* mix: of all terms; of the active ones, which the kernels see */
+    int32_t *live_index; /* mix: which term a live one is */
+    float **drop;        /* mix: per term the samples' scales, or 0 */
+    int32_t *place_in;   /* conv: input channel -> block*lanes + lane; each part starts a block */
     int32_t in_channels, out_channels;
     double *sums;                          /* forward sums, MAX_PARTS slots */
     double *in_sums;                       /* conv that takes a raw value: MAX_PARTS slots */
@@ -65,10 +65,10 @@ typedef struct {
     Mode mode;
     char *arena; /* of the plan */
     char *map;
-    int64_t map_bytes;
+    int64_t map_bytes, planned; /* of all; of what every step touches */
     float *block[BLOCK_COUNT];
     float **mix_weight, **mix_grad;
-    uint8_t **mix_active; /* per table, 0: all on */
+    uint8_t **mix_active; /* per table */
     float *targets, *g_logits;
     char *scratch;
     int64_t scratch_bytes; /* per thread */
@@ -137,11 +137,11 @@ static float *grad_of(const Host *h, Value v)
 }
 
 /* The gradient that a raw or pooled value's producer starts from: its own, or that of the sum it is a term of. */
-static void set_grad(Host *h, Value v, const float *g, const float *sample_scale, bool relu)
+static void set_grad(Host *h, Value v, const float *g, bool relu)
 {
     const Op *op = &h->g->ops[h->g->values[v].op];
     Norm *n = &h->norm[v];
-    KGrad grad = {.g = g, .a = n->a, .b = n->b, .d = n->d, .sample_scale = sample_scale};
+    KGrad grad = {.g = g, .a = n->a, .b = n->b, .d = n->d}; /* sample_scale: with the masks of each step */
     if (relu) grad.mask_scale = n->scale, grad.mask_shift = n->shift;
     if (op->kind == OP_POOL)
         h->op[h->g->values[v].op].pool.grad = grad;
@@ -157,30 +157,24 @@ static const char *setup_conv(Host *h, Arena *perm, int32_t index)
     KConv *k = &o->conv;
     const ValueInfo *in = &g->values[op->input], *out = &g->values[op->output];
     int lanes = h->k->lanes;
-    bool sep = op->kind == OP_SEPCONV, factorized = !sep && op->conv.factorized;
-    int64_t kh, kw, sh, sw, ph, pw, dh, dw;
-    if (sep) {
-        const SepSpec *s = &op->sep;
-        kh = s->kernel_h, kw = s->kernel_w, sh = s->stride_h, sw = s->stride_w, ph = s->pad_h, pw = s->pad_w;
-        dh = s->dilation_h, dw = s->dilation_w;
-        k->relu = s->relu;
-    } else {
-        const ConvSpec *s = &op->conv;
-        kh = s->kernel_h, kw = s->kernel_w, sh = s->stride_h, sw = s->stride_w, ph = s->pad_h, pw = s->pad_w;
-        dh = s->dilation_h, dw = s->dilation_w;
-        k->relu = s->relu;
-    }
+    const ConvSpec *spec = &op->conv;
+    bool sep = op->kind == OP_SEPCONV;
+    k->relu = spec->relu;
     k->depthwise = sep;
-    k->stride_h = (int32_t)sh, k->stride_w = (int32_t)sw;
-    if (factorized) {
+    k->stride_h = (int32_t)spec->stride_h, k->stride_w = (int32_t)spec->stride_w;
+    if (spec->factorized) {
         k->taps = 2;
         k->tap_y[1] = k->stride_h > 1, k->tap_x[1] = k->stride_w > 1;
     } else {
-        if (kh * kw > K_MAX_TAPS)
-            return arena_printf(perm, "%s: a %lldx%lld kernel is too large", op->name, (long long)kh, (long long)kw);
-        k->taps = (int32_t)(kh * kw);
-        for (int32_t t = 0; t < k->taps; t++)
-            k->tap_y[t] = (int32_t)(t / kw * dh - ph), k->tap_x[t] = (int32_t)(t % kw * dw - pw);
+        int64_t kw = spec->kernel_w, taps = spec->kernel_h * kw;
+        if (taps > K_MAX_TAPS)
+            return arena_printf(perm, "%s: a %lldx%lld kernel is too large", op->name, (long long)spec->kernel_h,
+                                (long long)kw);
+        k->taps = (int32_t)taps;
+        for (int32_t t = 0; t < k->taps; t++) {
+            k->tap_y[t] = (int32_t)(t / kw * spec->dilation_h - spec->pad_h);
+            k->tap_x[t] = (int32_t)(t % kw * spec->dilation_w - spec->pad_w);
+        }
     }
     const Value self = op->input, *parts = &self;
     int64_t count = value_parts(g, op->input, &parts);
@@ -188,7 +182,6 @@ static const char *setup_conv(Host *h, Arena *perm, int32_t index)
     k->parts = (int32_t)count;
     o->in_channels = (int32_t)in->channels, o->out_channels = (int32_t)out->channels;
     o->place_in = NEW(perm, int32_t, in->channels);
-    o->place_out = NEW(perm, int32_t, out->channels);
     int32_t channel = 0;
     for (int64_t p = 0; p < count; p++) {
         const ValueInfo *part = &g->values[parts[p]];
@@ -197,7 +190,6 @@ static const char *setup_conv(Host *h, Arena *perm, int32_t index)
         k->in_blocks += k->part_blocks[p];
         k->x[p] = data_of(h, parts[p]);
     }
-    for (int32_t c = 0; c < o->out_channels; c++) o->place_out[c] = c;
     int32_t *block_lanes = NEW(perm, int32_t, k->in_blocks);
     for (int32_t c = 0; c < o->in_channels; c++) block_lanes[o->place_in[c] / lanes] = o->place_in[c] % lanes + 1;
     k->block_lanes = block_lanes;
@@ -211,7 +203,7 @@ static const char *setup_conv(Host *h, Arena *perm, int32_t index)
     if (in->kind == VALUE_RAW) {
         k->in_scale = h->norm[op->input].scale;
         k->in_shift = h->norm[op->input].shift;
-        if (!h->forward_only) set_grad(h, op->input, grad_of(h, op->input), 0, false);
+        if (!h->forward_only) set_grad(h, op->input, grad_of(h, op->input), false);
     }
     return 0;
 }
@@ -258,7 +250,7 @@ static void setup_mix(Host *h, Arena *perm, Carver *c, int32_t index)
         const Term *term = &op->mix.terms[t];
         if (term->drop) o->drop[t] = carve(c, h->capacity * (int64_t)sizeof(float));
         if (h->g->values[term->value].kind != VALUE_PLAIN && !h->forward_only)
-            set_grad(h, term->value, k->g, 0, term->relu);
+            set_grad(h, term->value, k->g, term->relu);
     }
 }
 
@@ -300,17 +292,27 @@ static int64_t group_parts(const Host *h, int64_t n, int32_t group)
     return n < most ? n : most;
 }
 
-static const NasKernels *choose_kernels(const char *device, const Graph *g, const char **why)
+static const NasKernels *choose_kernels(const char *device, const char **why)
 {
     if (!strcmp(device, "ref")) return nas_kernels_ref();
     const char *isa = getenv("NAS_ISA");
     const NasKernels *k = nas_kernels_cpu(isa ? isa : "", 0);
     if (!k) *why = "NAS_ISA names no instruction set of this machine (v2, v3, v4)";
-    (void)g;
     return k;
 }
 
-/* Everything a step touches, laid out behind `c`. Called twice: to measure, then to assign. */
+static int64_t block_count(const Host *h, Block b)
+{
+    return b < BLOCK_WEIGHT_KINDS ? h->g->weight_count : h->g->stat_floats;
+}
+
+/* Blocks that every step touches; the others serve those who save, keep the best or run Adam. */
+static bool block_in_use(const Host *h, Block b)
+{
+    return b == BLOCK_WEIGHTS || b == BLOCK_STATS || (!h->forward_only && (b == BLOCK_GRAD || b == BLOCK_MOMENT1));
+}
+
+/* All memory, laid out behind `c`. Called twice: to measure, then to assign. */
 static const char *layout(Host *h, Arena *perm, Carver *c, int64_t *parts)
 {
     const Graph *g = h->g;
@@ -318,12 +320,8 @@ static const char *layout(Host *h, Arena *perm, Carver *c, int64_t *parts)
     int64_t f = sizeof(float), d = sizeof(double), start = c->used;
     h->arena = carve(c, h->plan->bytes);
     parts[0] = c->used - start, start = c->used;
-    for (int b = 0; b < BLOCK_COUNT; b++) {
-        int64_t count = b < BLOCK_WEIGHT_KINDS ? g->weight_count : g->stat_floats;
-        bool always =
-            b == BLOCK_WEIGHTS || b == BLOCK_STATS || (!h->forward_only && (b == BLOCK_GRAD || b == BLOCK_MOMENT1));
-        if (always) h->block[b] = carve(c, count * f);
-    }
+    for (int b = 0; b < BLOCK_COUNT; b++)
+        if (block_in_use(h, b)) h->block[b] = carve(c, block_count(h, b) * f);
     parts[1] = c->used - start, start = c->used;
     h->targets = carve(c, h->capacity * g->outputs * f);
     h->g_logits = carve(c, h->capacity * g->outputs * f);
@@ -414,6 +412,9 @@ static const char *layout(Host *h, Arena *perm, Carver *c, int64_t *parts)
     h->scratch = carve(c, h->scratch_bytes * pool_threads(h->pool));
     h->slots = h->forward_only ? 0 : carve(c, slots);
     parts[3] = c->used - start;
+    h->planned = c->used;
+    for (int b = 0; b < BLOCK_COUNT; b++) /* room in the address space, which costs nothing until it is touched */
+        if (!block_in_use(h, b)) h->block[b] = carve(c, block_count(h, b) * f);
     return 0;
 }
 
@@ -422,7 +423,7 @@ static Host *host_prepare(Arena *perm, Arena scratch, const Graph *g, const Engi
 {
     Host *h = NEW(perm, Host, 1);
     h->g = g;
-    h->k = choose_kernels(device, g, why);
+    h->k = choose_kernels(device, why);
     if (!h->k) return 0;
     h->pool = o->pool;
     h->capacity = o->batch;
@@ -452,7 +453,7 @@ static int64_t host_memory(const Graph *g, const EngineOptions *o, Arena scratch
                                         (double)p[0] / 1e6, (double)p[1] / 1e6, (double)p[2] / 1e6, (double)p[3] / 1e6)
                          : arena_strdup(perm, why);
     if (parts) *parts = text;
-    return h ? c.used : -1;
+    return h ? h->planned : -1;
 }
 
 static void *host_open(Arena *perm, const Graph *g, const EngineOptions *o, const char **why, const char *device)
@@ -466,7 +467,7 @@ static void *host_open(Arena *perm, const Graph *g, const EngineOptions *o, cons
     h->map_bytes = (c.used + 2 * (int64_t)HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
     h->map = mmap(0, (size_t)h->map_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (h->map == MAP_FAILED) {
-        *why = arena_printf(perm, "%.1f MB of memory are not to be had: %s", (double)c.used / 1e6, strerror(errno));
+        *why = arena_printf(perm, "%.1f MB of memory are not to be had: %s", (double)h->planned / 1e6, strerror(errno));
         return 0;
     }
     madvise(h->map, (size_t)h->map_bytes, MADV_HUGEPAGE); /* a wish: small pages only cost time */
@@ -474,10 +475,9 @@ static void *host_open(Arena *perm, const Graph *g, const EngineOptions *o, cons
     *why = layout(h, perm, &at, parts);
     assert(!*why && at.used == c.used);
     for (int32_t t = 0; t < g->table_count; t++) {
-        h->mix_active[t] = memset(h->mix_active[t], 1, (size_t)g->tables[t].count);
+        memset(h->mix_active[t], 1, (size_t)g->tables[t].count);
         for (int64_t i = 0; i < g->tables[t].count; i++) h->mix_weight[t][i] = 1;
     }
-    for (int64_t i = 0; i < g->stat_floats; i++) h->block[BLOCK_STATS][i] = 0;
     for (int32_t s = 0; s < g->stat_count; s++)
         for (int64_t i = 0; i < g->stats[s].channels; i++)
             h->block[BLOCK_STATS][g->stats[s].offset + g->stats[s].channels + i] = 1;
@@ -491,50 +491,34 @@ static void *host_open(Arena *perm, const Graph *g, const EngineOptions *o, cons
 static void host_close(void *b)
 {
     Host *h = b;
-    for (int i = 0; i < BLOCK_COUNT; i++) /* those made on first use lie outside the map */
-        if (h->block[i] && ((char *)h->block[i] < h->map || (char *)h->block[i] >= h->map + h->map_bytes)) {
-            int64_t count = i < BLOCK_WEIGHT_KINDS ? h->g->weight_count : h->g->stat_floats;
-            munmap(h->block[i], (size_t)count * sizeof(float));
-        }
     munmap(h->map, (size_t)h->map_bytes);
 }
 
 /* ---- flat blocks ---- */
 
-static int64_t block_count(const Host *h, Block b)
+/* A block that is written: weights must be packed anew then. */
+static float *changed(Host *h, Block b)
 {
-    return b < BLOCK_WEIGHT_KINDS ? h->g->weight_count : h->g->stat_floats;
-}
-
-/* A block, made on first use: many runs never save or keep a best. */
-static float *block(Host *h, Block b)
-{
-    if (!h->block[b]) {
-        int64_t bytes = block_count(h, b) * (int64_t)sizeof(float);
-        void *p = mmap(0, bytes ? (size_t)bytes : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        assert(p != MAP_FAILED && "address space for a block of weights");
-        h->block[b] = p;
-    }
     if (b == BLOCK_WEIGHTS) h->weights_changed = true;
     return h->block[b];
 }
 
 static void host_upload(void *b, Block to, const float *from)
 {
-    memcpy(block(b, to), from, (size_t)block_count(b, to) * sizeof *from);
+    memcpy(changed(b, to), from, (size_t)block_count(b, to) * sizeof *from);
 }
 
 static void host_download(void *b, Block from, float *to)
 {
-    bool changed = ((Host *)b)->weights_changed;
-    memcpy(to, block(b, from), (size_t)block_count(b, from) * sizeof *to);
-    ((Host *)b)->weights_changed = changed;
+    const Host *h = b;
+    memcpy(to, h->block[from], (size_t)block_count(h, from) * sizeof *to);
 }
 
 static void host_copy(void *b, Block to, Block from)
 {
-    assert(block_count(b, to) == block_count(b, from));
-    memcpy(block(b, to), block(b, from), (size_t)block_count(b, to) * sizeof(float));
+    Host *h = b;
+    assert(block_count(h, to) == block_count(h, from));
+    memcpy(changed(h, to), h->block[from], (size_t)block_count(h, to) * sizeof(float));
 }
 
 typedef struct {
@@ -569,14 +553,15 @@ static void block_run(Host *h, BlockRun *r)
 
 static void host_scale(void *b, Block y, double factor)
 {
-    BlockRun r = {.count = block_count(b, y), .a = block(b, y), .factor = factor, .what = RUN_SCALE};
+    BlockRun r = {.count = block_count(b, y), .a = changed(b, y), .factor = factor, .what = RUN_SCALE};
     block_run(b, &r);
 }
 
 static void host_axpy(void *b, Block y, double a, Block x)
 {
-    BlockRun r = {.count = block_count(b, y), .a = block(b, y), .b = block(b, x), .factor = a, .what = RUN_AXPY};
-    block_run(b, &r);
+    Host *h = b;
+    BlockRun r = {.count = block_count(h, y), .a = changed(h, y), .b = h->block[x], .factor = a, .what = RUN_AXPY};
+    block_run(h, &r);
 }
 
 static double host_dot(void *b, Block x, Block y)
@@ -586,7 +571,7 @@ static double host_dot(void *b, Block x, Block y)
     int64_t count = block_count(h, x), most = 256 * (int64_t)BLOCK_RUN;
     for (int64_t at = 0; at < count; at += most) {
         int64_t n = count - at < most ? count - at : most;
-        BlockRun r = {.count = n, .a = block(h, x) + at, .b = block(h, y) + at, .sums = sums, .what = RUN_DOT};
+        BlockRun r = {.count = n, .a = h->block[x] + at, .b = h->block[y] + at, .sums = sums, .what = RUN_DOT};
         block_run(h, &r);
         for (int64_t i = 0; i < (n + BLOCK_RUN - 1) / BLOCK_RUN; i++) total += sums[i];
     }
@@ -595,10 +580,11 @@ static double host_dot(void *b, Block x, Block y)
 
 static void host_sgd(void *b, double lr, double momentum, double weight_decay, bool nesterov, double grad_scale)
 {
-    BlockRun r = {.count = block_count(b, BLOCK_WEIGHTS),
-                  .a = block(b, BLOCK_WEIGHTS),
-                  .b = block(b, BLOCK_GRAD),
-                  .c = block(b, BLOCK_MOMENT1),
+    Host *h = b;
+    BlockRun r = {.count = block_count(h, BLOCK_WEIGHTS),
+                  .a = changed(h, BLOCK_WEIGHTS),
+                  .b = h->block[BLOCK_GRAD],
+                  .c = h->block[BLOCK_MOMENT1],
                   .what = RUN_SGD,
                   .sgd = {(float)lr, (float)momentum, (float)weight_decay, (float)grad_scale, nesterov}};
     block_run(b, &r);
@@ -608,11 +594,12 @@ static void host_adam(void *b, double lr, double beta1, double beta2, double eps
                       int64_t step, double grad_scale)
 {
     double c1 = 1 - pow(beta1, (double)step), c2 = sqrt(1 - pow(beta2, (double)step));
-    BlockRun r = {.count = block_count(b, BLOCK_WEIGHTS),
-                  .a = block(b, BLOCK_WEIGHTS),
-                  .b = block(b, BLOCK_GRAD),
-                  .c = block(b, BLOCK_MOMENT1),
-                  .d = block(b, BLOCK_MOMENT2),
+    Host *h = b;
+    BlockRun r = {.count = block_count(h, BLOCK_WEIGHTS),
+                  .a = changed(h, BLOCK_WEIGHTS),
+                  .b = h->block[BLOCK_GRAD],
+                  .c = h->block[BLOCK_MOMENT1],
+                  .d = h->block[BLOCK_MOMENT2],
                   .what = RUN_ADAM,
                   .adam = {.lr = (float)(lr * c2 / c1),
                            .beta1 = (float)beta1,
@@ -724,49 +711,63 @@ static void host_value(void *b, Value v, float *out)
 
 /* ---- packing of weights, unpacking of their gradients ---- */
 
-/* Calls of the same walk over a convolution's weights: element (out, in, tap) of the logical tensor and its place. */
+/* A convolution's weight for (out, in, tap), where there is one: its place in a block of weights, and in the packed
+ * arrays. A depthwise convolution has these for its pointwise half, of one tap. */
 typedef struct {
+    int64_t logical;            /* -1: none (the other half of a factorised reduce) */
     int64_t packed, transposed; /* in pw and pw_t */
-} PackPlace;
+} WeightPlace;
 
-static PackPlace pack_place(const HostOp *o, int lanes, int32_t out, int32_t in, int32_t tap)
+static WeightPlace weight_place(const Host *h, int32_t index, int32_t out, int32_t in, int32_t tap)
 {
+    const Op *op = &h->g->ops[index];
+    const HostOp *o = &h->op[index];
     const KConv *k = &o->conv;
-    int32_t pi = o->place_in[in], po = o->place_out[out];
-    int64_t ib = pi / lanes, il = pi % lanes, ob = po / lanes, ol = po % lanes;
-    int64_t taps = k->depthwise ? 1 : k->taps;
-    return (PackPlace){((ob * taps * k->in_blocks + tap * k->in_blocks + ib) * lanes + il) * lanes + ol,
-                       ((ib * taps * k->out_blocks + tap * k->out_blocks + ob) * lanes + ol) * lanes + il};
+    const Param *param = h->g->params;
+    int lanes = h->k->lanes;
+    int64_t taps = k->depthwise ? 1 : k->taps, channels = o->in_channels, logical;
+    if (k->depthwise) {
+        logical = param[op->weight2].offset + out * channels + in;
+    } else if (op->conv.factorized) { /* the first half of the outputs has the first tap, the rest the second */
+        int32_t half = o->out_channels / 2, second = out >= half;
+        logical = param[second ? op->weight2 : op->weight].offset + (out - (second ? half : 0)) * channels + in;
+        if (tap != second) logical = -1;
+    } else {
+        logical = param[op->weight].offset + (out * channels + in) * taps + tap;
+    }
+    int64_t ib = o->place_in[in] / lanes, il = o->place_in[in] % lanes, ob = out / lanes, ol = out % lanes;
+    return (WeightPlace){logical, ((ob * taps * k->in_blocks + tap * k->in_blocks + ib) * lanes + il) * lanes + ol,
+                         ((ib * taps * k->out_blocks + tap * k->out_blocks + ob) * lanes + ol) * lanes + il};
+}
+
+/* The place of a depthwise weight in dw; in the block of weights it is at channel*taps + tap of its parameter. */
+static int64_t depthwise_place(const Host *h, const HostOp *o, int32_t channel, int32_t tap)
+{
+    int lanes = h->k->lanes;
+    return ((int64_t)(o->place_in[channel] / lanes) * o->conv.taps + tap) * lanes + o->place_in[channel] % lanes;
 }
 
 static void pack_weights(Host *h, int32_t index)
 {
     const Op *op = &h->g->ops[index];
     HostOp *o = &h->op[index];
-    int lanes = h->k->lanes;
     if (op->kind != OP_CONV && op->kind != OP_SEPCONV) return;
-    const float *w = h->block[BLOCK_WEIGHTS] + h->g->params[op->weight].offset;
+    const float *w = h->block[BLOCK_WEIGHTS];
     float *pw = (float *)o->conv.pw, *pw_t = (float *)o->conv.pw_t, *dw = (float *)o->conv.dw;
-    int32_t taps = o->conv.taps, first = 0;
-    if (op->kind == OP_SEPCONV) {
+    int32_t taps = o->conv.taps;
+    if (o->conv.depthwise) {
+        const float *from = w + h->g->params[op->weight].offset;
         for (int32_t c = 0; c < o->in_channels; c++)
-            for (int32_t t = 0; t < taps; t++)
-                dw[((int64_t)(o->place_in[c] / lanes) * taps + t) * lanes + o->place_in[c] % lanes] = w[c * taps + t];
-        w = h->block[BLOCK_WEIGHTS] + h->g->params[op->weight2].offset;
+            for (int32_t t = 0; t < taps; t++) dw[depthwise_place(h, o, c, t)] = *from++;
         taps = 1;
     }
-    bool factorized = op->kind == OP_CONV && op->conv.factorized;
-    const float *w2 = factorized ? h->block[BLOCK_WEIGHTS] + h->g->params[op->weight2].offset : 0;
-    if (factorized) first = o->out_channels / 2;
     for (int32_t out = 0; out < o->out_channels; out++)
         for (int32_t in = 0; in < o->in_channels; in++)
-            for (int32_t t = factorized && out >= first; t < (factorized && out < first ? 1 : taps); t++) {
-                float v = factorized ? (t ? w2[(int64_t)(out - first) * o->in_channels + in]
-                                          : w[(int64_t)out * o->in_channels + in])
-                                     : w[((int64_t)out * o->in_channels + in) * taps + t];
-                PackPlace p = pack_place(o, lanes, out, in, t);
-                pw[p.packed] = v;
-                if (pw_t) pw_t[p.transposed] = v;
+            for (int32_t t = 0; t < taps; t++) {
+                WeightPlace p = weight_place(h, index, out, in, t);
+                if (p.logical < 0) continue; /* stays zero */
+                pw[p.packed] = w[p.logical];
+                if (pw_t) pw_t[p.transposed] = w[p.logical];
             }
 }
 
@@ -774,7 +775,6 @@ static void unpack_gradients(Host *h, int32_t index, int64_t parts)
 {
     const Op *op = &h->g->ops[index];
     HostOp *o = &h->op[index];
-    int lanes = h->k->lanes;
     float *grad = h->block[BLOCK_GRAD];
     float *g = grad + h->g->params[op->weight].offset;
     if (op->kind == OP_HEAD) {
@@ -793,26 +793,16 @@ static void unpack_gradients(Host *h, int32_t index, int64_t parts)
         for (int64_t i = 0; i < o->dw_count; i++) o->conv.g_dw[i] += o->conv.g_dw[p * o->dw_count + i];
     }
     int32_t taps = o->conv.taps;
-    if (op->kind == OP_SEPCONV) {
+    if (o->conv.depthwise) {
         for (int32_t c = 0; c < o->in_channels; c++)
-            for (int32_t t = 0; t < taps; t++)
-                g[c * taps + t] =
-                    o->conv.g_dw[((int64_t)(o->place_in[c] / lanes) * taps + t) * lanes + o->place_in[c] % lanes];
-        g = grad + h->g->params[op->weight2].offset;
+            for (int32_t t = 0; t < taps; t++) *g++ = o->conv.g_dw[depthwise_place(h, o, c, t)];
         taps = 1;
     }
-    bool factorized = op->kind == OP_CONV && op->conv.factorized;
-    float *g2 = factorized ? grad + h->g->params[op->weight2].offset : 0;
-    int32_t first = factorized ? o->out_channels / 2 : 0;
     for (int32_t out = 0; out < o->out_channels; out++)
         for (int32_t in = 0; in < o->in_channels; in++)
-            for (int32_t t = factorized && out >= first; t < (factorized && out < first ? 1 : taps); t++) {
-                float v = o->conv.g_pw[pack_place(o, lanes, out, in, t).packed];
-                if (factorized)
-                    *(t ? &g2[(int64_t)(out - first) * o->in_channels + in] : &g[(int64_t)out * o->in_channels + in]) =
-                        v;
-                else
-                    g[((int64_t)out * o->in_channels + in) * taps + t] = v;
+            for (int32_t t = 0; t < taps; t++) {
+                WeightPlace p = weight_place(h, index, out, in, t);
+                if (p.logical >= 0) grad[p.logical] = o->conv.g_pw[p.packed];
             }
 }
 
@@ -1026,12 +1016,10 @@ static int32_t profile_row(Host *h, int32_t index)
     const ValueInfo *out = &h->g->values[op->output];
     char name[64];
     if (op->kind == OP_CONV || op->kind == OP_SEPCONV) {
-        int64_t kh = op->kind == OP_CONV ? op->conv.kernel_h : op->sep.kernel_h;
-        int64_t kw = op->kind == OP_CONV ? op->conv.kernel_w : op->sep.kernel_w;
-        int64_t dilation = op->kind == OP_CONV ? op->conv.dilation_w : op->sep.dilation_w;
-        bool factorized = op->kind == OP_CONV && op->conv.factorized;
-        snprintf(name, sizeof name, "%s %lldx%lld%s C%lld", factorized ? "factorized" : kinds[op->kind], (long long)kh,
-                 (long long)kw, dilation > 1 ? " dilated" : "", (long long)out->channels);
+        const ConvSpec *c = &op->conv;
+        snprintf(name, sizeof name, "%s %lldx%lld%s C%lld", c->factorized ? "factorized" : kinds[op->kind],
+                 (long long)c->kernel_h, (long long)c->kernel_w, c->dilation_w > 1 ? " dilated" : "",
+                 (long long)out->channels);
     } else if (op->kind == OP_POOL) {
         snprintf(name, sizeof name, "pool %s C%lld", op->pool.kind == POOL_MAX ? "max" : "avg",
                  (long long)out->channels);

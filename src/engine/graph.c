@@ -228,7 +228,7 @@ Value graph_conv(Graph *g, Value x, ConvSpec spec, const char *weight_name, cons
     return g->error ? -1 : new_op(g, op, out);
 }
 
-Value graph_sepconv(Graph *g, Value x, SepSpec spec, const char *weight_names, const char *norm_name)
+Value graph_sepconv(Graph *g, Value x, ConvSpec spec, const char *weight_names, const char *norm_name)
 {
     const ValueInfo *in = take(g, weight_names, x, TAKES_PLAIN | TAKES_RAW);
     if (!in) return -1;
@@ -240,7 +240,7 @@ Value graph_sepconv(Graph *g, Value x, SepSpec spec, const char *weight_names, c
     if (!place_window(g, weight_names, in, w, 0, &out)) return -1;
     const char *depthwise, *pointwise;
     if (!split_names(g, weight_names, &depthwise, &pointwise)) return -1;
-    Op op = {.kind = OP_SEPCONV, .name = weight_names, .input = x, .sep = spec};
+    Op op = {.kind = OP_SEPCONV, .name = weight_names, .input = x, .conv = spec};
     op.macs = macs_of(in->channels, out.height * out.width, out.channels + spec.kernel_h * spec.kernel_w, 1);
     op.weight = new_param(g, depthwise, PARAM_WEIGHT, spec.kernel_h * spec.kernel_w, 4,
                           (int64_t[4]){in->channels, 1, spec.kernel_h, spec.kernel_w});

@@ -45,13 +45,6 @@ typedef struct {     /* dense convolution, no bias: k×k, or the two half-width 
     NormKind norm;
 } ConvSpec;
 
-typedef struct { /* ReLU (optional) -> depthwise k×k -> pointwise 1×1, no bias */
-    bool relu;
-    int64_t out_channels;
-    int64_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
-    NormKind norm;
-} SepSpec;
-
 typedef struct {
     PoolKind kind;
     int64_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;
@@ -105,8 +98,7 @@ typedef struct {
     const char *name;
     Value input, output;
     union {
-        ConvSpec conv;
-        SepSpec sep;
+        ConvSpec conv; /* OP_CONV and OP_SEPCONV */
         PoolSpec pool;
         struct {
             const Term *terms;
@@ -148,8 +140,9 @@ typedef struct {
 Graph *graph_new(Arena *perm);
 Value graph_input(Graph *g, int64_t channels, int64_t height, int64_t width);
 Value graph_conv(Graph *g, Value x, ConvSpec spec, const char *weight_name, const char *norm_name);
-/* factorised: weight names are given as "a|b". sepconv: depthwise and pointwise "a|b". */
-Value graph_sepconv(Graph *g, Value x, SepSpec spec, const char *weight_names, const char *norm_name);
+/* factorised: weight names are given as "a|b". sepconv: ReLU (optional), depthwise k×k, pointwise 1×1, no bias; weights
+ * "a|b", depthwise and pointwise; never factorized. */
+Value graph_sepconv(Graph *g, Value x, ConvSpec spec, const char *weight_names, const char *norm_name);
 Value graph_pool(Graph *g, Value x, PoolSpec spec, const char *norm_name);
 Value graph_concat(Graph *g, const Value *parts, int32_t count);
 int32_t graph_table(Graph *g, const char *name, int64_t count);

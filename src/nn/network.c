@@ -65,15 +65,15 @@ static Value factorized_reduce(Net *n, Value x, int64_t out, const char *prefix)
 static Value separable(Net *n, Value x, const Primitive *p, int64_t channels, int64_t stride, const char *prefix,
                        int first)
 {
-    SepSpec s = {.relu = true,
-                 .out_channels = channels,
-                 .kernel_h = n->series ? 1 : p->kernel_h,
-                 .kernel_w = p->kernel_w,
-                 .stride_h = n->series ? 1 : stride,
-                 .stride_w = stride,
-                 .dilation_h = n->series ? 1 : p->dilation,
-                 .dilation_w = p->dilation,
-                 .norm = n->norm};
+    ConvSpec s = {.relu = true,
+                  .out_channels = channels,
+                  .kernel_h = n->series ? 1 : p->kernel_h,
+                  .kernel_w = p->kernel_w,
+                  .stride_h = n->series ? 1 : stride,
+                  .stride_w = stride,
+                  .dilation_h = n->series ? 1 : p->dilation,
+                  .dilation_w = p->dilation,
+                  .norm = n->norm};
     s.pad_h = s.dilation_h * (s.kernel_h - 1) / 2;
     s.pad_w = s.dilation_w * (s.kernel_w - 1) / 2;
     const char *names =

@@ -8,11 +8,6 @@
 #include "search/derive.h"
 #include "train/evaluate.h"
 
-static int64_t at_most(int64_t limit, int64_t count)
-{
-    return limit > 0 && limit < count ? limit : count;
-}
-
 /* ---- before the run ---- */
 
 /* What does not depend on the data. */
@@ -40,16 +35,10 @@ const char *search_settings_check(Arena *perm, const SearchSettings *s)
 static const char *start_engine(Search *s, Arena *perm, const EngineOptions *options)
 {
     const Workplace *w = s->place;
-    const Graph *g = s->graph;
     const char *why = 0;
-    s->engine = engine_open(perm, g, options, &why);
+    s->engine = workplace_engine(perm, w, s->graph, options, &why);
     if (!s->engine) return why;
-    Arena scratch = *perm;
-    float *weights = NEW(&scratch, float, g->weight_count + 1), *stats = NEW(&scratch, float, g->stat_floats + 1);
-    graph_init(g, w->seed, weights, stats);
-    engine_upload(s->engine, BLOCK_WEIGHTS, weights);
-    engine_upload(s->engine, BLOCK_STATS, stats);
-    strategy_mix(s->strategy, s->arch, s->engine, scratch);
+    strategy_mix(s->strategy, s->arch, s->engine, *perm);
 
     const DatasetInfo *d = &w->data->info; /* no cutout: it is for the final training */
     Augment augment = {
@@ -88,10 +77,10 @@ const char *search_open(Arena *perm, Arena scratch, const Workplace *w, const Se
     if (s->graph->error) return s->graph->error;
     s->arch = arch_new(perm, &s->space, w->seed);
 
-    s->samples = at_most(settings->limit, d->split[SPLIT_TRAIN].count);
-    s->valid_limit = at_most(settings->valid_limit, d->split[SPLIT_VALID].count);
+    s->samples = dataset_limit(settings->limit, d->split[SPLIT_TRAIN].count);
+    s->valid_limit = dataset_limit(settings->valid_limit, d->split[SPLIT_VALID].count);
     int64_t most = s->samples > d->split[SPLIT_ALPHA].count ? s->samples : d->split[SPLIT_ALPHA].count;
-    EngineOptions options = {.device = w->device, .batch = at_most(settings->batch, most), .pool = w->pool};
+    EngineOptions options = {.device = w->device, .batch = dataset_limit(settings->batch, most), .pool = w->pool};
     int64_t alphas = s->samples + options.batch; /* at most: a whole batch for every train batch */
     ForecastNeed need = {.fixed = tally_bytes(d, s->samples) + tally_bytes(d, alphas) + tally_bytes(d, s->valid_limit),
                          .per_sample = 3 * loader_bytes(d), /* train, alpha, validation */
@@ -160,11 +149,6 @@ static void put_space(Search *s, Arena a)
     r.reduce_at = s->net.reduce_count < 0 ? third : s->net.reduce_at;
     r.reduce_count = s->net.reduce_count < 0 ? 1 + (third[1] > third[0]) : s->net.reduce_count;
     writer_put(s->place->out, &(Record){.kind = REC_SPACE, .space = r});
-}
-
-static void event(Search *s, const char *what, const char *text)
-{
-    writer_put(s->place->out, &(Record){.kind = REC_EVENT, .event = {.what = what, .text = text, .epoch = s->epoch}});
 }
 
 /* The alphas as they are, and the metrics of what was tallied since the last record. */
@@ -242,7 +226,7 @@ static SearchEnd diverged(Search *s, double loss, int64_t index)
                                     "the loss is %g in epoch %lld, step %lld: a smaller learning rate (now %g) "
                                     "may help",
                                     fabs(loss), (long long)s->epoch + 1, (long long)index, s->rate);
-    event(s, "diverged", s->trouble);
+    workplace_event(s->place, s->epoch, "diverged", s->trouble);
     cli_progress_done();
     return SEARCH_DIVERGED;
 }
@@ -250,12 +234,7 @@ static SearchEnd diverged(Search *s, double loss, int64_t index)
 SearchEnd search_run(Search *s, Arena scratch)
 {
     put_space(s, scratch);
-    if (s->forecast.batch < s->forecast.asked) {
-        const char *text = arena_printf(&scratch, "batch %lld instead of %lld: there is memory for no more",
-                                        (long long)s->forecast.batch, (long long)s->forecast.asked);
-        event(s, "batch", text);
-        cli_warn("%s", text);
-    }
+    workplace_tell_batch(s->place, scratch, "search", &s->forecast);
     s->started = clock_wall();
     s->rate = schedule_rate(&s->schedule, 0, 0);
     put_epoch(s, scratch, 0);
@@ -279,12 +258,12 @@ SearchEnd search_run(Search *s, Arena scratch)
             !evaluate_split(s->engine, s->place->data, SPLIT_VALID, s->valid_limit, s->forecast.batch, MODE_EVAL,
                             &s->valid, &why))
             tally_reset(&s->valid); /* a part of it says nothing about the whole */
-        if (why) event(s, "validation", arena_printf(&scratch, "no validation: %s", why));
+        if (why) workplace_event(s->place, s->epoch, "validation", arena_printf(&scratch, "no validation: %s", why));
         put_epoch(s, scratch, ++s->epoch);
     }
     cli_progress_done();
     if (!cli_interrupted()) return SEARCH_DONE;
-    event(s, "interrupted", arena_printf(&scratch, "after %lld steps", (long long)s->step));
+    workplace_event(s->place, s->epoch, "interrupted", arena_printf(&scratch, "after %lld steps", (long long)s->step));
     return SEARCH_INTERRUPTED;
 }
 

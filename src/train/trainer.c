@@ -84,23 +84,12 @@ NetworkRecord train_network(Arena *perm, const Workplace *w, const TrainSettings
     return n;
 }
 
-static int64_t at_most(int64_t limit, int64_t count)
-{
-    return limit > 0 && limit < count ? limit : count;
-}
-
 static const char *start_engine(Trainer *t, Arena *perm, const EngineOptions *options)
 {
     const Workplace *w = t->place;
-    const Graph *g = t->graph;
     const char *why = 0;
-    t->engine = engine_open(perm, g, options, &why);
+    t->engine = workplace_engine(perm, w, t->graph, options, &why);
     if (!t->engine) return why;
-    Arena scratch = *perm;
-    float *weights = NEW(&scratch, float, g->weight_count + 1), *stats = NEW(&scratch, float, g->stat_floats + 1);
-    graph_init(g, w->seed, weights, stats);
-    engine_upload(t->engine, BLOCK_WEIGHTS, weights);
-    engine_upload(t->engine, BLOCK_STATS, stats);
     LoaderSpec spec = {.split = SPLIT_TRAIN,
                        .batch = options->batch,
                        .limit = t->settings->limit,
@@ -122,10 +111,10 @@ const char *trainer_open(Arena *perm, Arena scratch, const Workplace *w, const T
     const char *why = 0;
     out->graph = netio_build(perm, net, &why);
     if (!out->graph) return why;
-    int64_t samples = at_most(s->limit, d->split[SPLIT_TRAIN].count);
+    int64_t samples = dataset_limit(s->limit, d->split[SPLIT_TRAIN].count);
     if (samples < 1) return "the train split is empty";
-    out->valid_limit = at_most(s->valid_limit, d->split[SPLIT_VALID].count);
-    EngineOptions options = {.device = w->device, .batch = at_most(s->batch, samples), .pool = w->pool};
+    out->valid_limit = dataset_limit(s->valid_limit, d->split[SPLIT_VALID].count);
+    EngineOptions options = {.device = w->device, .batch = dataset_limit(s->batch, samples), .pool = w->pool};
     ForecastNeed need = {.fixed = tally_bytes(d, samples) + tally_bytes(d, out->valid_limit),
                          .per_sample = 2 * loader_bytes(d), /* of training and of validation */
                          .limit = s->memory << 20,
@@ -161,6 +150,21 @@ void trainer_close(Trainer *t)
 }
 
 /* ---- the run ---- */
+
+const char *trainer_check(Arena *perm, Arena room, Arena scratch, const Workplace *w, const TrainSettings *s,
+                          const Candidates *todo, Text *forecasts)
+{
+    for (int64_t i = 0; i < todo->count; i++) {
+        Arena once = room;
+        const Candidate *c = &todo->item[i];
+        NetworkRecord net = train_network(&once, w, s, c->run, c->net, c->genotype);
+        Trainer t;
+        const char *why = trainer_open(&once, scratch, w, s, &net, false, &t);
+        if (why) return arena_printf(perm, "%s: %s", c->run, why);
+        text_addf(perm, forecasts, "%s: %s\n", c->run, forecast_text(&once, &t.forecast));
+    }
+    return 0;
+}
 
 /* One step. Returns its loss. */
 static double train_step(Trainer *t, int64_t index)
@@ -206,11 +210,6 @@ static bool take_best(Trainer *t)
     return true;
 }
 
-static void event(Trainer *t, const char *what, const char *text)
-{
-    writer_put(t->place->out, &(Record){.kind = REC_EVENT, .event = {.what = what, .text = text, .epoch = t->epoch}});
-}
-
 enum { SETTLED_STEPS = 100 }; /* 0.9^100: what is left of the initial statistics */
 
 /* After an epoch, complete or (by a signal) not: measures, remembers the best weights, writes the record. */
@@ -240,7 +239,7 @@ static void end_epoch(Trainer *t, Arena scratch, bool complete)
             bool settled = t->step >= SETTLED_STEPS || t->epoch == t->settings->epochs;
             const char *warning = settled ? health_warning(&scratch, &health) : 0;
             if (warning) {
-                event(t, "health", arena_printf(&scratch, "%s: %s", t->net.run, warning));
+                workplace_event(t->place, t->epoch, "health", arena_printf(&scratch, "%s: %s", t->net.run, warning));
                 cli_warn("%s: epoch %lld: %s", t->net.run, (long long)t->epoch, warning);
             }
         }
@@ -262,12 +261,7 @@ TrainEnd trainer_run(Trainer *t, Arena scratch)
 {
     Writer *out = t->place->out;
     writer_put(out, &(Record){.kind = REC_NETWORK, .network = t->net});
-    if (t->forecast.batch < t->forecast.asked) {
-        const char *text = arena_printf(&scratch, "%s: batch %lld instead of %lld: there is memory for no more",
-                                        t->net.run, (long long)t->forecast.batch, (long long)t->forecast.asked);
-        event(t, "batch", text);
-        cli_warn("%s", text);
-    }
+    workplace_tell_batch(t->place, scratch, t->net.run, &t->forecast);
     writer_flush(out);
     t->started = clock_wall();
     while (t->epoch < t->settings->epochs && !cli_interrupted() && !writer_error(out)) {
@@ -280,7 +274,7 @@ TrainEnd trainer_run(Trainer *t, Arena scratch)
                                           "%s: the loss is %g in epoch %lld, step %lld: a smaller learning "
                                           "rate (now %g) may help",
                                           t->net.run, fabs(loss), (long long)t->epoch + 1, (long long)index, t->rate);
-                event(t, "diverged", t->trouble);
+                workplace_event(t->place, t->epoch, "diverged", t->trouble);
                 return TRAIN_DIVERGED;
             }
             progress_step(&t->progress, scratch, t->step, &t->train, loss);
@@ -289,7 +283,8 @@ TrainEnd trainer_run(Trainer *t, Arena scratch)
     }
     cli_progress_done();
     if (!cli_interrupted()) return TRAIN_DONE;
-    event(t, "interrupted", arena_printf(&scratch, "%s: after %lld steps", t->net.run, (long long)t->step));
+    workplace_event(t->place, t->epoch, "interrupted",
+                    arena_printf(&scratch, "%s: after %lld steps", t->net.run, (long long)t->step));
     return TRAIN_INTERRUPTED;
 }
 

@@ -3,10 +3,11 @@
 #define NAS_TRAINER_H
 #include "cli/cli.h"
 #include "optim/schedule.h"
-#include "train/forecast.h"
+#include "train/candidates.h"
 #include "train/netio.h"
 #include "train/progress.h"
 #include "train/settings.h"
+#include "train/workplace.h"
 
 typedef struct {
     int64_t epochs, batch, limit, valid_limit;
@@ -25,14 +26,6 @@ extern TrainSettings train_settings; /* of this program, defaults until its opti
 extern const CliOption train_setting_options[];
 /* Why the settings contradict each other, or 0. */
 const char *train_settings_check(Arena *perm, const TrainSettings *s);
-
-typedef struct {         /* what all runs of a program share */
-    const Dataset *data; /* its train split is what is trained on */
-    Pool *pool;
-    Writer *out;
-    const char *device;
-    uint64_t seed;
-} Workplace;
 
 typedef enum { TRAIN_DONE, TRAIN_DIVERGED, TRAIN_INTERRUPTED } TrainEnd;
 
@@ -68,6 +61,10 @@ NetworkRecord train_network(Arena *perm, const Workplace *w, const TrainSettings
  * own. Returns 0 or why not. */
 const char *trainer_open(Arena *perm, Arena scratch, const Workplace *w, const TrainSettings *s,
                          const NetworkRecord *net, bool start, Trainer *out);
+/* Builds every candidate once, before the first is trained: what cannot be trained is told now, not after hours. Returns 0
+ * or "run: why not"; adds a line of forecast for each to *forecasts. `room` and scratch as for a run. */
+const char *trainer_check(Arena *perm, Arena room, Arena scratch, const Workplace *w, const TrainSettings *s,
+                          const Candidates *todo, Text *forecasts);
 /* Writes the NetworkRecord, then runs all epochs and writes a TrainEpoch after each. */
 TrainEnd trainer_run(Trainer *t, Arena scratch);
 /* Writes the weights, sets "best" and "last"; best only where an epoch was complete. */

@@ -3,9 +3,9 @@
 
     python3 tests/oracle/make_golden.py        (PyTorch 2.x and NumPy; the tests themselves need neither)
 
-The supernet (C=4, 3 cells, the eight operations) is written here anew from the papers, with the parameter names that
-PyTorch implementations of it use. Inputs and weights come from an integer hash of their name and element, which
-tests/unit/test_engine.c computes too, so no tensor has to be stored. All arithmetic is float64 from float32 weights.
+The supernet (C=4, 3 cells, the eight operations) is that of networks.py. Inputs and weights come from an integer hash of
+their name and element, which tests/unit/test_engine.c computes too, so no tensor has to be stored. All arithmetic is
+float64 from float32 weights.
 """
 import os
 
@@ -14,12 +14,12 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from networks import NODES, OPS, CellNet
+
 torch.set_default_dtype(torch.float64)
 torch.set_num_threads(1)
 
-CLASSES, CHANNELS, LAYERS, NODES, SIDE, BATCH, STEPS = 5, 4, 3, 4, 8, 4, 20
-OPS = ["none", "max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3",
-       "dil_conv_5x5"]
+CLASSES, CHANNELS, LAYERS, SIDE, BATCH, STEPS = 5, 4, 3, 8, 4, 20
 GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden")
 
 
@@ -49,116 +49,10 @@ def batch(name):
     return x, y
 
 
-# ---- operations ----
-
-class FactorizedReduce(nn.Module):
-    def __init__(self, c_in, c_out, affine):
-        super().__init__()
-        self.conv_1 = nn.Conv2d(c_in, c_out // 2, 1, stride=2, bias=False)
-        self.conv_2 = nn.Conv2d(c_in, c_out - c_out // 2, 1, stride=2, bias=False)
-        self.bn = nn.BatchNorm2d(c_out, affine=affine)
-
-    def forward(self, x):
-        x = F.relu(x)
-        return self.bn(torch.cat([self.conv_1(x), self.conv_2(x[:, :, 1:, 1:])], 1))
-
-
-class Stack(nn.Module):
-    def __init__(self, *layers):
-        super().__init__()
-        self.op = nn.Sequential(*layers)
-
-    def forward(self, x):
-        return self.op(x)
-
-
-def relu_conv_bn(c_in, c_out, affine):
-    return Stack(nn.ReLU(), nn.Conv2d(c_in, c_out, 1, bias=False), nn.BatchNorm2d(c_out, affine=affine))
-
-
-def separable(c, k, stride, dilation, affine):
-    pad = dilation * (k - 1) // 2
-    return [nn.ReLU(), nn.Conv2d(c, c, k, stride, pad, dilation, groups=c, bias=False), nn.Conv2d(c, c, 1, bias=False),
-            nn.BatchNorm2d(c, affine=affine)]
-
-
-class Zero(nn.Module):
-    def __init__(self, stride):
-        super().__init__()
-        self.stride = stride
-
-    def forward(self, x):
-        return x[:, :, ::self.stride, ::self.stride] * 0
-
-
-def operation(name, c, stride, affine):
-    k = int(name[-1]) if name[-1].isdigit() else 0
-    if name == "none":
-        return Zero(stride)
-    if name == "skip_connect":
-        return nn.Identity() if stride == 1 else FactorizedReduce(c, c, affine)
-    if name.startswith("max_pool"):
-        return nn.MaxPool2d(k, stride, k // 2)
-    if name.startswith("avg_pool"):
-        return nn.AvgPool2d(k, stride, k // 2, count_include_pad=False)
-    if name.startswith("sep_conv"):
-        return Stack(*separable(c, k, stride, 1, affine), *separable(c, k, 1, 1, affine))
-    if name.startswith("dil_conv"):
-        return Stack(*separable(c, k, stride, 2, affine))
-    raise ValueError(name)
-
-
 # ---- supernet ----
 
-class Edge(nn.Module):
-    def __init__(self, c, stride):
-        super().__init__()
-        self._ops = nn.ModuleList()
-        for name in OPS:
-            op = operation(name, c, stride, False)
-            self._ops.append(nn.Sequential(op, nn.BatchNorm2d(c, affine=False)) if "pool" in name else op)
-
-    def forward(self, x, weights):
-        return sum(w * op(x) for w, op in zip(weights, self._ops))
-
-
-class Cell(nn.Module):
-    def __init__(self, c_before, c_last, c, reduction, reduction_before, edge):
-        super().__init__()
-        self.reduction = reduction
-        self.preprocess0 = (FactorizedReduce(c_before, c, False) if reduction_before
-                            else relu_conv_bn(c_before, c, False))
-        self.preprocess1 = relu_conv_bn(c_last, c, False)
-        self._ops = nn.ModuleList(edge(c, 2 if reduction and j < 2 else 1) for i in range(NODES) for j in range(i + 2))
-
-    def forward(self, s0, s1, weights):
-        states = [self.preprocess0(s0), self.preprocess1(s1)]
-        first = 0
-        for _ in range(NODES):
-            states.append(sum(self._ops[first + j](s, weights[first + j]) for j, s in enumerate(states)))
-            first += len(states) - 1
-        return torch.cat(states[-NODES:], 1)
-
-
-class Supernet(nn.Module):
-    def __init__(self):
-        super().__init__()
-        stem = 3 * CHANNELS
-        self.stem = nn.Sequential(nn.Conv2d(3, stem, 3, padding=1, bias=False), nn.BatchNorm2d(stem))
-        self.cells = nn.ModuleList()
-        before, last, c, reduced = stem, stem, CHANNELS, False
-        for i in range(LAYERS):
-            reduction = i in (LAYERS // 3, 2 * LAYERS // 3)
-            c *= 2 if reduction else 1
-            self.cells.append(Cell(before, last, c, reduction, reduced, Edge))
-            before, last, reduced = last, NODES * c, reduction
-        self.classifier = nn.Linear(last, CLASSES)
-
-    def forward(self, x, mix):
-        s0 = s1 = self.stem(x)
-        for cell in self.cells:
-            s0, s1 = s1, cell(s0, s1, mix[int(cell.reduction)])
-        return self.classifier(s1.mean((2, 3)))
+def supernet():
+    return CellNet(3, CHANNELS, LAYERS, CLASSES, False)
 
 
 def hash_weights(net):
@@ -187,7 +81,7 @@ class Golden:
 
 
 def write_gradients():
-    net, a = Supernet(), alphas(1.0)
+    net, a = supernet(), alphas(1.0)
     hash_weights(net)
     mix = [F.softmax(v, 1).detach().requires_grad_() for v in a]
     x, y = batch("train0")
@@ -217,7 +111,7 @@ def write_gradients():
 
 
 def write_trajectory():
-    net, a = Supernet(), alphas(0.001)
+    net, a = supernet(), alphas(0.001)
     hash_weights(net)
     sgd = torch.optim.SGD(net.parameters(), 0.005, 0.9, weight_decay=3e-4)
     adam = torch.optim.Adam(a, 3e-3, (0.5, 0.999), weight_decay=1e-3)

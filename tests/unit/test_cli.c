@@ -328,7 +328,7 @@ static void die_badly(void)
 static void die_damaged(void)
 {
     parse_words();
-    cli_die_stream("x.nas: record 3: %s cut short");
+    cli_die_input(true, "x.nas: record 3: %s cut short");
 }
 
 static void talk(void)

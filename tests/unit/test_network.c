@@ -199,7 +199,7 @@ static void test_derived(void)
     for (int32_t i = 0; i < g->op_count; i++) {
         const Op *op = &g->ops[i];
         if (op->kind == OP_POOL) CHECK_EQ(op->pool.norm, NORM_NONE);
-        if (op->kind == OP_SEPCONV) CHECK_EQ(op->sep.norm, NORM_AFFINE);
+        if (op->kind == OP_SEPCONV) CHECK_EQ(op->conv.norm, NORM_AFFINE);
         if (op->kind != OP_MIX || op->mix.count == 1) continue;
         for (int32_t k = 0; k < op->mix.count; k++, terms++) {
             Term t = op->mix.terms[k];
@@ -239,8 +239,8 @@ static void test_shapes(void)
         if (size[i][1] == 1)
             for (int32_t k = 0; k < g->op_count; k++) {
                 const Op *op = &g->ops[k];
-                if (op->kind == OP_CONV) CHECK(op->conv.kernel_h == 1 && op->conv.stride_h == 1 && !op->conv.pad_h);
-                if (op->kind == OP_SEPCONV) CHECK(op->sep.kernel_h == 1 && op->sep.stride_h == 1 && !op->sep.pad_h);
+                if (op->kind == OP_CONV || op->kind == OP_SEPCONV)
+                    CHECK(op->conv.kernel_h == 1 && op->conv.stride_h == 1 && !op->conv.pad_h);
                 if (op->kind == OP_POOL) CHECK(op->pool.kernel_h == 1 && op->pool.stride_h == 1 && !op->pool.pad_h);
             }
         perm = before;
@@ -367,18 +367,11 @@ static ConvSpec conv(int64_t out, int64_t k, int64_t stride, int64_t pad, int64_
                       .norm = NORM_AFFINE};
 }
 
-static SepSpec sep(int64_t out, int64_t k, int64_t stride, int64_t pad, int64_t dilation)
+static ConvSpec sep(int64_t out, int64_t k, int64_t stride, int64_t pad, int64_t dilation)
 {
-    return (SepSpec){.out_channels = out,
-                     .kernel_h = k,
-                     .kernel_w = k,
-                     .stride_h = stride,
-                     .stride_w = stride,
-                     .pad_h = pad,
-                     .pad_w = pad,
-                     .dilation_h = dilation,
-                     .dilation_w = dilation,
-                     .norm = NORM_PLAIN};
+    ConvSpec s = conv(out, k, stride, pad, dilation);
+    s.norm = NORM_PLAIN;
+    return s;
 }
 
 static PoolSpec pool(int64_t k, int64_t stride, int64_t pad, int64_t extra)
