@@ -37,7 +37,7 @@ static const CliOption options[] = {
      "rows. -: standard input."},
     {CLI_HEADING, 0, "The space of --random and --from-alphas"},
     {CLI_STRING, 0, "ops", "LIST", &ops,
-     "Operations, comma-separated, in the order of the columns; or darts, galaxy-zoo-9, galaxy-zoo-11."},
+     "Operations, comma-separated, in the order of the columns; or darts, galaxy-zoo-9, galaxy-zoo-11, series."},
     {CLI_INT, 0, "nodes", "N", &nodes, "Nodes of a cell.", 1, GENOTYPE_MAX_NODES},
     {CLI_INT, 0, "inputs", "N", &inputs, "Inputs that a node keeps.", 1, 2},
     {CLI_INT, 0, "concat", "N", &concat_nodes, "Nodes that make up the output, the last N; 0: all.", 0,
