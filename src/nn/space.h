@@ -26,7 +26,7 @@ extern const char space_default_ops[]; /* the eight of DARTS, comma-separated, i
 /* ops: comma-separated names, or a named set ("darts", "galaxy-zoo-9", "galaxy-zoo-11", "series"). Returns 0 or why
  * not. */
 const char *space_make(Arena *perm, const char *ops, int64_t nodes, int64_t inputs, int64_t concat, Space *out);
-const char *space_auto_ops(int64_t height); /* the set for samples of this height: a series (1) gets "series" */
+const char *space_auto_ops(int64_t height);      /* the set for samples of this height: a series (1) gets "series" */
 int64_t space_edges(const Space *s);             /* nodes*2 + nodes*(nodes-1)/2: rows of alpha */
 int64_t space_edge(int64_t node, int64_t input); /* row of the edge input -> node */
 int space_none(const Space *s);                  /* column of none, or -1 */

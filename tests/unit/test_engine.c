@@ -114,9 +114,8 @@ static Graph *named(Arena *a, const char *name, LossKind loss)
     return g;
 }
 
-static const char *const net_names[] = {"supernet", "odd supernet", "series supernet",
-                                        "derived",  "resnet",       "long kernels",
-                                        "regression"};
+static const char *const net_names[] = {"supernet", "odd supernet", "series supernet", "derived",
+                                        "resnet",   "long kernels", "regression"};
 
 static Graph *network(Arena *a, int which)
 {
