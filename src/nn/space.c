@@ -67,12 +67,11 @@ int primitive_find(const char *name, int64_t length)
     return -1;
 }
 
-/* Why `name` is no operation, with the names it may have meant. */
-static const char *unknown_op(Arena *perm, const char *name, int64_t length)
+const char *primitive_unknown(Arena *perm, const char *name, int64_t length)
 {
     const char *known[COUNTOF(primitive_table)];
     for (int64_t i = 0; i < primitive_count; i++) known[i] = primitive_table[i].name;
-    return arena_printf(perm, "unknown operation \"%.*s\"; near it: %s", (int)length, name,
+    return arena_printf(perm, "unknown operation \"%.*s\"; near it: %s", length < 64 ? (int)length : 64, name,
                         names_near(perm, name, length, known, primitive_count));
 }
 
@@ -92,8 +91,7 @@ const char *space_make(Arena *perm, const char *ops, int64_t nodes, int64_t inpu
     for (const char *p = ops;; p++) {
         int64_t length = (int64_t)strcspn(p, ",");
         int op = primitive_find(p, length);
-        if (op < 0)
-            return length ? unknown_op(perm, p, length < 64 ? length : 64) : "an empty name in the operation set";
+        if (op < 0) return length ? primitive_unknown(perm, p, length) : "an empty name in the operation set";
         if (memchr(out->op, op, (size_t)out->op_count))
             return arena_printf(perm, "operation \"%s\" twice in the set", primitive_table[op].name);
         if (out->op_count == SPACE_MAX_OPS) return arena_printf(perm, "more than %d operations", SPACE_MAX_OPS);

@@ -16,6 +16,8 @@ typedef struct {      /* one row an operation: data, not code */
 extern const Primitive primitive_table[];
 extern const int64_t primitive_count;
 int primitive_find(const char *name, int64_t length); /* index or -1 */
+/* Why `name` is no operation, with the names it may have meant. */
+const char *primitive_unknown(Arena *perm, const char *name, int64_t length);
 
 typedef struct {
     int8_t op[SPACE_MAX_OPS]; /* columns of alpha: indices into primitive_table */
