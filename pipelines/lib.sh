@@ -106,7 +106,7 @@ contest()
     local search=$1 train=$2 ingest=$3
     step data.nas "$ingest -o data.nas"
     step search.nas "nas-search --ops ${OPS:-auto} $search data.nas -o search.nas"
-    step result.nas "nas-derive --random 1 search.nas | nas-train --data data.nas $train --net small-cnn --net resnet-tiny |
+    step result.nas "nas-derive --random 1 search.nas | nas-train --data data.nas $train --net small-cnn --net resnet-tiny - |
         nas-eval --data data.nas -o result.nas"
     step report.html "nas-stats --html -o report.html result.nas"
     nas-stats result.nas
