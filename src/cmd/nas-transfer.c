@@ -16,7 +16,7 @@ static const CliOption options[] = {
     {CLI_HEADING, 0, "What is trained"},
     {CLI_STRING, 'd', "data", "FILE", &data_path, "The dataset to train and test on, a stream of nas-ingest. Needed."},
     {CLI_LIST, 0, "baseline", "NET", &baselines,
-     "A net to compare with, trained the same way: small-cnn (the default), resnet-tiny, resnet-18; own: the genotypes "
+     "A net to compare with, trained the same way: small-cnn (the default) or another that nas-train --help lists; own: the genotypes "
      "of "
      "the stream that were searched on this dataset; none. May be given more than once."},
     {CLI_TABLE, .to = (void *)train_setting_options},

@@ -379,7 +379,7 @@ static const char *layout(Host *h, Arena *perm, Carver *c, int64_t *parts)
             else
                 to->y = data_of(h, term->value);
             to->relu = term->relu;
-            if (term->relu && v->kind == VALUE_RAW)
+            if (term->relu && v->kind != VALUE_PLAIN)
                 to->relu_scale = h->norm[term->value].scale, to->relu_shift = h->norm[term->value].shift;
             to->scale = carve(c, channels * f);
             to->shift = carve(c, channels * f);

@@ -20,4 +20,6 @@ Graph *network_supernet(Arena *perm, const Space *s, const NetSpec *n);
 Graph *network_genotype(Arena *perm, const Genotype *t, const NetSpec *n);
 /* A hand-designed net by name (nn/zoo.c), or 0 and *why. */
 Graph *network_named(Arena *perm, const char *name, const NetSpec *n, const char **why);
+/* A paragraph a net, for a program's help. */
+const char *network_zoo_help(Arena *perm);
 #endif

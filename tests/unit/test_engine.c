@@ -104,9 +104,9 @@ static Graph *long_kernels(Arena *a)
     return network_genotype(a, &t, &n);
 }
 
-static Graph *named(Arena *a, const char *name, LossKind loss)
+static Graph *named(Arena *a, const char *name, int64_t channels, int64_t height, int64_t width, LossKind loss)
 {
-    NetSpec n = net_spec(8, 3, 10, 14);
+    NetSpec n = net_spec(channels, 3, height, width);
     const char *why = 0;
     n.loss = loss;
     Graph *g = network_named(a, name, &n, &why);
@@ -114,8 +114,9 @@ static Graph *named(Arena *a, const char *name, LossKind loss)
     return g;
 }
 
-static const char *const net_names[] = {"supernet", "odd supernet", "series supernet", "derived",
-                                        "resnet",   "long kernels", "regression"};
+static const char *const net_names[] = {"supernet",   "odd supernet",   "series supernet", "derived",   "resnet",
+                                        "regression", "inception time", "wide resnet",     "googlenet", "densenet",
+                                        "mlp",        "long kernels"};
 
 static Graph *network(Arena *a, int which)
 {
@@ -125,9 +126,14 @@ static Graph *network(Arena *a, int which)
     case 1: g = supernet(a, 3, 2, 7, 9); break;
     case 2: g = supernet(a, 4, 2, 1, 24); break;
     case 3: g = derived(a, "DARTS_V2", 9, 7); break;
-    case 4: g = named(a, "resnet-tiny", LOSS_CROSS_ENTROPY); break;
-    case 5: g = long_kernels(a); break;
-    default: g = named(a, "resnet-tiny", LOSS_MSE);
+    case 4: g = named(a, "resnet-tiny", 8, 10, 14, LOSS_CROSS_ENTROPY); break;
+    case 5: g = named(a, "resnet-tiny", 8, 10, 14, LOSS_MSE); break;
+    case 6: g = named(a, "inception-time", 3, 1, 45, LOSS_CROSS_ENTROPY); break;
+    case 7: g = named(a, "wrn-16-4", 3, 13, 14, LOSS_CROSS_ENTROPY); break;
+    case 8: g = named(a, "googlenet", 12, 8, 7, LOSS_CROSS_ENTROPY); break;
+    case 9: g = named(a, "densenet-bc-40", 4, 9, 10, LOSS_CROSS_ENTROPY); break;
+    case 10: g = named(a, "mlp", 20, 3, 5, LOSS_CROSS_ENTROPY); break;
+    default: g = long_kernels(a);
     }
     CHECK_MSG(g && !g->error, "%s: %s", net_names[which], g && g->error ? g->error : "");
     return g;
@@ -326,7 +332,7 @@ static void test_weight_gradients(void)
         float *d = NEW(&a, float, g->weight_count);
         engine_download(e, BLOCK_WEIGHTS, w);
         for (int part = 0; part < 7; part++) {
-            double size = 0, slope = 0, length = 0, step_ = 1e-3, f[2];
+            double size = 0, slope = 0, length = 0, step_ = 1e-4, f[2];
             int64_t count = 0;
             memset(d, 0, (size_t)g->weight_count * sizeof *d);
             for (int32_t p = part; p < g->param_count; p += 7) {
@@ -721,10 +727,10 @@ static void test_memory(void)
     Arena a = memory, whole = arena_reserve((ptrdiff_t)1 << 32), scratch = arena_reserve(1 << 26);
     Arena perm = whole;
     Graph *g = supernet(&a, 8, 3, 32, 32);
-    Batch b = hash_batch(&a, g, "train0", 16);
+    Batch b = hash_batch(&a, g, "train0", 32); /* large beside the huge pages that arenas end in */
     float *w = NEW(&a, float, g->weight_count), *s = NEW(&a, float, g->stat_floats);
     graph_init(g, 1, w, s);
-    EngineOptions o = {.device = "cpu", .batch = 16, .pool = pools[1]};
+    EngineOptions o = {.device = "cpu", .batch = 32, .pool = pools[1]};
     const char *parts = 0, *why = 0;
     int64_t forecast = engine_memory(g, &o, scratch, &parts, &a);
     CHECK(parts && *parts);
