@@ -115,6 +115,7 @@ static void put_evaluation(Eval *e, Arena *a, const Dataset *d, const NetWeights
                     .eval_mode_loss = health->eval_mode,
                     .confusion = evaluate_confusion(a, t),
                     .confusion_size = d->info.outputs};
+    r.tables = evaluate_scores(a, d, t, &r.table_count);
     if (!r.confusion) r.confusion_size = 0;
     writer_put(e->out, &(Record){.kind = REC_EVALUATION, .evaluation = r});
     const char *warning = health_warning(a, health);
@@ -124,9 +125,10 @@ static void put_evaluation(Eval *e, Arena *a, const Dataset *d, const NetWeights
         cli_warn("%s", text);
     }
     writer_flush(e->out);
+    const char *selects = task_selects(&d->info)->name;
     cli_note("%s: %lld samples of %s: %s %.4f, %.4f without a network", e->net.run, (long long)t->rows,
-             split_name[e->split], t->task->metric, metric_get(metrics, n, split_name[e->split], t->task->metric),
-             metric_get(baseline, m, split_name[e->split], t->task->metric));
+             split_name[e->split], selects, metric_get(metrics, n, split_name[e->split], selects),
+             metric_get(baseline, m, split_name[e->split], selects));
 }
 
 static void evaluate(Eval *e, Arena scratch, const NetWeights *w)

@@ -94,7 +94,7 @@ Graph *network_named(Arena *perm, const char *name, const NetSpec *n, const char
     }
     x = graph_mix(g, &(Term){.value = x, .table = -1, .relu = true}, 1, "features");
     graph_head(g, x, n->outputs, "fc");
-    graph_loss(g, n->loss);
+    graph_loss(g, n->loss, &n->detail);
     *why = g->error;
     return g->error ? 0 : g;
 }

@@ -24,8 +24,8 @@ char *format_real(Arena *a, double v);                     /* shortest text that
 char *format_metric(Arena *a, const char *name, double v); /* "90.31 %", "0.1234" */
 char *format_metrics(Arena *a, const Metric *m, int64_t n, const char *split); /* those of a split, comma-separated */
 
-/* The metric that a set of metrics is judged by: that of its task, else the first that is no loss, else a loss; 0 if
- * there is none. *higher (may be 0) tells whether more is better. */
+/* The metric that a set of metrics is judged by: the one behind the loss, where task_metrics() puts it, else the first that
+ * is no loss, else a loss; 0 if there is none. *higher (may be 0) tells whether more is better. */
 const char *metric_primary(const Metric *m, int64_t n, bool *higher);
 
 /* The value of a name: that of split "" or else of the first split that has it; NaN if there is none. */

@@ -71,6 +71,11 @@ int64_t evaluate_trivial(const Dataset *d, const Tally *t, Metric *m, int64_t ro
 {
     const SplitData *train = &d->split[SPLIT_TRAIN];
     if (!train->count) return 0;
-    int64_t n = t->task->trivial(&d->info, train->targets, train->count, t->targets, t->rows, m, room);
-    return n;
+    return task_trivial(&d->info, train->targets, train->count, t->targets, t->rows, m, room);
+}
+
+ScoreTable *evaluate_scores(Arena *perm, const Dataset *d, const Tally *t, int64_t *count)
+{
+    const SplitData *train = &d->split[SPLIT_TRAIN];
+    return task_scores(perm, &d->info, t->logits, t->targets, t->rows, train->targets, train->count, count);
 }

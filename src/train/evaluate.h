@@ -23,4 +23,6 @@ const char *health_warning(Arena *a, const Health *h);
 double *evaluate_confusion(Arena *perm, const Tally *t);
 /* The trivial predictor of the task on the same rows. */
 int64_t evaluate_trivial(const Dataset *d, const Tally *t, Metric *m, int64_t room);
+/* The numbers of every output, both predictors' (task_scores). */
+ScoreTable *evaluate_scores(Arena *perm, const Dataset *d, const Tally *t, int64_t *count);
 #endif

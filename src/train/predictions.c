@@ -5,7 +5,7 @@
 
 void predictions_make(Tally *t)
 {
-    t->task->predict(t->info, t->logits, t->rows);
+    task_predict(t->info, t->logits, t->rows);
 }
 
 void predictions_put(Writer *out, const Tally *t, const char *run, Split split, const int64_t *ids)
@@ -23,7 +23,8 @@ void predictions_put(Writer *out, const Tally *t, const char *run, Split split, 
                          .values = t->logits + first * columns,
                          .targets = t->targets + first * t->width,
                          .target_width = t->width,
-                         .ids = ids ? ids + first : 0};
+                         .ids = ids ? ids + first : 0,
+                         .output_names = t->info->output_names};
         writer_put(out, &(Record){.kind = REC_PREDICTIONS, .predictions = p});
     }
 }
@@ -69,7 +70,8 @@ void predictions_csv(FILE *f, const Tally *t, const char *run, const int64_t *id
     if (head) {
         fputs(classes ? "run,id,target,predicted" : "run,id", f);
         for (int64_t k = 0; !classes && k < t->width; k++) csv_name(f, "target", d, k);
-        for (int64_t k = 0; k < d->outputs; k++) csv_name(f, classes ? "p" : "predicted", d, k);
+        const char *said = classes || t->task->loss == LOSS_BINARY ? "p" : "predicted";
+        for (int64_t k = 0; k < d->outputs; k++) csv_name(f, said, d, k);
         fputc('\n', f);
     }
     for (int64_t r = 0; r < t->rows; r++) {

@@ -9,6 +9,7 @@
 void predictions_make(Tally *t);
 /* The rows as Predictions records of about a megabyte each. ids may be 0. */
 void predictions_put(Writer *out, const Tally *t, const char *run, Split split, const int64_t *ids);
-/* "run,id,target,predicted,p_cat,…" for classes, "run,id,target_0,…,predicted_0,…" else; `head`: with that line. */
+/* "run,id,target,predicted,p_cat,…" for classes, "run,id,target_cat,…,p_cat,…" for labels, "run,id,target_0,…,predicted_0,…"
+ * else; `head`: with that line. */
 void predictions_csv(FILE *f, const Tally *t, const char *run, const int64_t *ids, bool head);
 #endif
