@@ -310,7 +310,7 @@ static const Metric *field_metrics(const Record *r, const char *name, int64_t *c
 }
 
 static void tsv_cell(Arena *a, Text *out, const char *column, int64_t length, const char *file, const Record *r,
-                     const Metric *m)
+                     const Metric *m, double trivial)
 {
     const Field *f = field_find(r->kind, column, length);
     const void *at = f ? (const char *)&r->dataset + f->at : 0;
@@ -333,8 +333,21 @@ static void tsv_cell(Arena *a, Text *out, const char *column, int64_t length, co
         text_add(a, out, format_real(a, m->value));
     } else {
         assert(!strncmp(column, "trivial", 7));
-        const Metric *trivial = field_metrics(r, "baseline", &n);
-        text_add(a, out, format_real(a, metric_by_name(trivial, n, m->name)));
+        const Metric *baseline = field_metrics(r, "baseline", &n);
+        double value = metric_by_name(baseline, n, m->name);
+        text_add(a, out, format_real(a, isnan(value) ? trivial : value));
+    }
+}
+
+static void tsv_row(Arena *a, Text *out, const char *columns, const char *file, const Record *r, const Metric *m,
+                    double trivial)
+{
+    for (const char *c = columns;;) {
+        int64_t length = (int64_t)strcspn(c, "\t");
+        tsv_cell(a, out, c, length, file, r, m, trivial);
+        text_add(a, out, c[length] ? "\t" : "\n");
+        if (!c[length]) return;
+        c += length + 1;
     }
 }
 
@@ -344,13 +357,14 @@ void report_tsv(Arena *a, Text *out, const char *file, const Record *r)
     if (!columns) return;
     int64_t rows = 1;
     const Metric *m = strstr(columns, "\tmetric") ? field_metrics(r, "metrics", &rows) : 0;
-    for (int64_t i = 0; i < rows; i++) {
-        for (const char *c = columns;;) {
-            int64_t length = (int64_t)strcspn(c, "\t");
-            tsv_cell(a, out, c, length, file, r, m ? &m[i] : 0);
-            text_add(a, out, c[length] ? "\t" : "\n");
-            if (!c[length]) break;
-            c += length + 1;
+    for (int64_t i = 0; i < rows; i++) tsv_row(a, out, columns, file, r, m ? &m[i] : 0, NAN);
+    if (r->kind != REC_EVALUATION) return;
+    for (int64_t k = 0; k < r->evaluation.table_count; k++) { /* "recall[cat]" */
+        const ScoreTable *t = &r->evaluation.tables[k];
+        for (int64_t i = 0; t->value && i < t->row_count * t->metric_count; i++) {
+            const char *name = arena_printf(a, "%s[%s]", t->metrics[i % t->metric_count], t->rows[i / t->metric_count]);
+            const Metric one = {name, r->evaluation.split, t->value[i]};
+            tsv_row(a, out, columns, file, r, &one, t->baseline ? t->baseline[i] : NAN);
         }
     }
 }
