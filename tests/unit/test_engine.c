@@ -88,7 +88,7 @@ static Graph *derived(Arena *a, const char *name, int64_t height, int64_t width)
 
 /* Two questions, the second after the last answer of the first; weights of classes and positives. */
 static const Question questions[] = {{0, 3, -1}, {3, CLASSES - 3, 2}};
-static const double weights[CLASSES] = {1, 3, 0.5, 2, 0.25};
+static const double loss_weights[CLASSES] = {1, 3, 0.5, 2, 0.25};
 
 static Graph *named(Arena *a, const char *name, LossKind loss)
 {
@@ -96,7 +96,7 @@ static Graph *named(Arena *a, const char *name, LossKind loss)
     const char *why = 0;
     n.loss = loss;
     if (loss == LOSS_TREE) n.detail = (LossDetail){.question = questions, .questions = COUNTOF(questions)};
-    if (loss == LOSS_BINARY || loss == LOSS_CROSS_ENTROPY) n.detail.weight = weights;
+    if (loss == LOSS_BINARY || loss == LOSS_CROSS_ENTROPY) n.detail.weight = loss_weights;
     Graph *g = network_named(a, name, &n, &why);
     CHECK_MSG(g, "%s: %s", name, why);
     return g;
@@ -280,12 +280,12 @@ static void test_losses(void)
                 total += exp(z[o]);
                 part[o >= 3] += exp(z[o]);
                 if (g->loss == LOSS_MSE) loss += pow(z[o] - y[o], 2);
-                if (g->loss == LOSS_BINARY) loss += y[o] > 0 ? weights[o] * log(1 + exp(-z[o])) : log(1 + exp(z[o]));
+                if (g->loss == LOSS_BINARY) loss += y[o] > 0 ? loss_weights[o] * log(1 + exp(-z[o])) : log(1 + exp(z[o]));
             }
             for (int o = 0; o < CLASSES; o++) p[o] = exp(z[o]) / part[o >= 3] * (o >= 3 ? p[2] : 1);
             for (int o = 0; o < CLASSES && g->loss == LOSS_TREE; o++) loss += pow(p[o] - y[o], 2);
-            if (g->loss == LOSS_CROSS_ENTROPY) loss += weights[(int)y[0]] * (log(total) - z[(int)y[0]]);
-            over += g->loss == LOSS_CROSS_ENTROPY ? weights[(int)y[0]] : CLASSES;
+            if (g->loss == LOSS_CROSS_ENTROPY) loss += loss_weights[(int)y[0]] * (log(total) - z[(int)y[0]]);
+            over += g->loss == LOSS_CROSS_ENTROPY ? loss_weights[(int)y[0]] : CLASSES;
         }
         loss /= over;
         CHECK_CLOSE(r.loss, loss, 0, 1e-5);
