@@ -280,7 +280,8 @@ static void test_losses(void)
                 total += exp(z[o]);
                 part[o >= 3] += exp(z[o]);
                 if (g->loss == LOSS_MSE) loss += pow(z[o] - y[o], 2);
-                if (g->loss == LOSS_BINARY) loss += y[o] > 0 ? loss_weights[o] * log(1 + exp(-z[o])) : log(1 + exp(z[o]));
+                if (g->loss == LOSS_BINARY)
+                    loss += y[o] > 0 ? loss_weights[o] * log(1 + exp(-z[o])) : log(1 + exp(z[o]));
             }
             for (int o = 0; o < CLASSES; o++) p[o] = exp(z[o]) / part[o >= 3] * (o >= 3 ? p[2] : 1);
             for (int o = 0; o < CLASSES && g->loss == LOSS_TREE; o++) loss += pow(p[o] - y[o], 2);
