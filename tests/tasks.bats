@@ -181,3 +181,40 @@ refused()
     nas-stats end.nas | grep -E 'class +2 ' | grep -q 'not defined'
     nas-stats --json end.nas | grep -q 'null'
 }
+
+@test "nas-eval: ensemble, views of a sample, bootstrap, NumPy" {
+    nas-ingest -q synthetic --option kind=tree --option n=200 --option size=8 --flip-horizontal -o data.nas
+    local seed
+    for seed in 1 2; do
+        nas-train -q --seed $seed --data data.nas --net small-cnn -c 4 -b 16 -e 3 -o $seed.nas
+    done
+    cat 1.nas 2.nas | nas-eval -q --data data.nas --ensemble --bootstrap 100 --csv p.csv --npy p.npy -o end.nas
+    [[ $(nas-stats --json end.nas | jq -r 'select(.kind == "evaluation") | .run' | tr '\n' ' ') = 'small-cnn small-cnn ensemble ' ]]
+    # the third block of the CSV is the mean of the first two
+    awk -F , 'NR > 1 { n = NR - 2; k = n % 40; if (n < 80) sum[k] += $10; else if ((sum[k] / 2 - $10) ^ 2 > 1e-12) exit 1 }
+              END { if (NR != 121) exit 1 }' p.csv
+    [[ $(head -c 6 p.npy | tail -c 5) = NUMPY && $(head -c 128 p.npy | tail -c 118) = *"'shape': (3, 40, 7)"* ]]
+    [[ $(stat -c %s p.npy) = $((128 + 3 * 40 * 7 * 4)) ]]
+    [[ $(tail -c +129 p.npy | od -An -f -w28 -v | head -1 | awk '{ print $1 }') = $(sed -n 2p p.csv | cut -d , -f 10 | cut -c 1-6)* ]]
+    local low high value
+    nas-stats --tsv evaluation end.nas | awk -F '\t' '$3 == "ensemble" && $12 ~ /^rmse/ && $12 !~ /\[/ { print $13 }' >three
+    { read -r value; read -r low; read -r high; } <three
+    holds "$low < $value && $value < $high"
+    nas-stats end.nas | grep -q '95 % of resamples'
+
+    nas-eval -q --data data.nas --tta 2 --csv tta.csv 1.nas -o tta.nas
+    nas-eval -q --data data.nas --tta 2 --csv again.csv --threads 1 1.nas >/dev/null
+    nas-eval -q --data data.nas --csv plain.csv 1.nas >/dev/null
+    same tta.csv again.csv
+    ! cmp -s tta.csv plain.csv
+    nas-stats --json tta.nas | jq -se 'any(.kind == "evaluation" and .settings[0].key == "tta")' >/dev/null
+
+    run -1 --separate-stderr nas-eval -q --data data.nas --ensemble 1.nas -o x.nas
+    one_line "$stderr"
+    [[ $stderr = *'--ensemble: two networks or more are needed, one is there' && ! -e x.nas ]]
+    run -1 --separate-stderr nas-eval -q --data data.nas --npy no/such/p.npy 1.nas -o x.nas
+    [[ $stderr = *'no/such/p.npy: No such file or directory' && ! -e x.nas ]]
+    nas-ingest -q synthetic --option kind=tree --option n=200 --option size=8 -o still.nas
+    run -1 --separate-stderr nas-eval -q --data still.nas --tta 2 --csv kept.csv 1.nas -o x.nas
+    [[ $stderr = *'still.nas declares no augmentation: '* && ! -e kept.csv ]]
+}

@@ -253,6 +253,24 @@ void task_predict(const DatasetInfo *d, float *logits, int64_t rows)
     arena_release(whole);
 }
 
+void task_unpredict(const DatasetInfo *d, float *predictions, int64_t rows)
+{
+    const int64_t K = d->outputs;
+    Arena whole = small_arena(d), a = whole;
+    Rows r = rows_of(&a, d, predictions, 0, 0, rows);
+    for (int64_t i = 0; i < rows * K; i++) {
+        double p = (double)predictions[i], least = fmax(p, 1e-30); /* a NaN stays one */
+        if (isnan(p)) continue;
+        switch (r.loss) {
+        case LOSS_MSE: p = (p - d->target_mean[i % K]) / d->target_sd[i % K]; break;
+        case LOSS_BINARY: p = log(least) - log(fmax(1 - p, 1e-30)); break;
+        default: p = r.detail.divisive ? p : log(least); /* shares do not depend on what leads to a question */
+        }
+        predictions[i] = (float)p;
+    }
+    arena_release(whole);
+}
+
 void task_scale_targets(const DatasetInfo *d, const float *targets, int64_t rows, int64_t width, float *scaled)
 {
     const Task *task = task_find(d->task);

@@ -52,6 +52,8 @@ ScoreTable *task_scores(Arena *perm, const DatasetInfo *d, const float *logits, 
                         const float *train_targets, int64_t train_rows, int64_t *count);
 /* Turns logits into predictions in place: probabilities, targets in their own unit, fractions along the tree. */
 void task_predict(const DatasetInfo *d, float *logits, int64_t rows);
+/* The way back: logits that stand for these predictions, a probability or fraction of 0 being taken for 1e-30. */
+void task_unpredict(const DatasetInfo *d, float *predictions, int64_t rows);
 /* Regression targets are trained standardised: (t - target_mean) / target_sd. Fills `scaled` for the loss; for other
  * tasks copies. */
 void task_scale_targets(const DatasetInfo *d, const float *targets, int64_t rows, int64_t width, float *scaled);

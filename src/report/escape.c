@@ -148,7 +148,8 @@ char *format_real(Arena *a, double v)
 char *format_metric(Arena *a, const char *name, double v)
 {
     const MetricInfo *info = task_metric(name);
-    bool percent = (info && info->percent) || !strcmp(name, "precision") || !strcmp(name, "recall");
+    bool percent =
+        info ? info->percent : strstr(name, "accuracy") || !strcmp(name, "precision") || !strcmp(name, "recall");
     if (isnan(v)) return arena_strdup(a, "not defined");
     if (percent && v >= 0 && v <= 1) return arena_printf(a, "%.2f %%", 100 * v);
     return arena_printf(a, "%.4g", v);

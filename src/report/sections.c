@@ -280,11 +280,19 @@ static Table *runs(const Story *s, Arena *a)
     return none_if_empty(t);
 }
 
+static const char *interval(Arena *a, const Evaluation *e, const char *metric)
+{
+    double low = metric_by_name(e->metrics, e->metric_count, arena_printf(a, "%s_low", metric));
+    double high = metric_by_name(e->metrics, e->metric_count, arena_printf(a, "%s_high", metric));
+    if (isnan(low) || isnan(high)) return "";
+    return arena_printf(a, "%s … %s", format_metric(a, metric, low), format_metric(a, metric, high));
+}
+
 static Table *evaluations(const Story *s, Arena *a)
 {
     Table *t = table_new(a, "Evaluation",
                          "run|weights|net|dataset|split|>samples|metric|>value|>trivial|>parameters|>MACs|>time|"
-                         ">train-mode loss|>eval-mode loss|file");
+                         ">train-mode loss|>eval-mode loss|file|95 % of resamples");
     FOR_KIND(s, i, REC_EVALUATION)
     {
         const Evaluation *e = &s->item[i].r.evaluation;
@@ -301,6 +309,7 @@ static Table *evaluations(const Story *s, Arena *a)
             row[6] = metric;
             row[7] = format_metric(a, metric, metric_by_name(e->metrics, e->metric_count, metric));
             row[8] = e->baseline_count ? format_metric(a, metric, trivial) : "";
+            row[15] = interval(a, e, metric);
         }
         row[9] = number(a, e->parameters);
         row[10] = number(a, e->macs);

@@ -468,6 +468,27 @@ static void test_tree_metrics(void)
     CHECK_NEAR(q[3], 1.0 / 3, 1e-6);
 }
 
+/* Logits that stand for predictions predict them again. */
+static void test_unpredict(void)
+{
+    double mean[] = {1, 2, 3, 4}, sd[] = {1, 2, 3, 4};
+    DatasetInfo d[] = {{.task = "classification"},
+                       {.task = "regression", .target_mean = mean, .target_sd = sd},
+                       {.task = "multi-label"},
+                       {.task = "tree", .tree = "question A: a b\nquestion B after a: c d\n"},
+                       {.task = "tree", .tree = "normalise relu\nquestion A: a b\nquestion B after a: c d\n"}};
+    for (int i = 0; i < COUNTOF(d); i++) {
+        float z[] = {3, 1, 0.5F, 2, 0, 1, 2, -1}, p[8], again[8]; /* the last has hard zeros, by relu */
+        d[i].outputs = 4;
+        memcpy(p, z, sizeof p);
+        task_predict(&d[i], p, 2);
+        memcpy(again, p, sizeof p);
+        task_unpredict(&d[i], again, 2);
+        task_predict(&d[i], again, 2);
+        for (int k = 0; k < 8; k++) CHECK_NEAR(again[k], p[k], 1e-6);
+    }
+}
+
 /* ---- losses: the gradient is the slope ---- */
 
 static void check_slopes(const char *what, LossKind kind, const LossDetail *d, int64_t K, const float *z,
@@ -678,6 +699,7 @@ int main(void)
     CHECK_RUN(test_tree_text);
     CHECK_RUN(test_galaxy_zoo);
     CHECK_RUN(test_tree_metrics);
+    CHECK_RUN(test_unpredict);
     CHECK_RUN(test_slopes);
     CHECK_RUN(test_weighted_mean);
     CHECK_RUN(test_weights);
