@@ -10,6 +10,7 @@ typedef struct {
     uint64_t seed;
     const char *option[32]; /* format options as "key=value" */
     int option_count;
+    const char *tree; /* text of the tree of questions that was asked for, or "" */
 } IngestSpec;
 
 typedef struct {
@@ -42,4 +43,7 @@ const char *reader_option_check(Arena *perm, const IngestSpec *spec, const char 
  * order; ids tell their positions in the source. The rule and the seed are recorded in info.settings. Refuses what
  * cannot be learned from: no samples, one class, constant targets, an empty split. Returns 0 or why not. */
 const char *split_assign(Arena *perm, Arena scratch, Dataset *d, const IngestSpec *spec);
+/* What a split lacks altogether, as text ("class 3: none in validation; class 7: …"), or 0: metrics of what does not occur
+ * are not defined. */
+const char *split_missing(Arena *perm, const Dataset *d);
 #endif
