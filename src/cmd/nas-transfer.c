@@ -131,8 +131,10 @@ static void put_row(const Transfer *t, const Candidate *c, Trainer *run, Arena *
                        .setting_count = list.count};
     writer_put(t->out, &(Record){.kind = REC_TRANSFER, .transfer = row});
     writer_flush(t->out);
-    cli_note("%s: %s %.4f on test", c->run, run->task->metric,
-             metric_get(metrics, n, split_name[SPLIT_TEST], run->task->metric));
+    const char *selects = task_selects(&d->info)->name;
+    cli_note("%s: %s %.4f on test, %.4f without a network", c->run, selects,
+             metric_get(metrics, n, split_name[SPLIT_TEST], selects),
+             metric_get(baseline, m, split_name[SPLIT_TEST], selects));
 }
 
 /* room: for what the run keeps while it lasts; apart from scratch, which its callees use anew. */

@@ -7,6 +7,7 @@ typedef struct {
     int64_t input_channels, height, width;
     int64_t outputs;
     LossKind loss;
+    LossDetail detail; /* what it points to outlives the graph */
     int64_t channels, layers;
     int64_t reduce_at[8], reduce_count; /* reduce_count < 0: at layers/3 and 2*layers/3 */
     int64_t stem_multiplier;            /* 3 */

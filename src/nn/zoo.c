@@ -430,7 +430,7 @@ Graph *network_named(Arena *perm, const char *name, const NetSpec *n, const char
     if (!z.g->error) x = row->build(&z, x, row->size);
     if (x != z.g->input) x = parts_do(&z, x, relu_part, 0, "features");
     graph_head(z.g, x, n->outputs, "fc");
-    graph_loss(z.g, n->loss);
+    graph_loss(z.g, n->loss, &n->detail);
     *why = z.g->error;
     return z.g->error ? 0 : z.g;
 }

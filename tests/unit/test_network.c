@@ -526,7 +526,7 @@ static void test_builders(void)
     Value c = graph_concat(g, (Value[]){p, q, p}, 3);
     CHECK_EQ(graph_concat(g, &p, 1), p);
     graph_head(g, c, 4, "head");
-    graph_loss(g, LOSS_MSE);
+    graph_loss(g, LOSS_MSE, 0);
     check_graph(g);
     CHECK_EQ(g->loss, LOSS_MSE);
     CHECK_EQ(g->values[c].channels, 21);

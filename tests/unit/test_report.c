@@ -518,7 +518,7 @@ static void test_formats(void)
     CHECK_STR(format_real(&perm, 1.0 / 3), "0.3333333333333333");
     CHECK_STR(format_real(&perm, -INFINITY), "-inf");
     CHECK_STR(format_metric(&perm, "accuracy", 0.90314), "90.31 %");
-    CHECK_STR(format_metric(&perm, "accuracy", NAN), "nan");
+    CHECK_STR(format_metric(&perm, "accuracy", NAN), "not defined");
     CHECK_STR(format_metric(&perm, "loss", 0.90314), "0.9031");
     CHECK_NEAR(figure_step(1, 5), 0.2, 1e-12);
     CHECK_NEAR(figure_step(47, 6), 10, 1e-12);
