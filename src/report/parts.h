@@ -47,6 +47,11 @@ void table_pair(Arena *a, Table *t, const char *key, const char *value); /* a ro
 void table_text(Arena *a, Text *out, const Table *t);
 void table_html(Arena *a, Text *out, const Table *t);
 
+/* The contenders of all contests, or 0; and what there is to say of them, a sentence a line. */
+Table *verdict_table(const Story *s, Arena *a);
+void verdict_text(const Story *s, Arena *a, Text *out);
+void verdict_lines(const Story *s, Arena *a, Text *out, const char *indent); /* escaped for a terminal */
+
 /* The sections of a report, in order; each gives a table or 0. */
 typedef Table *Section(const Story *s, Arena *a);
 typedef enum {
@@ -56,6 +61,7 @@ typedef enum {
     SECTION_GENOTYPES,
     SECTION_RUNS,
     SECTION_EVALUATIONS,
+    SECTION_VERDICT,
     SECTION_SCORES,
     SECTION_CONFUSION,
     SECTION_TRANSFERS,

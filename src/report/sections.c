@@ -508,15 +508,9 @@ static Table *tensors(const Story *s, Arena *a)
     return none_if_empty(t);
 }
 
-Section *const section_table[SECTION_COUNT] = {[SECTION_PROVENANCE] = provenance,
-                                               [SECTION_DATASETS] = datasets,
-                                               [SECTION_SEARCHES] = searches,
-                                               [SECTION_GENOTYPES] = genotypes,
-                                               [SECTION_RUNS] = runs,
-                                               [SECTION_EVALUATIONS] = evaluations,
-                                               [SECTION_SCORES] = scores,
-                                               [SECTION_CONFUSION] = confusions,
-                                               [SECTION_TRANSFERS] = transfers,
-                                               [SECTION_STUDIES] = studies,
-                                               [SECTION_EVENTS] = events,
-                                               [SECTION_TENSORS] = tensors};
+Section *const section_table[SECTION_COUNT] = {
+    [SECTION_PROVENANCE] = provenance, [SECTION_DATASETS] = datasets, [SECTION_SEARCHES] = searches,
+    [SECTION_GENOTYPES] = genotypes,   [SECTION_RUNS] = runs,         [SECTION_EVALUATIONS] = evaluations,
+    [SECTION_VERDICT] = verdict_table, [SECTION_SCORES] = scores,     [SECTION_CONFUSION] = confusions,
+    [SECTION_TRANSFERS] = transfers,   [SECTION_STUDIES] = studies,   [SECTION_EVENTS] = events,
+    [SECTION_TENSORS] = tensors};
