@@ -54,20 +54,27 @@ static const char *balance(Arena *perm, const Dataset *d, double *weight)
     return 0;
 }
 
+/* The number that a class's name is or begins with ("42", "42 SNII"), or -1. */
+static long class_code(const char *name)
+{
+    char *end = 0;
+    long code = strtol(name, &end, 10);
+    return end != name && (!*end || *end == ' ') ? code : -1;
+}
+
 static const char *plasticc(Arena *perm, const DatasetInfo *i, double *weight)
 {
     static const int known[] = {6, 15, 16, 42, 52, 53, 62, 64, 65, 67, 88, 90, 92, 95, 99};
     static const int double_weight[] = {15, 64, 99};
     for (int64_t k = 0; k < i->outputs; k++) {
         bool found = false;
-        for (int c = 0; i->output_names && c < COUNTOF(known); c++)
-            found |= !strcmp(i->output_names[k], arena_printf(perm, "%d", known[c]));
+        for (int c = 0; i->output_names && c < COUNTOF(known); c++) found |= class_code(i->output_names[k]) == known[c];
         if (!found)
             return arena_printf(perm, "plasticc: class %s is none of PLAsTiCC's (6, 15, … 99)",
                                 output_name(perm, i, k));
         weight[k] = 1;
         for (int c = 0; c < COUNTOF(double_weight); c++)
-            if (atoi(i->output_names[k]) == double_weight[c]) weight[k] = 2;
+            if (class_code(i->output_names[k]) == double_weight[c]) weight[k] = 2;
     }
     return 0;
 }

@@ -90,6 +90,19 @@ static Graph *derived(Arena *a, const char *name, int64_t height, int64_t width)
 static const Question questions[] = {{0, 3, -1}, {3, CLASSES - 3, 2}};
 static const double loss_weights[CLASSES] = {1, 3, 0.5, 2, 0.25};
 
+/* Kernels of up to 49 values on a series of 23, which is halved twice. */
+static Graph *long_kernels(Arena *a)
+{
+    static const char text[] = "Genotype(normal=[('sep_conv_1x39', 0), ('dil_conv_1x19', 1), ('max_pool_1x3', 2), "
+                               "('sep_conv_1x9', 0)], normal_concat=[2, 3], reduce=[('sep_conv_1x49', 0), "
+                               "('avg_pool_1x3', 1), ('dil_conv_1x39', 1), ('sep_conv_1x3', 2)], reduce_concat=[2, 3])";
+    Genotype t;
+    NetSpec n = net_spec(5, 4, 1, 23);
+    n.detail.weight = loss_weights;
+    CHECK(!genotype_parse(a, text, &t));
+    return network_genotype(a, &t, &n);
+}
+
 static Graph *named(Arena *a, const char *name, int64_t channels, int64_t height, int64_t width, LossKind loss)
 {
     NetSpec n = net_spec(channels, 3, height, width);
@@ -114,7 +127,8 @@ static const char *const net_names[] = {"supernet",
                                         "wide resnet",
                                         "googlenet",
                                         "densenet",
-                                        "mlp"};
+                                        "mlp",
+                                        "long kernels"};
 
 static Graph *network(Arena *a, int which)
 {
@@ -132,7 +146,8 @@ static Graph *network(Arena *a, int which)
     case 9: g = named(a, "wrn-16-4", 3, 13, 14, LOSS_CROSS_ENTROPY); break;
     case 10: g = named(a, "googlenet", 12, 8, 7, LOSS_CROSS_ENTROPY); break;
     case 11: g = named(a, "densenet-bc-40", 4, 9, 10, LOSS_CROSS_ENTROPY); break;
-    default: g = named(a, "mlp", 20, 3, 5, LOSS_CROSS_ENTROPY);
+    case 12: g = named(a, "mlp", 20, 3, 5, LOSS_CROSS_ENTROPY); break;
+    default: g = long_kernels(a);
     }
     CHECK_MSG(g && !g->error, "%s: %s", net_names[which], g && g->error ? g->error : "");
     return g;

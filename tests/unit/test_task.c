@@ -2,7 +2,7 @@
 #include "oracle.h"
 
 #include "data/measure.h"
-#include "data/reader.h"
+#include "data/split.h"
 #include "data/task.h"
 #include "data/tree.h"
 #include "data/weights.h"
