@@ -298,7 +298,7 @@ static const NasKernels *choose_kernels(const char *device, const char **why)
     if (!strcmp(device, "ref")) return nas_kernels_ref();
     const char *isa = getenv("NAS_ISA");
     const NasKernels *k = nas_kernels_cpu(isa ? isa : "", 0);
-    if (!k) *why = "NAS_ISA names no instruction set of this machine (v2, v3, v4)";
+    if (!k) *why = "NAS_ISA names no instruction set of this machine (v2, v3, v4; v4/8: of 8 lanes)";
     return k;
 }
 

@@ -25,12 +25,22 @@ static int set_count;
 
 static void find_sets(void)
 {
-    static const char *const isa[] = {"v2", "v3", "v4", "base"};
-    for (int i = 0; i < COUNTOF(isa); i++)
-        for (int lanes = 8; lanes <= 16; lanes += 8) {
-            const NasKernels *k = nas_kernels_cpu(isa[i], lanes);
-            if (k) sets[set_count++] = k;
-        }
+    while (set_count < COUNTOF(sets) && (sets[set_count] = nas_kernels_cpu_at(set_count))) set_count++;
+}
+
+/* How NAS_ISA names them. */
+static void test_names(void)
+{
+    for (int i = 0; i < set_count; i++) {
+        const NasKernels *k = sets[i];
+        snprintf(label, sizeof label, "%s/%d", k->name, k->lanes);
+        CHECK_MSG(nas_kernels_cpu(label, 0) == k, "%s names another set", label);
+        CHECK_MSG(nas_kernels_cpu(k->name, k->lanes) == k, "%s, %d lanes: another set", k->name, k->lanes);
+        CHECK_MSG(!nas_kernels_cpu(label, 24 - k->lanes), "%s has %d lanes, too", label, 24 - k->lanes);
+    }
+    CHECK(nas_kernels_cpu("", 0) == sets[0]);
+    static const char *const wrong[] = {"v", "v1", "v33", "v3/", "v3/16", "v3/8 ", "/8", "ref", "v4/32"};
+    for (int i = 0; i < COUNTOF(wrong); i++) CHECK_MSG(!nas_kernels_cpu(wrong[i], 0), "\"%s\" names a set", wrong[i]);
 }
 
 /* ---- guarded memory ---- */
@@ -1101,6 +1111,7 @@ int main(void)
     find_sets();
     for (int i = 0; i < set_count; i++) printf("%s, %d lanes: %s\n", sets[i]->name, sets[i]->lanes, sets[i]->about);
     CHECK_MSG(set_count > 0, "no cpu kernel set runs on this machine");
+    CHECK_RUN(test_names);
     CHECK_RUN(test_ref_by_hand);
     CHECK_RUN(test_ref_conv_gradients);
     CHECK_RUN(test_ref_pool_gradients);
