@@ -87,14 +87,14 @@ NAS_BIN    := $(if $(SAN),$(OBJ)/bin,bin)
 FORMATTED   = $(wildcard src/*/*.[ch] src/data/readers/*.[ch] kernels/*.h kernels/*/*.[ch] tests/*/*.[ch])
 
 .PHONY: all programs tests objects test bench fuzz fuzz-run man install uninstall clean check-layers format check-format help
-.PHONY: print-obj print-nas-bin
+.PHONY: print-obj print-nas-bin check-aarch64
 .DELETE_ON_ERROR:
 .SECONDARY:
 
 all: programs
 
 help:
-	@echo 'targets: all test bench fuzz man install uninstall clean check-layers format check-format'
+	@echo 'targets: all test bench fuzz man install uninstall clean check-layers check-aarch64 format check-format'
 	@echo 'knobs:   CC OPT CFLAGS LDFLAGS SAN WERROR CUDA PREFIX DESTDIR FUZZ_SECONDS'
 	@echo 'probes:  PKG_CONFIG PROTOC_C CLANG_FORMAT NVCC LIBS'
 	@echo 'now:     CC=$(CC) OPT="$(OPT)" SAN=$(SAN) objects in $(OBJ)'
@@ -190,6 +190,10 @@ fuzz-run: $(FUZZERS)
 
 check-layers:
 	tests/check-layers
+
+# Built for 64-bit Arm, tested under emulation: minutes, and packages are installed.
+check-aarch64:
+	tests/aarch64
 
 format:
 	$(CLANG_FORMAT) -i $(FORMATTED)
