@@ -105,7 +105,7 @@ static uint32_t wanted = UINT32_MAX; /* a bit for each kind */
 
 static uint32_t kind_bit(RecordKind k)
 {
-    return 1u << (k > REC_EVENT ? 31 : k);
+    return 1u << (k > REC_LAST ? 31 : k);
 }
 
 static uint32_t parse_kinds(const char *list)
@@ -118,7 +118,7 @@ static uint32_t parse_kinds(const char *list)
             cli_die(EXIT_USAGE,
                     "%.*s: no kind of record; there are: dataset samples space search-epoch genotype "
                     "train-epoch network tensor checkpoint evaluation predictions transfer study event "
-                    "unknown",
+                    "profile unknown",
                     (int)n, s);
         }
         set |= kind_bit(k);
