@@ -21,7 +21,7 @@ static const CliOption options[] = {
      "file follows its records. Values that are not finite are null."},
     {CLI_STRING, 0, "tsv", "KIND", &tsv,
      "Tab-separated rows with a heading, one row a metric where a record has metrics. KIND is search-epoch, "
-     "train-epoch, evaluation, transfer or genotype. The columns only ever grow at the end."},
+     "train-epoch, evaluation, transfer, genotype or profile. The columns only ever grow at the end."},
     {CLI_FLAG, 0, "records", 0, &records, "One line a record: its number, kind, bytes and what it says."},
     {CLI_FLAG, 'f', "follow", 0, &follow,
      "Print records as they arrive, each at once; as --records if no other form is chosen."},
