@@ -289,7 +289,7 @@ static void bench_conv(const char *name, ConvCase c, int flags)
     double weights = (double)c.in[0] * (c.depthwise ? g.taps + c.out : c.factorized ? c.out : (double)g.taps * c.out);
     double macs = c.depthwise ? n * g.out_h * g.out_w * weights : out * c.in[0] * (c.factorized ? 1 : g.taps);
     bool gx = !(flags & NO_GX);
-    if (quick && macs > 4e6) return; /* ref would take its time */
+    if (quick && macs > 2.2e6) return; /* ref would take its time */
     for (int pass = 0; pass < (gx ? 3 : 2); pass++) {
         Row r = {.kernel = "conv", .flops = 2 * macs * (pass == 1 && gx ? 2 : 1)};
         /* y; or y, its gradient, and the input's, which is added to unless it is that of a raw value */
