@@ -49,6 +49,7 @@ const char *record_kind_name(RecordKind k)
         [REC_TRANSFER] = "transfer",
         [REC_STUDY] = "study",
         [REC_EVENT] = "event",
+        [REC_PROFILE] = "profile",
     };
     return k < COUNTOF(name) && name[k] ? name[k] : "unknown";
 }

@@ -41,6 +41,8 @@ typedef enum {
     REC_TRANSFER = 14,
     REC_STUDY = 15,
     REC_EVENT = 16,
+    REC_PROFILE = 17,
+    REC_LAST = REC_PROFILE,
     REC_UNKNOWN = 1000 /* a kind this version does not know: passes through byte for byte */
 } RecordKind;
 
@@ -254,6 +256,12 @@ typedef struct { /* something that happened: a guard fired, a batch was made sma
     int64_t epoch;
 } EventRecord;
 
+typedef struct { /* where a run's time went, one kind of operation; see nas.proto */
+    const char *run, *op;
+    int64_t calls;
+    double forward_seconds, backward_seconds, seconds, share, gflops, gbs;
+} ProfileRecord;
+
 typedef struct {
     RecordKind kind;
     union {
@@ -271,6 +279,7 @@ typedef struct {
         TransferRow transfer;
         StudyRow study;
         EventRecord event;
+        ProfileRecord profile;
     };
     const void *bytes; /* the record as it stood in the stream, for writer_pass() */
     int64_t byte_count;
