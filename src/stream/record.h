@@ -306,11 +306,20 @@ Writer *writer_open(Arena *perm, const char *path, Reader *from, const Provenanc
 void writer_put(Writer *out, const Record *r);   /* encodes r (kind + struct); takes no ownership */
 void writer_pass(Writer *out, const Record *r);  /* writes r.bytes untouched */
 void writer_flush(Writer *out);                  /* makes everything so far visible to the reader (end of epoch) */
+void writer_durable(Writer *out);                /* writer_finish() will have the file on the disk before its name */
 bool writer_finish(Writer *out);                 /* trailer, flush, fsync-free close, rename; false: writer_error() */
 void writer_abandon(Writer *out);                /* no trailer; removes the temporary file */
 const char *writer_error(const Writer *out);     /* 0 while all is well */
 const char *writer_temporary(const Writer *out); /* path of the temporary file, or 0: for signal clean-up */
 bool writer_is_stdout(const Writer *out);
+
+typedef struct { /* a record as it stands in a stream */
+    const void *bytes;
+    int64_t byte_count;
+} RecordBytes;
+/* From now on keeps a copy of every record in `memory`, for whoever must tell the story again: a checkpoint. */
+void writer_keep(Writer *out, Arena *memory);
+const RecordBytes *writer_kept(const Writer *out, int64_t *count); /* in order */
 
 /* Helpers over records. */
 double metric_get(const Metric *m, int64_t n, const char *split, const char *name); /* NaN if absent */
