@@ -201,7 +201,7 @@ static void put_epoch(Search *s, Arena a, int64_t epoch)
     if (s->valid.rows) m[n++] = (Metric){"samples", split_name[SPLIT_VALID], (double)s->valid.rows};
     Derived derived;
     const double *weight = s->arch->weight;
-    const char *why = derive_magnitude(&a, &s->space, weight, weight + s->arch->count / ARCH_TABLES, &derived);
+    const char *why = derive_magnitude(&a, &s->space, weight, weight + s->arch->count / ARCH_TABLES, 0, &derived);
     if (!why) {
         if (derived.none_mass >= 0) m[n++] = (Metric){"none_mass", "", derived.none_mass};
         m[n++] = (Metric){"weight_kept", "", derived.weight_kept};
