@@ -56,7 +56,8 @@ static const CliOption options[] = {
     {CLI_INT, 0, "valid-limit", "N", &perturb.limit, "Measure on its first N samples; 0: on all.", 0, 1e12},
     {CLI_CHOICE, 0, "criterion", "metric|loss", &criterion,
      "What counts: the task's metric, with the loss where that is equal; or the loss."},
-    {CLI_INT, 'b', "batch", "N", &perturb.batch, "Samples of a batch; made smaller if memory is short.", 2, 65536},
+    {CLI_INT, 'b', "batch", "N", &perturb.batch,
+     "Samples of a batch, whose statistics are used; made smaller, aloud, if memory is short.", 2, 65536},
     {CLI_INT, 0, "tune-epochs", "N", &perturb.tune_epochs,
      "Epochs of fine-tuning of the supernet's weights after every decision.", 0, 1e6},
     {CLI_DOUBLE, 0, "tune-lr", "F", &perturb.tune_lr, "Their learning rate.", 0, 1000},
@@ -213,6 +214,7 @@ static const char *derive_by_rule(Bench *b, Arena *perm, const Search *search, c
         settings_add(perm, list, "tune_epochs", "%lld", (long long)perturb.tune_epochs);
         settings_add(perm, list, "evaluations", "%lld", (long long)report.evaluations);
         settings_add(perm, list, "samples", "%lld", (long long)report.samples);
+        settings_add(perm, list, "batch", "%lld", (long long)report.batch);
         settings_add(perm, list, "loss_before", "%.6g", report.before);
         settings_add(perm, list, "loss_after", "%.6g", report.after);
         return 0;

@@ -234,7 +234,10 @@ const char *perturb_derive(Arena *perm, Arena scratch, const Workplace *w, const
     if (!why) why = tally_open(perm, d, p.task, p.samples, options.batch, &p.tally);
     p.engine = why ? 0 : engine_open(perm, g, &options, &why);
     if (why) return why;
-    p.batch = options.batch;
+    p.batch = report->batch = options.batch;
+    if (forecast.batch != forecast.asked) /* batch statistics: it changes the result */
+        cli_warn("batch %lld instead of %lld: there is memory for no more", (long long)forecast.batch,
+                 (long long)forecast.asked);
     p.edges = space_edges(s);
     p.cells = p.edges * s->op_count;
     const double *from[TABLES] = {normal, reduce};

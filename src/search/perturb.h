@@ -22,8 +22,8 @@ typedef struct {
 } PerturbSettings;
 
 typedef struct {
-    int64_t evaluations, samples; /* passes over so many samples */
-    double before, after;         /* loss of the supernet and of what is left of it in the end */
+    int64_t evaluations, samples, batch; /* passes over so many samples, in batches of so many */
+    double before, after;                /* loss of the supernet and of what is left of it in the end */
 } PerturbReport;
 
 /* normal, reduce: mixing weights; weights, stats: of the supernet. The margin of an edge is the loss without its operation
