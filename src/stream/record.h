@@ -141,10 +141,10 @@ typedef struct {
 typedef struct {
     const char *name;    /* "DARTS_V2", "random-3", "search", … */
     const char *text;    /* the genotype in DARTS notation */
-    const char *rule;    /* "magnitude", "named", "random", "text" */
+    const char *rule;    /* "magnitude", "threshold", "perturbation", "named", "random", "text" */
     const char *dataset; /* it was searched on, or "" */
     int64_t seed, epoch; /* epoch of the search it was taken from, or -1 */
-    double *margin;      /* per kept edge, normal then reduce, or 0 */
+    double *margin;      /* per kept edge, normal then reduce, in the unit of the rule; or 0 */
     int64_t margin_count;
     double none_mass;   /* mean weight of `none` over edges, or -1 */
     double weight_kept; /* mean over kept edges of the weight kept by discretisation, or -1 */
@@ -179,7 +179,7 @@ typedef struct {
 } TrainEpoch;
 
 typedef struct {
-    const char *run, *set; /* set: "best", "last", "supernet", "optimizer", … */
+    const char *run, *set; /* set: "best", "last", "supernet", "checkpoint", … */
     const char *name;      /* parameter name */
     int64_t *shape;
     int64_t rank;
@@ -188,7 +188,7 @@ typedef struct {
     int64_t data_bytes;
 } TensorRecord;
 
-typedef struct { /* marks a resumable state; its Tensors precede it */
+typedef struct { /* marks a resumable state; its Tensors precede it: train/checkpoint.h */
     const char *program, *run;
     int64_t epoch, step, seed;
     Setting *settings;
