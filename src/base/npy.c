@@ -79,6 +79,13 @@ static bool read_type(const char *text, int64_t length, NpyHeader *h)
     return power && (h->kind != 'f' || h->size > 1) && (h->kind != 'b' || h->size == 1);
 }
 
+static const char *bad_type(Arena *perm, const char *text, int64_t length)
+{
+    int n = 0;
+    while (n < length && n < 40 && text[n] > ' ' && text[n] <= '~') n++;
+    return arena_printf(perm, "values of type %.*s, expected floats or integers", n ? n : 7, n ? text : "unknown");
+}
+
 const char *npy_parse(Arena *perm, const void *bytes, int64_t n, NpyHeader *out)
 {
     *out = (NpyHeader){0};
@@ -106,12 +113,7 @@ const char *npy_parse(Arena *perm, const void *bytes, int64_t n, NpyHeader *out)
         seen |= 1u << k;
         if (k == 0) {
             size = read_text(&c, &type);
-            if (size < 0 || !read_type(type, size, out))
-                return arena_printf(perm, "values of type %.*s, expected floats or integers",
-                                    size < 0    ? 9
-                                    : size < 40 ? (int)size
-                                                : 40,
-                                    size < 0 ? "structure" : type);
+            if (size < 0 || !read_type(type, size, out)) return bad_type(perm, size < 0 ? "" : type, size);
         } else if (k == 1) {
             out->fortran = take_word(&c, "True");
             good = out->fortran || take_word(&c, "False");
