@@ -316,9 +316,9 @@ END
         nas-derive -q --seed $seed --print --rule perturbation --data sep5.nas s.nas >out
         grep -q "normal=\[('sep_conv_5x5', " out
     done
-    nas-derive -q --print --rule perturbation --criterion loss --threads 1 --data sep5.nas s.nas -o one.nas >1
-    nas-derive -q --print --rule perturbation --criterion loss --threads 3 --data sep5.nas s.nas >3
-    same 1 3
+    nas-derive -q --print --rule perturbation --criterion loss --threads 1 --data sep5.nas s.nas -o one.nas >one
+    nas-derive -q --print --rule perturbation --criterion loss --threads 3 --data sep5.nas s.nas >three
+    same one three
     nas-stats --json one.nas | grep '"kind":"genotype"' >record
     grep -q '"rule":"perturbation".*"margin":\[.*"evaluations","value":"18"' record
     [[ $(nas-stats --json one.nas | grep -c '"kind":"tensor"') = 0 ]]
