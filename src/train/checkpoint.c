@@ -32,6 +32,8 @@ const CliOption checkpoint_options[] = {
     {CLI_END},
 };
 
+#define ARENA_BYTES ((ptrdiff_t)1 << 36) /* of address space */
+
 /* Options that change nothing in what a run computes. */
 static const char *const without_effect[] = {
     "output",     "progress",         "quiet",  "verbose", "threads", "help", "version", "man",
@@ -75,7 +77,8 @@ const char *checkpoint_open(Arena *perm, Arena scratch, const CliOption *options
         const char *why = try_path(perm, scratch, checkpoint_settings.path);
         if (why) return why;
     }
-    out->story = arena_reserve((ptrdiff_t)1 << 38);
+    out->story = arena_reserve(ARENA_BYTES);
+    out->story_start = out->story.beg;
     settings_add(&out->story, &out->identity, "state", "%s", state_version);
     settings_add(&out->story, &out->identity, "dataset", "%s %016llx", data->name, (unsigned long long)data->digest);
     cli_options_visit(options, add_option, &(OptionList){&out->story, &out->identity});
@@ -145,7 +148,8 @@ static int64_t read_all(Checkpoint *c, Arena *perm, Reader *in, Record **all, co
 
 static const char *load(Checkpoint *c, Arena *perm, bool *damaged)
 {
-    c->memory = arena_reserve((ptrdiff_t)1 << 38);
+    c->memory = arena_reserve(ARENA_BYTES);
+    c->memory_start = c->memory.beg;
     Reader *in = reader_open(perm, checkpoint_settings.resume);
     Record *all = 0;
     const char *why = 0;
@@ -180,10 +184,17 @@ const char *checkpoint_begin(Checkpoint *c, Arena *perm, Writer *out, bool *dama
     return *checkpoint_settings.resume ? load(c, perm, damaged) : 0;
 }
 
+/* Gives back what was used of an arena: all of it is more than the sanitizer can go over. */
+static void release(char **start, Arena *a)
+{
+    if (*start) arena_release((Arena){*start, a->beg});
+    *start = 0;
+    *a = (Arena){0};
+}
+
 static void release_loaded(Checkpoint *c)
 {
-    if (c->memory.beg) arena_release(c->memory);
-    c->memory = (Arena){0};
+    release(&c->memory_start, &c->memory);
     c->tensor_count = 0;
     c->pending = false;
 }
@@ -191,7 +202,7 @@ static void release_loaded(Checkpoint *c)
 void checkpoint_close(Checkpoint *c)
 {
     release_loaded(c);
-    arena_release(c->story);
+    release(&c->story_start, &c->story);
 }
 
 /* ---- the parts of a state ---- */

@@ -37,11 +37,11 @@ extern const CliOption checkpoint_options[];
 
 typedef struct {
     Arena memory, story; /* of what was loaded, until it is restored; of the records written so far */
-    Settings identity;   /* what the state belongs to */
-    int64_t item,
-        diverged;  /* of a program with several runs: which one it is, counted from 0; how many failed before */
-    bool pending;  /* loaded and not yet restored */
-    int64_t since; /* steps since the last save */
+    char *memory_start, *story_start;
+    Settings identity;      /* what the state belongs to */
+    int64_t item, diverged; /* of a program with several runs: the present one, from 0; how many failed before it */
+    bool pending;           /* loaded and not yet restored */
+    int64_t since;          /* steps since the last save */
     int64_t saves;
     double begun, last, cost, spent; /* clock: of the start, of the last save; seconds of a save, of all saves */
     Writer *out;                     /* where the run's records go */
