@@ -91,7 +91,7 @@ stopped()
 {
     local signal=$1 status=0 want=$2
     shift 2
-    rm -f ck.nas
+    rm -f ck.nas part.nas
     env --default-signal=INT,TERM "$@" --checkpoint ck.nas >part.nas &
     local pid=$!
     while [[ $(stat -c %s part.nas 2>/dev/null || echo 0) -lt 1200 ]]; do sleep 0.02; done

@@ -177,9 +177,10 @@ typedef struct {
 
 typedef struct { /* what the rules work with besides alphas */
     Arena scratch;
-    bool shaped;      /* the shape of the data is known */
-    DatasetInfo info; /* its texts are those of the latest record: name and task alone */
-    Dataset data;     /* with --data */
+    bool shaped;               /* the shape of the data is known */
+    DatasetInfo info;          /* of that shape alone */
+    const MetricInfo *selects; /* the metric that is best or not; 0: unknown */
+    Dataset data;              /* with --data */
     Workplace place;
 } Bench;
 
@@ -304,10 +305,10 @@ static const char *search_begin(Search *s, Arena *perm, const SearchSpace *r)
 /* With --epoch best: is this the best so far? Of equals the later one is. */
 static bool is_best(Search *s, const Bench *b, const SearchEpoch *e)
 {
-    const Task *t = b->shaped ? task_find(b->info.task) : 0;
-    double now = t ? metric_get(e->metrics, e->metric_count, split_name[SPLIT_VALID], t->metric) : NAN;
+    const MetricInfo *m = b->selects;
+    double now = m ? metric_get(e->metrics, e->metric_count, split_name[SPLIT_VALID], m->name) : NAN;
     if (isnan(now)) return false;
-    if (!isnan(s->best) && (t->higher_is_better ? now < s->best : now > s->best)) return false;
+    if (!isnan(s->best) && (m->higher ? now < s->best : now > s->best)) return false;
     s->best = now;
     return true;
 }
@@ -368,15 +369,11 @@ static const char *search_tensor(Search *s, Arena *perm, const TensorRecord *t)
     return netio_take(perm, s->graph, t, &s->weights);
 }
 
-static void take_shape(Bench *b, Arena *perm, const DatasetInfo *d)
+static void take_shape(Bench *b, const DatasetInfo *d)
 {
     b->shaped = true;
-    b->info = (DatasetInfo){.name = arena_strdup(perm, d->name),
-                            .task = arena_strdup(perm, d->task),
-                            .channels = d->channels,
-                            .height = d->height,
-                            .width = d->width,
-                            .outputs = d->outputs};
+    b->info = (DatasetInfo){.channels = d->channels, .height = d->height, .width = d->width, .outputs = d->outputs};
+    b->selects = task_find(d->task) ? task_selects(d) : 0;
 }
 
 static bool passes(RecordKind k)
@@ -401,7 +398,7 @@ static void from_stream(Reader *in, Output *o, Bench *b, bool must_search)
             why = search_begin(&s, o->perm, &r.space);
             searches++;
         }
-        if (r.kind == REC_DATASET && !*data_path) take_shape(b, o->perm, &r.dataset);
+        if (r.kind == REC_DATASET && !*data_path) take_shape(b, &r.dataset);
         if (r.kind == REC_NETWORK && perturbed) why = search_network(&s, o->perm, b, &r.network);
         if (r.kind == REC_TENSOR && perturbed) why = search_tensor(&s, o->perm, &r.tensor);
         if (r.kind == REC_GENOTYPE) unique_name(o, arena_strdup(o->perm, r.genotype.name)); /* is taken from now on */
@@ -647,7 +644,7 @@ static void open_data(Bench *b, Arena *perm)
     bool damaged;
     const char *why = dataset_open(perm, b->scratch, data_path, &b->data, &damaged);
     if (why) cli_die_input(damaged, why);
-    take_shape(b, perm, &b->data.info);
+    take_shape(b, &b->data.info);
     why = workplace_open(perm, &b->place, &b->data, 0);
     if (why) cli_die(EXIT_FAILED, "%s", why);
 }

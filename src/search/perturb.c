@@ -15,7 +15,7 @@ typedef struct {
     const Workplace *place;
     const PerturbSettings *settings;
     const Space *space;
-    const Task *task;
+    const MetricInfo *selects;
     Engine *engine;
     Tally tally;
     Arena scratch;
@@ -58,7 +58,7 @@ static Score measure(Perturb *p)
     evaluate_split(p->engine, p->place->data, p->settings->split, p->samples, p->batch, MODE_TRAIN, &p->tally, &p->why);
     tally_metrics(&p->tally, "", m, &n, COUNTOF(m));
     s.loss = metric_get(m, n, "", "loss");
-    s.metric = p->settings->by_loss ? 0 : metric_get(m, n, "", p->task->metric);
+    s.metric = p->settings->by_loss ? 0 : metric_get(m, n, "", p->selects->name);
     p->evaluations++;
     cli_progress("perturbation: evaluation %lld of %lld", (long long)p->evaluations, (long long)p->planned);
     return s;
@@ -79,7 +79,7 @@ static Score measure_without(Perturb *p, int t, int64_t first, int64_t count)
 static bool worse(const Perturb *p, Score a, Score b)
 {
     if (a.metric != b.metric && !isnan(a.metric) && !isnan(b.metric))
-        return p->task->higher_is_better ? a.metric < b.metric : a.metric > b.metric;
+        return p->selects->higher ? a.metric < b.metric : a.metric > b.metric;
     return isnan(a.loss) ? !isnan(b.loss) : a.loss > b.loss;
 }
 
@@ -219,7 +219,7 @@ const char *perturb_derive(Arena *perm, Arena scratch, const Workplace *w, const
     const char *why = derive_magnitude(perm, s, normal, reduce, 0, out); /* of a table that is not used */
     if (why) return why;
     const Dataset *d = w->data;
-    Perturb p = {.place = w, .settings = o, .space = s, .task = task_find(d->info.task)};
+    Perturb p = {.place = w, .settings = o, .space = s, .selects = task_selects(&d->info)};
     p.samples = dataset_limit(o->limit, d->split[o->split].count);
     if (p.samples < 1) return arena_printf(perm, "the %s split is empty", split_name[o->split]);
     if (o->tune_epochs && !d->split[SPLIT_TRAIN].count) return "the train split is empty";
@@ -231,9 +231,10 @@ const char *perturb_derive(Arena *perm, Arena scratch, const Workplace *w, const
         .fixed = tally_bytes(d, p.samples), .per_sample = 2 * loader_bytes(d), .limit = o->memory << 20, .least = 2};
     Forecast forecast;
     why = forecast_fit(perm, scratch, g, &options, &need, &forecast);
-    if (!why) why = tally_open(perm, d, p.task, p.samples, options.batch, &p.tally);
+    if (!why) why = tally_open(perm, d, task_find(d->info.task), p.samples, options.batch, &p.tally);
     p.engine = why ? 0 : engine_open(perm, g, &options, &why);
     if (why) return why;
+    p.tally.brief = true;
     p.batch = report->batch = options.batch;
     if (forecast.batch != forecast.asked) /* batch statistics: it changes the result */
         cli_warn("batch %lld instead of %lld: there is memory for no more", (long long)forecast.batch,

@@ -17,6 +17,8 @@ static Dataset small_data(void)
                  .info = {.name = "small",
                           .source = "",
                           .task = "classification",
+                          .metric = "",
+                          .tree = "",
                           .channels = 1,
                           .height = 5,
                           .width = 6,
