@@ -623,7 +623,7 @@ static void check_rule(const char *path)
     epoch = !strcmp(epoch_text, "best") ? EPOCH_BEST : EPOCH_LAST;
     if (strcmp(epoch_text, "best") && strcmp(epoch_text, "last")) {
         epoch = strtoll(epoch_text, &end, 10);
-        if (!*epoch_text || *end || epoch < -1 || epoch > (int64_t)1e9)
+        if (!*epoch_text || epoch_text[strspn(epoch_text, "-0123456789")] || *end || epoch < -1 || epoch > (int64_t)1e9)
             cli_die(EXIT_USAGE, "--epoch: expected a number of epochs, best or last, not '%s'", epoch_text);
     }
     if (every && epoch != EPOCH_LAST) cli_die(EXIT_USAGE, "--every and --epoch exclude each other");
