@@ -68,6 +68,7 @@ static const CliOption options[] = {
     {CLI_FLAG, 0, "profile", 0, &profile,
      "At the end, tell where the time went, as a table and as Profile records; some percent slower, same results."},
     {CLI_INT, 0, "memory", "MIB", &settings.memory, "Take at most so much memory, in MiB; 0: what is free.", 0, 1e9},
+    {CLI_TABLE, .to = (void *)checkpoint_options},
     {CLI_TABLE, .to = (void *)cli_common_options},
     {CLI_END},
 };
@@ -87,8 +88,7 @@ static const CliProgram program = {
         "nas-stats --follow can watch. nas-derive makes the genotype of it. Other records are passed on; samples "
         "are dropped unless --keep-samples is given.\n\n"
         "A search whose loss is no longer finite ends with an Event record and exit status 1; so does SIGINT or "
-        "SIGTERM, with status 130 or 143. The stream is valid in both cases.\n\n"
-        "Examples:\n\n"
+        "SIGTERM, with status 130 or 143. The stream is valid in both cases.\n\n" CHECKPOINT_DETAILS "Examples:\n\n"
         "nas-search --epochs 10 --channels 8 data.nas -o search.nas\n\n"
         "nas-search --dry-run data.nas",
     .options = options,
@@ -141,6 +141,18 @@ int main(int argc, char **argv)
     why = workplace_open(&perm, &place, &data, out);
     if (why) cli_die(EXIT_FAILED, "%s", why);
     Search search;
+    Checkpoint checkpoint;
+    if (!dry_run) {
+        bool damaged = false;
+        if (keep_samples)
+            dataset_write(out, scratch, &data);
+        else
+            writer_put(out, &(Record){.kind = REC_DATASET, .dataset = data.info});
+        why = checkpoint_open(&perm, scratch, options, &data.info, &checkpoint);
+        if (!why) why = checkpoint_begin(&checkpoint, &perm, out, &damaged);
+        if (why) cli_die_input(damaged, why);
+        place.checkpoint = &checkpoint;
+    }
     why = search_open(&perm, scratch, &place, &settings, !dry_run, &search);
     if (why) cli_die(EXIT_FAILED, "%s: %s", reader_name(in), why);
     if (dry_run) {
@@ -148,16 +160,14 @@ int main(int argc, char **argv)
         return cli_end();
     }
     cli_note("%s, %s", forecast_line(&perm, &search), engine_device(search.engine));
-    if (keep_samples)
-        dataset_write(place.out, scratch, &data);
-    else
-        writer_put(place.out, &(Record){.kind = REC_DATASET, .dataset = data.info});
     engine_set_profile(search.engine, profile);
     SearchEnd end = search_run(&search, scratch);
     if (profile) put_profile(&perm, &search);
     if (weights && end != SEARCH_DIVERGED) search_write_weights(&search, scratch);
     if (!writer_finish(place.out)) cli_die(EXIT_FAILED, "%s", writer_error(place.out));
     cli_guard_file(0);
+    checkpoint_tell(&checkpoint);
+    checkpoint_close(&checkpoint);
     search_close(&search);
     workplace_close(&place);
     if (end == SEARCH_DIVERGED) cli_die(EXIT_FAILED, "%s", search.trouble);

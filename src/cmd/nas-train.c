@@ -28,6 +28,7 @@ static const CliOption options[] = {
     {CLI_FLAG, 0, "no-weights", 0, &no_weights, "Do not write the weights."},
     {CLI_FLAG, 0, "profile", 0, &profile,
      "After each network, tell where the time went, as a table and as Profile records; some percent slower, same results."},
+    {CLI_TABLE, .to = (void *)checkpoint_options},
     {CLI_TABLE, .to = (void *)cli_common_options},
     {CLI_END},
 };
@@ -41,7 +42,7 @@ static const char about[] =
     "on the validation split) and last. After every epoch the loss on some samples is measured by running and "
     "by batch statistics; where they disagree, evaluation says nothing, and a warning is given.\n\n"
     "A training whose loss is no longer finite ends with an Event record and exit status 1, after the other "
-    "networks. SIGINT or SIGTERM ends after the present step, with the weights so far and status 130 or 143.\n\n";
+    "networks. SIGINT or SIGTERM ends after the present step, with the weights so far and status 130 or 143.\n\n" CHECKPOINT_DETAILS;
 static const char examples[] =
     "\n\nExamples:\n\n"
     "nas-derive search.nas | nas-train --data data.nas --epochs 30 -o net.nas\n\n"
@@ -93,6 +94,23 @@ static void put_profile(Arena *perm, const Trainer *t)
     Text table = {0};
     report_profile(perm, &table, rows, count);
     if (!cli_common.quiet) fputs(table.s, stderr);
+}
+
+/* Every network to train is part of what a state belongs to: those that are done are not trained again. */
+static void begin_checkpoint(Checkpoint *c, Arena *perm, Arena scratch, const Dataset *d, const Input *input)
+{
+    const char *why = checkpoint_open(perm, scratch, options, &d->info, c);
+    if (why) cli_die(EXIT_FAILED, "%s", why);
+    const Candidates *todo = &input->todo;
+    checkpoint_identity(c, "networks", arena_printf(perm, "%lld", (long long)todo->count));
+    for (int64_t i = 0; i < todo->count; i++) {
+        const Candidate *n = &todo->item[i];
+        checkpoint_identity(c, arena_printf(perm, "network %lld", (long long)i + 1),
+                            arena_printf(&scratch, "%s: %s", n->run, *n->genotype ? n->genotype : n->net));
+    }
+    bool damaged;
+    why = checkpoint_begin(c, perm, input->out, &damaged);
+    if (why) cli_die_input(damaged, why);
 }
 
 /* room: for what the run keeps while it lasts; apart from scratch, which its callees use anew. */
@@ -169,15 +187,21 @@ int main(int argc, char **argv)
     }
 
     if (!input.dataset_seen) writer_put(input.out, &(Record){.kind = REC_DATASET, .dataset = data.info});
-    int64_t diverged = 0;
+    Checkpoint checkpoint;
+    begin_checkpoint(&checkpoint, &perm, scratch, &data, &input);
+    place.checkpoint = &checkpoint;
     TrainEnd end = TRAIN_DONE;
-    for (int64_t i = 0; i < input.todo.count && end != TRAIN_INTERRUPTED && !writer_error(input.out); i++) {
-        end = train_one(&input.todo.item[i], room, scratch, &place);
-        diverged += end == TRAIN_DIVERGED;
+    for (; checkpoint.item < input.todo.count && end != TRAIN_INTERRUPTED && !writer_error(input.out);
+         checkpoint.item++) {
+        end = train_one(&input.todo.item[checkpoint.item], room, scratch, &place);
+        checkpoint.diverged += end == TRAIN_DIVERGED;
     }
     if (!writer_finish(input.out)) cli_die(EXIT_FAILED, "%s", writer_error(input.out));
     cli_guard_file(0);
     workplace_close(&place);
+    checkpoint_tell(&checkpoint);
+    int64_t diverged = checkpoint.diverged;
+    checkpoint_close(&checkpoint);
     int status = cli_end();
     return status ? status : diverged ? EXIT_FAILED : EXIT_OK;
 }

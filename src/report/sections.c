@@ -508,6 +508,23 @@ void report_profile(Arena *a, Text *out, const ProfileRecord *p, int64_t count)
     table_text(a, out, t);
 }
 
+static Table *checkpoints(const Story *s, Arena *a)
+{
+    Table *t = table_new(a, "Checkpoints", "run|of|>epochs done|>steps|>seed|made on");
+    FOR_KIND(s, i, REC_CHECKPOINT)
+    {
+        const CheckpointRecord *r = &s->item[i].r.checkpoint;
+        const char *device = setting_get(r->settings, r->setting_count, "device"), **row = table_row(a, t);
+        row[0] = r->run;
+        row[1] = r->program;
+        row[2] = format_count(a, r->epoch);
+        row[3] = format_count(a, r->step);
+        row[4] = arena_printf(a, "%lld", (long long)r->seed);
+        row[5] = device ? device : "";
+    }
+    return none_if_empty(t);
+}
+
 static int64_t tensor_values(const TensorRecord *t)
 {
     int64_t n = 1;
@@ -548,9 +565,18 @@ static Table *tensors(const Story *s, Arena *a)
     return none_if_empty(t);
 }
 
-Section *const section_table[SECTION_COUNT] = {
-    [SECTION_PROVENANCE] = provenance, [SECTION_DATASETS] = datasets, [SECTION_SEARCHES] = searches,
-    [SECTION_GENOTYPES] = genotypes,   [SECTION_RUNS] = runs,         [SECTION_EVALUATIONS] = evaluations,
-    [SECTION_VERDICT] = verdict_table, [SECTION_SCORES] = scores,     [SECTION_CONFUSION] = confusions,
-    [SECTION_TRANSFERS] = transfers,   [SECTION_STUDIES] = studies,   [SECTION_EVENTS] = events,
-    [SECTION_TENSORS] = tensors,       [SECTION_PROFILES] = profiles};
+Section *const section_table[SECTION_COUNT] = {[SECTION_PROVENANCE] = provenance,
+                                               [SECTION_DATASETS] = datasets,
+                                               [SECTION_SEARCHES] = searches,
+                                               [SECTION_GENOTYPES] = genotypes,
+                                               [SECTION_RUNS] = runs,
+                                               [SECTION_EVALUATIONS] = evaluations,
+                                               [SECTION_VERDICT] = verdict_table,
+                                               [SECTION_SCORES] = scores,
+                                               [SECTION_CONFUSION] = confusions,
+                                               [SECTION_TRANSFERS] = transfers,
+                                               [SECTION_STUDIES] = studies,
+                                               [SECTION_EVENTS] = events,
+                                               [SECTION_PROFILES] = profiles,
+                                               [SECTION_CHECKPOINTS] = checkpoints,
+                                               [SECTION_TENSORS] = tensors};
