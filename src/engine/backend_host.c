@@ -75,7 +75,7 @@ typedef struct {
     int64_t scratch_bytes; /* per thread */
     char *slots;           /* gradients of the weights of one group, all slots */
     double loss;
-    bool weights_changed, has_targets;
+    bool weights_changed, has_targets, spent; /* spent: the backward pass has used up the forward pass's tensors */
     double drop_p;
     uint64_t drop_seed;
     int64_t drop_step;
@@ -445,10 +445,12 @@ static int64_t host_memory(const Graph *g, const EngineOptions *o, Arena scratch
 {
     Arena room = scratch, rest = scratch; /* one half for what the host keeps, one for the planner */
     room.end = rest.beg = scratch.beg + (scratch.end - scratch.beg) / 128 * 64;
+    int64_t left = arena_left(&room);
     Carver c = {0};
     int64_t p[4];
     const char *why = g->error ? g->error : g->logits < 0 ? "the graph has no head" : 0;
     Host *h = why ? 0 : host_prepare(&room, rest, g, o, device, &c, p, &why);
+    if (h) p[3] += left - arena_left(&room), h->planned += left - arena_left(&room);
     const char *text = h ? arena_printf(perm,
                                         "tensors and gradients %.1f MB, parameters %.1f MB, packed weights and sums "
                                         "%.1f MB, work areas %.1f MB",
@@ -1055,6 +1057,7 @@ static void host_forward(void *b, Mode mode)
     const Graph *g = h->g;
     const Plan *p = h->plan;
     h->mode = mode;
+    h->spent = false;
     if (h->weights_changed) {
         pool_run(h->pool, p->group_start[p->groups], pack_part, h);
         h->weights_changed = false;
@@ -1277,7 +1280,8 @@ static void host_backward(void *b, GradWhat what)
     Host *h = b;
     const Graph *g = h->g;
     const Plan *p = h->plan;
-    assert(!h->forward_only && h->mode == MODE_TRAIN && h->has_targets);
+    assert(!h->forward_only && h->mode == MODE_TRAIN && h->has_targets && !h->spent);
+    h->spent = true;
     h->what = what;
     if (what & GRAD_WEIGHTS) memset(h->block[BLOCK_GRAD], 0, (size_t)g->weight_count * sizeof(float));
     for (int32_t t = 0; t < g->table_count; t++) memset(h->mix_grad[t], 0, (size_t)g->tables[t].count * sizeof(float));
