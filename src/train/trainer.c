@@ -115,10 +115,13 @@ const char *trainer_open(Arena *perm, Arena scratch, const Workplace *w, const T
     if (samples < 1) return "the train split is empty";
     out->valid_limit = dataset_limit(s->valid_limit, d->split[SPLIT_VALID].count);
     EngineOptions options = {.device = w->device, .batch = dataset_limit(s->batch, samples), .pool = w->pool};
-    ForecastNeed need = {.fixed = tally_bytes(d, samples) + tally_bytes(d, out->valid_limit),
+    int64_t blocks = strcmp(s->optimizer, "sgd") ? 2 : 1; /* the best weights; adam's second moments */
+    ForecastNeed need = {.fixed = tally_bytes(d, samples) + tally_bytes(d, out->valid_limit) +
+                                  blocks * out->graph->weight_count * (int64_t)sizeof(float),
                          .per_sample = 2 * loader_bytes(d), /* of training and of validation */
                          .limit = s->memory << 20,
-                         .least = 2};
+                         .least = 2,
+                         .recompute = s->recompute};
     why = forecast_fit(perm, scratch, out->graph, &options, &need, &out->forecast);
     if (why) return why;
     out->net.parameters = out->forecast.parameters;
@@ -263,7 +266,7 @@ TrainEnd trainer_run(Trainer *t, Arena scratch)
 {
     Writer *out = t->place->out;
     writer_put(out, &(Record){.kind = REC_NETWORK, .network = t->net});
-    workplace_tell_batch(t->place, scratch, t->net.run, &t->forecast);
+    workplace_tell_memory(t->place, scratch, t->net.run, &t->forecast);
     writer_flush(out);
     t->started = clock_wall();
     while (t->epoch < t->settings->epochs && !cli_interrupted() && !writer_error(out)) {
