@@ -115,7 +115,7 @@ const char *trainer_open(Arena *perm, Arena scratch, const Workplace *w, const T
     if (samples < 1) return "the train split is empty";
     out->valid_limit = dataset_limit(s->valid_limit, d->split[SPLIT_VALID].count);
     EngineOptions options = {.device = w->device, .batch = dataset_limit(s->batch, samples), .pool = w->pool};
-    int64_t blocks = strcmp(s->optimizer, "sgd") ? 2 : 1; /* the best weights; adam's second moments */
+    int64_t blocks = 2 + (strcmp(s->optimizer, "sgd") != 0); /* best, on its way to the stream; adam's second moments */
     ForecastNeed need = {.fixed = tally_bytes(d, samples) + tally_bytes(d, out->valid_limit) +
                                   blocks * out->graph->weight_count * (int64_t)sizeof(float),
                          .per_sample = 2 * loader_bytes(d), /* of training and of validation */

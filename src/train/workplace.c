@@ -24,11 +24,13 @@ Engine *workplace_engine(Arena *perm, const Workplace *w, const Graph *g, const 
 {
     Engine *e = engine_open(perm, g, o, why);
     if (!e) return 0;
-    Arena scratch = *perm;
+    /* an arena of its own, given back: what is touched of perm would stay */
+    Arena whole = arena_reserve((g->weight_count + g->stat_floats + 1024) * (ptrdiff_t)sizeof(float)), scratch = whole;
     float *weights = NEW(&scratch, float, g->weight_count + 1), *stats = NEW(&scratch, float, g->stat_floats + 1);
     graph_init(g, w->seed, weights, stats);
     engine_upload(e, BLOCK_WEIGHTS, weights);
     engine_upload(e, BLOCK_STATS, stats);
+    arena_release(whole);
     return e;
 }
 

@@ -13,7 +13,6 @@
 
 #include <malloc.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 static Arena memory; /* every test works on a copy */
 static Pool *pools[3];
@@ -810,15 +809,6 @@ static void test_unknown_device(void)
 
 /* ---- memory ---- */
 
-static int64_t resident(void)
-{
-    long long size = 0, pages = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
-    if (!f || fscanf(f, "%lld %lld", &size, &pages) != 2) pages = 0;
-    if (f) fclose(f);
-    return pages * sysconf(_SC_PAGESIZE);
-}
-
 /* Returns the forecast. */
 static int64_t check_memory(const char *device, SegmentKind recompute)
 {
@@ -832,7 +822,7 @@ static int64_t check_memory(const char *device, SegmentKind recompute)
     const char *parts = 0, *why = 0;
     int64_t forecast = engine_memory(g, &o, scratch, &parts, &a);
     CHECK(parts && *parts);
-    int64_t before = resident();
+    int64_t before = check_resident();
     (void)before;
     Engine *e = engine_open(&perm, g, &o, &why);
     if (!CHECK_MSG(e, "%s", why)) return 0;
@@ -854,7 +844,7 @@ static int64_t check_memory(const char *device, SegmentKind recompute)
               heap.uordblks + heap.hblkhd, after.uordblks + after.hblkhd);
     CHECK_EQ(arena_left(&perm), left);
 #if !defined(__SANITIZE_ADDRESS__) /* its shadow would count */
-    int64_t grown = resident() - before;
+    int64_t grown = check_resident() - before;
     CHECK_MSG(check_emulated() || fabs((double)(forecast - grown)) <= fmax(0.05 * (double)forecast, 2 << 20), /* a huge page */
               "%s, recompute %s: forecast %" PRId64 " bytes, %" PRId64 " became resident (%s)", device,
               recompute_name[recompute], forecast, grown, parts);
