@@ -117,14 +117,14 @@ static void plan_lives(const Graph *g, Plan *p, int64_t batch, bool forward_only
     for (int32_t i = 0; i < p->group_start[p->groups]; i++) {
         const Op *op = &g->ops[p->order[i]];
         int32_t group = p->group_of[p->order[i]], back = 2 * p->groups - 1 - group;
-        c.time = forward_only ? group : back;
-        each_input(g, op, last_read, &c);
+        c.time = forward_only || op->kind == OP_SELECT ? group : back;
+        if (op->kind != OP_NOISE) each_input(g, op, last_read, &c);
         if (op->kind == OP_MIX) /* pooled terms are made from their input here, forward and backward */
             for (int32_t t = 0; t < op->mix.count; t++) {
                 const ValueInfo *v = &g->values[op->mix.terms[t].value];
                 if (v->kind == VALUE_POOLED) last_read(&c, g->ops[v->op].input);
             }
-        if (!forward_only && op->kind != OP_MIX) {
+        if (!forward_only && op->kind != OP_MIX && op->kind != OP_NOISE) {
             c.time = back;
             each_input(g, op, first_gradient, &c);
         }
@@ -139,6 +139,7 @@ static void plan_lives(const Graph *g, Plan *p, int64_t batch, bool forward_only
         Buffer *b = &p->grad[v];
         if (b->birth < 0 || info->op < 0 || p->group_of[info->op] < 0) continue; /* nobody asks the input's gradient */
         const Op *op = &g->ops[info->op];
+        if (op->kind == OP_NOISE) continue;
         b->bytes = size(info, batch, context);
         b->death = 2 * p->groups - 1 - p->group_of[info->op];
         if (op->kind == OP_MIX) /* the producers of its terms read the sum's gradient in their own backward pass */
@@ -162,6 +163,11 @@ static int by_offset(const void *a, const void *b)
     return (x->offset > y->offset) - (x->offset < y->offset);
 }
 
+static bool exclusive(const Buffer *x, const Buffer *y)
+{
+    return x->choice && x->choice == y->choice && x->alternative != y->alternative;
+}
+
 /* Largest first, each at the lowest offset where no living neighbour is: close to the peak of what is alive. */
 static int64_t plan_place(Arena scratch, Buffer **buffers, int32_t count)
 {
@@ -172,7 +178,8 @@ static int64_t plan_place(Arena scratch, Buffer **buffers, int32_t count)
         Buffer *b = buffers[i];
         int32_t n = 0;
         for (int32_t j = 0; j < i; j++)
-            if (buffers[j]->birth <= b->death && b->birth <= buffers[j]->death) near[n++] = buffers[j];
+            if (buffers[j]->birth <= b->death && b->birth <= buffers[j]->death && !exclusive(buffers[j], b))
+                near[n++] = buffers[j];
         qsort(near, (size_t)n, sizeof *near, by_offset);
         b->offset = 0;
         for (int32_t j = 0; j < n; j++) {
@@ -185,8 +192,8 @@ static int64_t plan_place(Arena scratch, Buffer **buffers, int32_t count)
     return top;
 }
 
-Plan *plan_make(Arena *perm, Arena scratch, const Graph *g, int64_t batch, bool forward_only, PlanSize size,
-                const void *context)
+Plan *plan_make(Arena *perm, Arena scratch, const Graph *g, int64_t batch, bool forward_only, bool single_path,
+                PlanSize size, const void *context)
 {
     assert(!g->error && g->logits >= 0);
     Plan *p = NEW(perm, Plan, 1);
@@ -210,6 +217,10 @@ Plan *plan_make(Arena *perm, Arena scratch, const Graph *g, int64_t batch, bool 
         Buffer *all[] = {&p->data[v], &p->grad[v]};
         for (int i = 0; i < 2; i++)
             if (all[i]->bytes) {
+                if (single_path && g->values[v].op >= 0) {
+                    all[i]->choice = g->ops[g->values[v].op].choice;
+                    all[i]->alternative = g->ops[g->values[v].op].alternative;
+                }
                 all[i]->bytes = (all[i]->bytes + ALIGN - 1) / ALIGN * ALIGN + STAGGER;
                 buffers[count++] = all[i];
             }

@@ -12,6 +12,7 @@ typedef struct {
     int64_t bytes;  /* 0: there is none */
     int64_t offset; /* within the arena of the plan */
     int32_t birth, death;
+    int32_t choice, alternative; /* of its operation; with a single path, those of a choice may share bytes at any time */
 } Buffer;
 
 typedef struct {
@@ -28,6 +29,6 @@ typedef struct {
 /* Sizes are the backend's business: bytes of a tensor of `v` for the largest batch. */
 typedef int64_t (*PlanSize)(const ValueInfo *v, int64_t batch, const void *context);
 
-Plan *plan_make(Arena *perm, Arena scratch, const Graph *g, int64_t batch, bool forward_only, PlanSize size,
-                const void *context);
+Plan *plan_make(Arena *perm, Arena scratch, const Graph *g, int64_t batch, bool forward_only, bool single_path,
+                PlanSize size, const void *context);
 #endif
