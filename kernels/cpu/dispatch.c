@@ -4,7 +4,7 @@
 #include "kernels/kernels.h"
 
 #if defined(__x86_64__)
-extern const NasKernels nas_cpu_v2_8, nas_cpu_v3_8, nas_cpu_v4_8, nas_cpu_v4_16;
+extern const NasKernels nas_cpu_v2_4, nas_cpu_v2_8, nas_cpu_v3_4, nas_cpu_v3_8, nas_cpu_v4_4, nas_cpu_v4_8, nas_cpu_v4_16;
 
 static int can_run(const char *isa)
 {
@@ -18,16 +18,16 @@ static int can_run(const char *isa)
     return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
 }
 
-static const NasKernels *const builds[] = {&nas_cpu_v4_16, &nas_cpu_v4_8, &nas_cpu_v3_8,
-                                           &nas_cpu_v2_8}; /* best first */
+static const NasKernels *const builds[] = {&nas_cpu_v4_16, &nas_cpu_v4_8, &nas_cpu_v4_4, &nas_cpu_v3_8,
+                                           &nas_cpu_v3_4,  &nas_cpu_v2_8, &nas_cpu_v2_4}; /* best first */
 #else
-extern const NasKernels nas_cpu_base_8;
+extern const NasKernels nas_cpu_base_8, nas_cpu_base_4;
 static int can_run(const char *isa)
 {
     (void)isa;
     return 1;
 }
-static const NasKernels *const builds[] = {&nas_cpu_base_8};
+static const NasKernels *const builds[] = {&nas_cpu_base_8, &nas_cpu_base_4};
 #endif
 
 const NasKernels *nas_kernels_cpu(const char *isa, int lanes)

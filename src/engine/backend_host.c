@@ -320,12 +320,31 @@ static int64_t group_parts(const Host *h, int64_t n, int32_t group)
     return n < most ? n : most;
 }
 
-static const NasKernels *choose_kernels(const char *device, const char **why)
+/* Elements of all tensors of a sample in blocks of so many lanes. */
+static int64_t padded_elements(const Graph *g, int lanes)
+{
+    int64_t sum = 0;
+    for (int32_t v = 0; v < g->value_count; v++) {
+        const ValueInfo *i = &g->values[v];
+        if (i->kind != VALUE_PLAIN && i->kind != VALUE_RAW) continue;
+        sum = size_add(sum, (int64_t)blocks_of(i->channels, lanes) * lanes * i->height * i->width);
+    }
+    return sum;
+}
+
+/* The best instruction set, with its widest blocks; narrower ones where a third of the wide ones would be padding: then
+ * they are as fast, and the memory is the saving that partial channels promise. */
+static const NasKernels *choose_kernels(const Graph *g, const char *device, const char **why)
 {
     if (!strcmp(device, "ref")) return nas_kernels_ref();
     const char *isa = getenv("NAS_ISA");
-    const NasKernels *k = nas_kernels_cpu(isa ? isa : "", 0);
+    const NasKernels *k = nas_kernels_cpu(isa ? isa : "", 0), *narrow = k;
     if (!k) *why = "NAS_ISA names no instruction set of this machine (v2, v3, v4)";
+    while (narrow && (narrow = nas_kernels_cpu(k->name, k->lanes / 2)))
+        if (3 * padded_elements(g, narrow->lanes) < 2 * padded_elements(g, k->lanes))
+            k = narrow;
+        else
+            break;
     return k;
 }
 
@@ -452,7 +471,7 @@ static Host *host_prepare(Arena *perm, Arena scratch, const Graph *g, const Engi
 {
     Host *h = NEW(perm, Host, 1);
     h->g = g;
-    h->k = choose_kernels(device, why);
+    h->k = choose_kernels(g, device, why);
     if (!h->k) return 0;
     h->pool = o->pool;
     h->capacity = o->batch;
