@@ -1237,12 +1237,14 @@ static bool has_work(const Host *h, int32_t index)
     case OP_SEPCONV: {
         bool any = o->conv.g_pw != 0;
         for (int32_t p = 0; p < o->conv.parts; p++) any |= o->conv.gx[p] != 0;
-        return any;
+        return any && o->conv.grad.g; /* none, where noise alone reads what follows */
     }
-    case OP_POOL: return o->pool.gx != 0;
-    case OP_SELECT: return (h->what & GRAD_WEIGHTS) || h->plan->needs_mix_grad[h->g->ops[index].output];
+    case OP_POOL: return o->pool.gx && o->pool.grad.g;
     case OP_NOISE: return false;
-    case OP_MIX: return (h->what & GRAD_WEIGHTS) || h->plan->needs_mix_grad[h->g->ops[index].output];
+    case OP_SELECT:
+    case OP_MIX:
+        return ((h->what & GRAD_WEIGHTS) || h->plan->needs_mix_grad[h->g->ops[index].output]) &&
+               grad_of(h, h->g->ops[index].output);
     default: return true;
     }
 }
