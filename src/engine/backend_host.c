@@ -1107,7 +1107,7 @@ static void run_group(Host *h, PoolFn part, bool backward)
         double took = clock_wall() - start;
         EngineProfile *row = &h->profile[profile_row(h, index)];
         row->calls += !backward;
-        if (backward ? has_work(h, index) : h->op[index].active) {
+        if (backward ? has_work(h, index) : h->op[index].active && (!h->again || h->plan->again[index])) {
             int passes = backward && (h->what & GRAD_WEIGHTS) ? 2 : 1; /* gradients of the input and of the weights */
             row->flops += 2.0 * (double)h->g->ops[index].macs * (double)h->n * passes;
             row->bytes += (double)sizeof(float) * (double)(graph_traffic(h->g, index, backward) * h->n);
