@@ -1,6 +1,7 @@
 /* nas-search: a dataset in, the story of a search out: what was searched, and the alphas after every epoch. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "cli/cli.h"
@@ -27,7 +28,7 @@ static SearchSettings settings = {
     .alpha_beta1 = 0.5,
     .alpha_beta2 = 0.999,
 };
-static bool dry_run, keep_samples, weights, profile, list_strategies;
+static bool dry_run, keep_samples, weights, profile, list_strategies, costs;
 
 static const CliOption options[] = {
     {CLI_HEADING, 0, "What is searched"},
@@ -79,6 +80,7 @@ static const CliOption options[] = {
     {CLI_FLAG, 0, "no-augment", 0, &settings.no_augment, "No augmentation, whatever the dataset declares."},
     {CLI_HEADING, 0, "Output"},
     {CLI_FLAG, 'n', "dry-run", 0, &dry_run, "Print what the search would take, and stop."},
+    {CLI_FLAG, 0, "costs", 0, &costs, "Print what every operation costs on every stage, and stop."},
     {CLI_FLAG, 0, "keep-samples", 0, &keep_samples, "Pass the samples on."},
     {CLI_FLAG, 0, "weights", 0, &weights, "Write the supernet's weights at the end."},
     {CLI_FLAG, 0, "profile", 0, &profile,
@@ -98,7 +100,8 @@ static const CliProgram program = {
         "Reads a dataset (a stream of nas-ingest; FILE, or standard input) and trains a supernet: a stack of "
         "cells on whose edges all operations stand side by side, each with a weight. In turn, a batch of the "
         "train split improves the network's weights, and a batch of the alpha split improves the weights of the "
-        "operations (alphas).\n\n"
+        "operations (alphas). How is the strategy's matter: --list-strategies prints those that have a name, as the "
+        "parts that they are made of. Each part is also an option of its own, written NAME or NAME:VALUE.\n\n"
         "Writes a SearchSpace record and a SearchEpoch record for the start and after every epoch, the last one "
         "included: alphas, mixing weights, entropies, margins, losses and metrics of the whole train, alpha and "
         "validation splits, and the genotype that would be derived. They are written as they come, so that "
@@ -107,9 +110,9 @@ static const CliProgram program = {
         "A search whose loss is no longer finite ends with an Event record and exit status 1; so does SIGINT or "
         "SIGTERM, with status 130 or 143. The stream is valid in both cases.\n\n" CHECKPOINT_DETAILS "Examples:\n\n"
         "nas-search --epochs 10 --channels 8 data.nas -o search.nas\n\n"
-        "nas-search --dry-run data.nas",
+        "nas-search --strategy pc-darts --channel-share 2 --warmup 3 --epochs 20 data.nas -o search.nas\n\n"
+        "nas-search --dry-run --costs data.nas",
     .options = options,
-    .reads_stdin = true,
 };
 
 static void pass_on(void *context, const Record *r)
@@ -138,20 +141,23 @@ int main(int argc, char **argv)
 {
     char **file = cli_begin(argc, argv, &program);
     if (file[0] && file[1]) cli_die(EXIT_USAGE, "one FILE, not also %s", file[1]);
-    if (!dry_run) cli_refuse_terminal(cli_common.output);
-    cli_catch_signals();
     Arena perm = arena_reserve((ptrdiff_t)1 << 40), scratch = arena_reserve((ptrdiff_t)1 << 36);
     if (list_strategies) {
         fputs(strategy_help(&perm), stdout);
         return cli_end();
     }
+    if (!file[0] && isatty(STDIN_FILENO))
+        cli_die(EXIT_USAGE, "name a FILE or pipe a dataset in; nas-search --help tells more");
+    bool stop = dry_run || costs;
+    if (!stop) cli_refuse_terminal(cli_common.output);
+    cli_catch_signals();
     const char *why = search_settings_check(&perm, &settings);
     if (why) cli_die(EXIT_USAGE, "%s", why);
     Reader *in = reader_open(&perm, file[0] ? file[0] : "-");
     Dataset data;
     Writer *out = 0;
     Provenance self = provenance_self(&perm, 0, 0);
-    if (!dry_run) {
+    if (!stop) {
         out = writer_open(&perm, cli_common.output, in, &self);
         cli_guard_file(writer_temporary(out));
     }
@@ -163,7 +169,7 @@ int main(int argc, char **argv)
     if (why) cli_die(EXIT_FAILED, "%s", why);
     Search search;
     Checkpoint checkpoint;
-    if (!dry_run) {
+    if (!stop) {
         bool damaged = false;
         if (keep_samples)
             dataset_write(out, scratch, &data);
@@ -174,12 +180,11 @@ int main(int argc, char **argv)
         if (why) cli_die_input(damaged, why);
         place.checkpoint = &checkpoint;
     }
-    why = search_open(&perm, scratch, &place, &settings, !dry_run, &search);
+    why = search_open(&perm, scratch, &place, &settings, !stop, &search);
     if (why) cli_die(EXIT_FAILED, "%s: %s", reader_name(in), why);
-    if (dry_run) {
-        printf("%s\n", forecast_line(&perm, &search));
-        return cli_end();
-    }
+    if (dry_run) printf("%s\n", forecast_line(&perm, &search));
+    if (costs) fputs(search_costs(&perm, &search, scratch), stdout);
+    if (stop) return cli_end();
     cli_note("%s, %s", forecast_line(&perm, &search), engine_device(search.engine));
     engine_set_profile(search.engine, profile);
     SearchEnd end = search_run(&search, scratch);

@@ -176,7 +176,7 @@ void graph_segment(Graph *g, SegmentKind kind);
 Value graph_mix(Graph *g, const Term *terms, int32_t count, const char *name);
 /* Channel i of the result is channel from[i] of x. */
 Value graph_select(Graph *g, Value x, const int32_t *from, int64_t count, const char *name);
-/* N(0, 1) noise of x's shape, whatever x is, with every stride-th row and column of it: f(seed, step, operation, element)
+/* Noise of x's shape, whatever x is, with every stride-th row and column of it; mean 0, variance 1, nearly normal; f(seed, step, operation, element)
  * of engine_set_drop(). */
 Value graph_noise(Graph *g, Value x, int64_t stride_h, int64_t stride_w, const char *name);
 /* Operations from here on are one alternative of a choice; 0, 0: of none. An engine that is promised a single path lets the

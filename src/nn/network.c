@@ -283,7 +283,7 @@ static const char *check_spec(Arena *perm, const NetSpec *n)
     return 0;
 }
 
-static bool reduces_at(const NetSpec *n, int64_t cell)
+bool network_reduces(const NetSpec *n, int64_t cell)
 {
     if (n->reduce_count < 0) return cell == n->layers / 3 || cell == 2 * n->layers / 3;
     for (int64_t i = 0; i < n->reduce_count; i++)
@@ -311,7 +311,7 @@ static Graph *build(Arena *perm, const Space *s, const Genotype *t, const NetSpe
     for (c.index = 0; c.index < spec->layers && !g->error; c.index++) {
         c.prefix = arena_printf(perm, "cells.%lld", (long long)c.index);
         c.reduction_before = c.reduction;
-        c.reduction = reduces_at(spec, c.index);
+        c.reduction = network_reduces(spec, c.index);
         if (c.reduction) c.channels *= 2;
         preprocess(&n, &c, before_last, last);
         x = s ? search_cell(&n, &c, s, spec) : derived_cell(&n, &c, c.reduction ? &t->reduce : &t->normal);

@@ -27,6 +27,7 @@ typedef struct {
  * same, once per node. In a reduction cell the bypass is max-pooled, 2x2 (theirs drops an odd last row, ours pools it
  * with zeros). C/K must be whole. */
 Graph *network_supernet(Arena *perm, const Space *s, const NetSpec *n);
+bool network_reduces(const NetSpec *n, int64_t cell); /* this cell is a reduction cell */
 /* Columns of an edge; *bypass and *skip: those of the bypass of partial channels and of the auxiliary skip, or -1. */
 int64_t network_columns(const Space *s, const NetSpec *n, int64_t *bypass, int64_t *skip);
 /* What one operation of the supernet costs on an edge between states of so many channels. */

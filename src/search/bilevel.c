@@ -19,8 +19,8 @@ static const char *resolve(Arena *perm, const SearchSettings *s, int64_t height,
     if (!why) why = space_make(perm, ops, s->nodes, s->inputs, s->concat ? s->concat : s->nodes, &out->space);
     if (why) return why;
     if (t->warmup > s->epochs)
-        return arena_printf(perm, "--warmup %lld: more than the %lld epochs", (long long)t->warmup,
-                            (long long)s->epochs);
+        return arena_printf(perm, "--warmup %lld%s: more than the %lld epochs", (long long)t->warmup,
+                            s->strategy.warmup < 0 ? ", as the strategy has it" : "", (long long)s->epochs);
     if (s->channels % t->share)
         return arena_printf(perm, "--channel-share %lld: it must divide the %lld channels", (long long)t->share,
                             (long long)s->channels);

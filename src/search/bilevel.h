@@ -59,6 +59,9 @@ SearchEnd search_run(Search *s, Arena scratch);
 void search_write_weights(Search *s, Arena scratch);
 void search_close(Search *s);
 
+/* A table for a person: parameters and multiply-accumulates of every operation on an edge of every stage (costs.c). */
+const char *search_costs(Arena *perm, const Search *s, Arena scratch);
+
 /* The moment for strategy_mix(). */
 Moment search_moment(const Search *s, StepKind kind);
 /* Ranks random architectures on the validation split with the shared weights, each by the loss with batch statistics, and

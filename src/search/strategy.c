@@ -254,23 +254,24 @@ const char *strategy_parts(Arena *a, const Strategy *s)
 const char *strategy_help(Arena *a)
 {
     Text t = {0};
-    text_add(a, &t, "Strategies, and the parts that each is made of:\n");
+    text_add(a, &t, "Strategies, the parts that each is made of, and the learning rate of the alphas:\n");
     for (int64_t i = 0; i < strategy_count; i++) {
         Strategy s;
         const StrategySettings named = {.name = strategy_table[i].name, .warmup = -1};
         const char *why = strategy_make(a, &named, &s);
-        text_addf(a, &t, "\n%s: %s", strategy_table[i].name, why ? why : strategy_parts(a, &s));
-        if (s.lr > 0) text_addf(a, &t, ", rate %g", s.lr);
-        text_addf(a, &t, ". %s.\n", strategy_table[i].source);
+        text_addf(a, &t, "  %-14s  %s", strategy_table[i].name, why ? why : strategy_parts(a, &s));
+        if (s.lr > 0) text_addf(a, &t, "; %g", s.lr);
+        text_addf(a, &t, "\n%18s%s\n", "", strategy_table[i].source);
     }
     for (int f = 0; f < FAMILIES; f++) {
         Family parts = family(f);
-        text_addf(a, &t, "\n--%s, %s:\n", parts.option, parts.what);
+        text_addf(a, &t, "\n--%s: %s\n", parts.option, parts.what);
         for (int64_t i = 0; i < parts.count; i++) {
             const Part *p = family_part(parts, i);
-            text_addf(a, &t, "\n%s", p->name);
-            for (int k = 0; k < p->values; k++) text_addf(a, &t, ":%g", p->usual[k]);
-            text_addf(a, &t, ": %s%s%s.\n", p->help, p->source && *p->source ? ". " : "", p->source ? p->source : "");
+            const char *name = p->name;
+            for (int k = 0; k < p->values; k++) name = arena_printf(a, "%s:%g", name, p->usual[k]);
+            text_addf(a, &t, "  %-14s  %s\n", name, p->help);
+            if (p->source && *p->source) text_addf(a, &t, "%18s%s\n", "", p->source);
         }
     }
     return t.s;

@@ -649,6 +649,11 @@ static void test_noise(void)
     CHECK_NEAR(sum / COUNT, 0, 0.05);
     CHECK_NEAR(squares / COUNT, 1, 0.08);
     CHECK_NEAR(both / COUNT, 0, 0.05);
+    engine_set_drop(ref, 0, 5, 0); /* the same on every backend */
+    Result other = step(&a, g, ref, b, GRAD_ALL);
+    engine_set_drop(cpu, 0, 5, 0);
+    Result same = step(&a, g, cpu, b, GRAD_ALL);
+    CHECK_CLOSE(same.loss, other.loss, 0, 1e-5);
     /* without weights before it, no weight before it learns */
     Result r = step(&a, g, ref, b, GRAD_ALL);
     for (int32_t i = 0; i < g->param_count; i++)

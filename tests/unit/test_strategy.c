@@ -316,7 +316,7 @@ static void test_presets(void)
     for (int i = 0; i < COUNTOF(want); i++) {
         Strategy s = strategy(want[i].name);
         CHECK_STR(strategy_parts(&perm, &s), want[i].parts);
-        CHECK_CONTAINS(strategy_help(&perm), arena_printf(&perm, "%s: %s", want[i].name, want[i].parts));
+        CHECK_CONTAINS(strategy_help(&perm), arena_printf(&perm, "  %-14s  %s", want[i].name, want[i].parts));
     }
 }
 
