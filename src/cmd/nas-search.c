@@ -147,7 +147,8 @@ int main(int argc, char **argv)
         return cli_end();
     }
     if (!file[0] && isatty(STDIN_FILENO))
-        cli_die(EXIT_USAGE, "name a FILE or pipe a dataset in; nas-search --help tells more");
+        cli_die(EXIT_USAGE, "usage: %s [OPTION...] %s: no dataset: name a FILE or pipe one in; --help tells more",
+                program.name, program.usage);
     bool stop = dry_run || costs;
     if (!stop) cli_refuse_terminal(cli_common.output);
     cli_catch_signals();
