@@ -63,7 +63,7 @@ good_pair() { make_images 40 >images; make_labels 40 >labels; }
     make_images 10 | gzip >set/t10k-images-idx3-ubyte.gz
     make_labels 10 | gzip >set/t10k-labels-idx1-ubyte.gz
     nas-ingest set --name x -o folder.nas 2>note
-    [[ $(<note) == "nas-ingest: x: train 18, alpha 18, validation 4, test 10; 1x4x4 u8; 2 classes" ]]
+    [[ $(head -1 note) == "nas-ingest: x: train 18, alpha 18, validation 4, test 10; 1x4x4 u8; 2 classes" ]]
     gzip set/train-*
     gunzip set/t10k-*
     nas-ingest idx set --name x -o gzip.nas
@@ -98,6 +98,29 @@ digest() { lz4 -d <"$1" | grep -a -o 'x [0-9a-f]\{16\}' | head -1; }
     [[ -z $stderr ]]
 }
 
+# 40 samples in a cycle of 5 images: most have copies elsewhere.
+@test "what splits share is counted, shown, refused, avoided" {
+    good_pair
+    run --separate-stderr -0 nas-ingest images labels -o a.nas
+    [[ $stderr == *"nas-ingest: images: samples that an earlier split holds, too: duplicates "*"test 8)" ]]
+    run -0 nas-stats a.nas
+    [[ $output == *"shared by splits  duplicates "*"test 8)"* ]]
+    refused 'nas-ingest: images: samples that an earlier split holds, too: duplicates *' images labels --forbid-leaks
+    run --separate-stderr -0 nas-ingest images labels -o a.nas --group-copies --forbid-leaks
+    one_line "$stderr"
+    run -0 nas-stats a.nas
+    [[ $output == *"shared by splits  duplicates 0"* && $output == *"units=5 of 40 samples"* ]]
+    run --separate-stderr -0 nas-ingest images labels -o a.nas --group-copies --forbid-leaks --flip-horizontal
+    run -0 nas-stats a.nas
+    [[ $output == *"shared by splits  duplicates 0, symmetric copies 0"* ]]
+    local rule
+    for rule in group file column; do
+        refused "nas-ingest: images: --split-by $rule: the s*" images labels --split-by $rule
+    done
+    run --separate-stderr -2 nas-ingest images labels --split-by moon -o out.nas
+    one_line "$stderr"
+}
+
 @test "every synthetic kind" {
     local kind
     for kind in blobs skip maxpool sep3 sep5 dil5; do
@@ -112,7 +135,7 @@ digest() { lz4 -d <"$1" | grep -a -o 'x [0-9a-f]\{16\}' | head -1; }
     { bytes 00000d03 "$(size 10)" "$(size 1)" "$(size 2)"; for _ in {1..20}; do bytes 3f800000; done; } >images
     { bytes 00000d01 "$(size 10)"; for _ in {1..5}; do bytes 3f800000 40000000; done; } >labels
     run --separate-stderr -0 nas-ingest images labels --task regression -o a.nas
-    [[ $stderr == *"1x1x2 f32; 1 outputs" ]]
+    [[ $stderr == *"1x1x2 f32; 1 outputs"$'\n'* ]]
 }
 
 @test "truncated files" {

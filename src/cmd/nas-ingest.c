@@ -5,13 +5,13 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "data/reader.h"
+#include "data/split.h"
 #include "data/task.h"
 
-static const char *task = "", *name = "";
+static const char *task = "", *name = "", *split_by = "auto";
 static double valid = 0.1, alpha = 0.5, test = 0.2;
 static int64_t subset, crop_padding, cutout;
-static bool flip_horizontal, flip_vertical;
+static bool flip_horizontal, flip_vertical, group_copies, forbid_leaks;
 static CliList format_options;
 
 static const CliOption options[] = {
@@ -29,6 +29,16 @@ static const CliOption options[] = {
      "Fraction of what is left for the alpha split, on which a search fits its "
      "architecture weights; the rest is train.",
      0, 0.99},
+    {CLI_CHOICE, 0, "split-by", "auto|fraction|group|file|column", &split_by,
+     "What is split: single samples, by fraction; whole groups of samples (a clip, an object, a speaker) as the format "
+     "knows them; whole source files; or as a column of the source says, what it does not name being carved out of its "
+     "train samples. auto: column, group or fraction, the first that the source has data for."},
+    {CLI_FLAG, 0, "group-copies", 0, &group_copies,
+     "Keep copies of a sample on one side: exact ones, and mirrored ones where a flip below is declared or the format "
+     "knows its symmetries."},
+    {CLI_FLAG, 0, "forbid-leaks", 0, &forbid_leaks,
+     "Fail if a sample, a copy of it or another sample of its group is in two splits. They are counted in any case; "
+     "nas-stats shows it."},
     {CLI_HEADING, 0, "Augmentation that keeps the meaning of a sample, for training to use"},
     {CLI_FLAG, 0, "flip-horizontal", 0, &flip_horizontal, "Left and right may be swapped."},
     {CLI_FLAG, 0, "flip-vertical", 0, &flip_vertical, "Top and bottom may be swapped."},
@@ -76,6 +86,19 @@ static const char *shape(Arena *perm, const DatasetInfo *i)
     return arena_printf(perm, "%lldx%lldx%lld", (long long)i->channels, (long long)i->height, (long long)i->width);
 }
 
+/* Counts what one split knows of another, and records it; returns what to say, or 0 if there is nothing. */
+static const char *look_for_leaks(Arena *perm, Arena scratch, Dataset *d, const char *source)
+{
+    Leaks leaks;
+    const char *why = leak_check(perm, scratch, d, &leaks);
+    if (why) cli_die(EXIT_FAILED, "%s: %s", source, why);
+    const char *found = leak_text(perm, &leaks);
+    if (leaks.total && forbid_leaks)
+        cli_die(EXIT_FAILED, "%s: samples that an earlier split holds, too: %s", source, found);
+    dataset_setting(perm, &d->info, "leaks", "%s", found);
+    return leaks.total ? found : 0;
+}
+
 int main(int argc, char **argv)
 {
     Arena perm = arena_reserve((ptrdiff_t)1 << 38), scratch = arena_reserve((ptrdiff_t)1 << 36);
@@ -85,7 +108,14 @@ int main(int argc, char **argv)
     cli_refuse_terminal(cli_common.output);
     const DataReader *reader = choose_reader(&sources);
 
-    IngestSpec spec = {task, valid, alpha, test, subset, (uint64_t)cli_common.seed};
+    IngestSpec spec = {.task = task,
+                       .valid_fraction = valid,
+                       .alpha_fraction = alpha,
+                       .test_fraction = test,
+                       .subset = subset,
+                       .split_by = strcmp(split_by, "auto") ? split_by : "",
+                       .group_copies = group_copies,
+                       .seed = (uint64_t)cli_common.seed};
     if (format_options.count > COUNTOF(spec.option)) cli_die(EXIT_USAGE, "--option: too many of them");
     for (int i = 0; i < format_options.count; i++) spec.option[spec.option_count++] = format_options.item[i];
     if (*task && !task_find(task)) cli_die(EXIT_USAGE, "--task %s: not a task; classification or regression", task);
@@ -100,8 +130,9 @@ int main(int argc, char **argv)
     d.info.flip_vertical = flip_vertical;
     d.info.crop_padding = crop_padding;
     d.info.cutout = cutout;
-    if ((why = split_assign(&perm, scratch, &d, &spec)))
-        cli_die(EXIT_FAILED, "%s: %s", count ? sources[0] : reader->name, why);
+    const char *source = count ? sources[0] : reader->name;
+    if ((why = split_assign(&perm, scratch, &d, &spec))) cli_die(EXIT_FAILED, "%s: %s", source, why);
+    const char *leaks = look_for_leaks(&perm, scratch, &d, source);
     dataset_finish(&perm, &d);
 
     char host[256] = "";
@@ -119,5 +150,6 @@ int main(int argc, char **argv)
              (long long)n[SPLIT_TRAIN], (long long)n[SPLIT_ALPHA], (long long)n[SPLIT_VALID], (long long)n[SPLIT_TEST],
              shape(&perm, &d.info), d.info.dtype == DTYPE_U8 ? "u8" : "f32", (long long)d.info.outputs,
              task_find(d.info.task)->loss == LOSS_CROSS_ENTROPY ? "classes" : "outputs");
+    if (leaks) cli_note("%s: samples that an earlier split holds, too: %s", d.info.name, leaks);
     return cli_end();
 }

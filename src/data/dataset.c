@@ -87,7 +87,7 @@ static uint64_t mix(uint64_t h, uint64_t word)
     return h ^ (h >> 32);
 }
 
-static uint64_t digest_bytes(uint64_t seed, const void *data, int64_t n)
+uint64_t dataset_hash(uint64_t seed, const void *data, int64_t n)
 {
     const unsigned char *p = data;
     uint64_t lane[4] = {mix(seed, 1), mix(seed, 2), mix(seed, 3), mix(seed, (uint64_t)n)};
@@ -113,11 +113,11 @@ static uint64_t digest(const Dataset *d)
 {
     const DatasetInfo *i = &d->info;
     const int64_t shape[] = {i->channels, i->height, i->width, i->outputs, d->target_width, (int64_t)i->dtype};
-    uint64_t h = digest_bytes(0, shape, sizeof shape);
+    uint64_t h = dataset_hash(0, shape, sizeof shape);
     for (int s = 0; s < SPLIT_COUNT; s++) {
         h = mix(h, (uint64_t)d->split[s].count);
-        h = digest_bytes(h, d->split[s].data, d->split[s].count * dataset_sample_bytes(i));
-        h = digest_bytes(h, d->split[s].targets, d->split[s].count * d->target_width * (int64_t)sizeof(float));
+        h = dataset_hash(h, d->split[s].data, d->split[s].count * dataset_sample_bytes(i));
+        h = dataset_hash(h, d->split[s].targets, d->split[s].count * d->target_width * (int64_t)sizeof(float));
     }
     return h ? h : 1; /* 0 means "not computed" */
 }
@@ -217,7 +217,8 @@ void dataset_write(Writer *out, Arena scratch, const Dataset *d)
                                      .data_bytes = n * sample,
                                      .targets = split->targets + first * d->target_width,
                                      .target_width = d->target_width,
-                                     .ids = split->ids ? split->ids + first : 0}};
+                                     .ids = split->ids ? split->ids + first : 0,
+                                     .groups = split->groups ? split->groups + first : 0}};
             writer_put(out, &r);
         }
     }
@@ -355,6 +356,11 @@ static const char *take(Arena *perm, Dataset *d, const Samples *c, int64_t *seen
     memcpy((float *)to->targets + c->first * d->target_width, c->targets,
            (size_t)(c->count * d->target_width) * sizeof(float));
     for (int64_t i = 0; i < c->count; i++) ((int64_t *)to->ids)[c->first + i] = c->ids ? c->ids[i] : c->first + i;
+    if (!c->groups != !to->groups && c->first)
+        return arena_printf(perm, "%s samples from %lld: groups for some samples only", split_name[c->split],
+                            (long long)c->first);
+    if (c->groups && !c->first && !(to->groups = dataset_memory(perm, all, sizeof *to->groups, &why))) return why;
+    if (c->groups) memcpy((int64_t *)to->groups + c->first, c->groups, (size_t)c->count * sizeof *c->groups);
     *have += c->count;
     to->count = *have;
     return 0;

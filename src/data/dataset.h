@@ -10,9 +10,14 @@
 
 typedef struct {
     int64_t count;
-    const void *data;     /* (count, C, H, W) of info.dtype */
-    const float *targets; /* (count, target_width) */
-    const int64_t *ids;   /* (count) or 0 */
+    const void *data;      /* (count, C, H, W) of info.dtype */
+    const float *targets;  /* (count, target_width) */
+    const int64_t *ids;    /* (count) or 0 */
+    const int64_t *groups; /* (count) equal for samples that belong together (clip, object, speaker), or 0 */
+    /* what a reader may add for split_assign (data/split.h); not in streams */
+    const int64_t *files;  /* (count) which source file a sample is from, or 0 */
+    const int64_t *copies; /* (count) equal for symmetric copies of one design, or 0 */
+    const uint8_t *named;  /* (count) the Split that a column of the source names, or 0 */
 } SplitData;
 
 typedef struct {
@@ -45,6 +50,8 @@ int64_t dataset_sample_values(const DatasetInfo *i); /* C × H × W */
 int64_t dataset_sample_bytes(const DatasetInfo *i);
 /* Zeroed memory for count × size bytes of outside data, or 0 and *why ("needs 3.1 GiB of memory, 1.2 GiB are free"). */
 void *dataset_memory(Arena *perm, int64_t count, int64_t size, const char **why);
+/* A hash of n bytes, at memory speed; equal for equal bytes on every machine. */
+uint64_t dataset_hash(uint64_t seed, const void *data, int64_t n);
 /* Appends to info.settings; the key is kept by pointer. */
 void dataset_setting(Arena *perm, DatasetInfo *info, const char *key, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

@@ -7,6 +7,8 @@ typedef struct {
     const char *task;                                     /* "" = the format's usual one */
     double valid_fraction, alpha_fraction, test_fraction; /* of what has no split of its own */
     int64_t subset;                                       /* keep so many samples of the training source, 0 = all */
+    const char *split_by; /* "fraction" "group" "file" "column"; "" or 0: by what is there */
+    bool group_copies;    /* keep copies of a sample on one side */
     uint64_t seed;
     const char *option[32]; /* format options as "key=value" */
     int option_count;
@@ -35,11 +37,4 @@ const char *reader_option_int(Arena *perm, const IngestSpec *spec, const char *k
 const char *reader_option_double(Arena *perm, const IngestSpec *spec, const char *key, double min, double max,
                                  double *to);
 const char *reader_option_check(Arena *perm, const IngestSpec *spec, const char *format, const char *known);
-
-/* Carves test (if the source had none), validation and alpha, in this order, out of the train split: each takes its
- * fraction of what is left. Seeded; stratified by class for classification: a class gives each split its share, rounded
- * down or up. `subset` is kept first, by the same rule. The samples of train, alpha and validation are in seeded random
- * order; ids tell their positions in the source. The rule and the seed are recorded in info.settings. Refuses what
- * cannot be learned from: no samples, one class, constant targets, an empty split. Returns 0 or why not. */
-const char *split_assign(Arena *perm, Arena scratch, Dataset *d, const IngestSpec *spec);
 #endif

@@ -78,11 +78,12 @@ static char *reals(Arena *a, const double *v, int64_t n)
     return t.s;
 }
 
-static char *settings(Arena *a, const Setting *v, int64_t n)
+static char *settings(Arena *a, const Setting *v, int64_t n, const char *without)
 {
     Text t = {0};
     text_add(a, &t, "");
-    for (int64_t i = 0; i < n; i++) text_addf(a, &t, "%s%s=%s", i ? ", " : "", v[i].key, v[i].value);
+    for (int64_t i = 0; i < n; i++)
+        if (strcmp(v[i].key, without)) text_addf(a, &t, "%s%s=%s", t.length ? ", " : "", v[i].key, v[i].value);
     return t.s;
 }
 
@@ -126,7 +127,9 @@ static Table *datasets(const Story *s, Arena *a)
         if (d->crop_padding) text_addf(a, &augment, ", crops after padding by %lld", (long long)d->crop_padding);
         if (d->cutout) text_addf(a, &augment, ", cutout of %lld", (long long)d->cutout);
         table_pair(a, t, "augmentation", augment.length ? augment.s + 2 : "");
-        table_pair(a, t, "made by", settings(a, d->settings, d->setting_count));
+        table_pair(a, t, "made by", settings(a, d->settings, d->setting_count, "leaks"));
+        for (int64_t k = 0; k < d->setting_count; k++)
+            if (!strcmp(d->settings[k].key, "leaks")) table_pair(a, t, "shared by splits", d->settings[k].value);
         table_pair(a, t, "digest", arena_printf(a, "%016llx", (unsigned long long)d->digest));
     }
     return none_if_empty(t);
@@ -192,7 +195,7 @@ static Table *searches(const Story *s, Arena *a)
                        arena_printf(a, "%lld nodes, %lld layers, %lld channels, %s parameters, %s MACs",
                                     (long long)p->nodes, (long long)p->layers, (long long)p->channels,
                                     format_count(a, p->parameters), format_count(a, p->macs)));
-            table_pair(a, t, "settings", settings(a, p->settings, p->setting_count));
+            table_pair(a, t, "settings", settings(a, p->settings, p->setting_count, ""));
             shown = p;
         }
         search_pairs(a, t, search);

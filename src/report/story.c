@@ -78,6 +78,7 @@ static Record without_bulk(Arena *perm, const Record *r)
         kept.samples.data = 0;
         kept.samples.targets = 0;
         kept.samples.ids = 0;
+        kept.samples.groups = 0;
     } else if (r->kind == REC_TENSOR) {
         const TensorRecord *t = &r->tensor;
         kept.tensor.run = arena_strdup(perm, t->run);

@@ -164,6 +164,7 @@ static const Field samples_fields[] = {
     FLOATS(targets, SHAPE(count, target_width)),
     COUNT(target_width),
     INTS(ids, ROWS(count), OR_NONE, ANY_VALUE),
+    INTS(groups, ROWS(count), OR_NONE, ANY_VALUE),
 };
 LAYOUT(samples_layout, samples, S, samples_fields, check_samples);
 #undef S

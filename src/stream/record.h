@@ -94,7 +94,8 @@ typedef struct { /* a chunk of consecutive samples of one split */
     int64_t data_bytes;
     const float *targets; /* (count, width): class index, or `outputs` values */
     int64_t target_width;
-    const int64_t *ids; /* (count) position in the source, or 0 */
+    const int64_t *ids;    /* (count) position in the source, or 0 */
+    const int64_t *groups; /* (count) equal for samples of one group (clip, object, speaker), or 0 */
 } Samples;
 
 typedef struct { /* the space and the settings of a search; before its SearchEpochs */

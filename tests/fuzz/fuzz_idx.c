@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "data/reader.h"
+#include "data/split.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -116,7 +116,8 @@ __attribute__((unused)) static void make_records(Arena *a, Record *all)
                                          .data_bytes = 48,
                                          .targets = floats(a, 6),
                                          .target_width = 2,
-                                         .ids = ints(a, 3)};
+                                         .ids = ints(a, 3),
+                                         .groups = ints(a, 3)};
     THE(REC_SPACE).space = (SearchSpace){.strategy = a_text(a),
                                          .ops = texts(a, 4),
                                          .op_count = 4,
@@ -327,7 +328,7 @@ __attribute__((unused)) static void same_record(const Record *read, const Record
         PAIR(samples);
         INT(split), INT(first), INT(count), INT(dtype), INT(data_bytes), INT(target_width);
         CHECK(same_array(a->data, b->data, b->data_bytes));
-        ARRAY(targets, b->count * b->target_width), ARRAY(ids, b->count);
+        ARRAY(targets, b->count * b->target_width), ARRAY(ids, b->count), ARRAY(groups, b->count);
         break;
     }
     case REC_SPACE: {

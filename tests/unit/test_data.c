@@ -4,8 +4,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/rng.h"
-#include "data/reader.h"
+#include "data/split.h"
 
 static Arena perm_whole, scratch_whole;
 static char folder[] = "/tmp/nas-test-data-XXXXXX";
@@ -123,6 +124,225 @@ static void test_split_subset(void)
     CHECK_STR(split_assign(&perm, scratch_whole, &alone, &none), 0);
     CHECK_EQ(alone.split[SPLIT_TRAIN].count, 20);
     check_partition(&alone, 20, 2, true);
+}
+
+/* Which split every sample of the source went to. */
+static void splits_of(const Dataset *d, int *of)
+{
+    for (int s = 0; s < SPLIT_COUNT; s++)
+        for (int64_t i = 0; i < d->split[s].count; i++) of[d->split[s].ids[i]] = s;
+}
+
+/* 600 samples of 3 classes in groups of 1 to 7 that have a class each, and in files of 50. */
+static Dataset grouped(Arena *perm, int64_t *groups)
+{
+    enum { N = 600 };
+    Dataset d = small_u8(perm, N, 3);
+    int64_t *files = NEW(perm, int64_t, N), at = 0;
+    for (int64_t g = 0; at < N; g++)
+        for (int64_t end = at + 1 + rng_below(4, RNG_TEST, (uint64_t)g, 7); at < end && at < N; at++) {
+            groups[at] = 1000003 * g - 7;
+            ((float *)d.split[SPLIT_TRAIN].targets)[at] = (float)(g % 3);
+            files[at] = at / 50;
+        }
+    d.split[SPLIT_TRAIN].groups = memcpy(NEW(perm, int64_t, N), groups, N * sizeof *groups);
+    d.split[SPLIT_TRAIN].files = files;
+    return d;
+}
+
+static void test_split_groups(void)
+{
+    enum { N = 600 };
+    Arena perm = perm_whole;
+    int64_t groups[N];
+    int of[N], again[N];
+    Dataset d = grouped(&perm, groups);
+    CHECK_STR(split_assign(&perm, scratch_whole, &d, &usual), 0); /* by group, as there are groups */
+    splits_of(&d, of);
+    for (int i = 1; i < N; i++) CHECK(groups[i] != groups[i - 1] || of[i] == of[i - 1]);
+    CHECK_CLOSE(d.split[SPLIT_TEST].count, 120, 4, 0);
+    CHECK_CLOSE(d.split[SPLIT_VALID].count, 48, 4, 0);
+    CHECK_CLOSE(d.split[SPLIT_ALPHA].count, d.split[SPLIT_TRAIN].count, 8, 0);
+    for (int s = 0; s < SPLIT_COUNT; s++) { /* each class in its share, to a group or two */
+        double count[3] = {0};
+        for (int64_t i = 0; i < d.split[s].count; i++) {
+            count[(int)d.split[s].targets[i]]++;
+            CHECK_EQ(d.split[s].groups[i], groups[d.split[s].ids[i]]);
+        }
+        for (int k = 0; k < 3; k++) CHECK_CLOSE(count[k], (double)d.split[s].count / 3, 10, 0.1);
+    }
+    Leaks leaks;
+    CHECK_STR(leak_check(&perm, scratch_whole, &d, &leaks), 0);
+    CHECK(leaks.checked[LEAK_GROUP] && !leaks.checked[LEAK_COPY]);
+    for (int s = 0; s < SPLIT_COUNT; s++) CHECK_EQ(leaks.found[LEAK_GROUP][s], 0);
+    d = grouped(&perm, groups);
+    CHECK_STR(split_assign(&perm, scratch_whole, &d, &usual), 0);
+    splits_of(&d, again);
+    CHECK(!memcmp(of, again, sizeof of));
+
+    IngestSpec spec = usual;
+    spec.split_by = "file";
+    d = grouped(&perm, groups);
+    CHECK_STR(split_assign(&perm, scratch_whole, &d, &spec), 0);
+    splits_of(&d, of);
+    for (int i = 0; i < N; i++) CHECK_EQ(of[i], of[i / 50 * 50]);
+    CHECK_EQ(d.split[SPLIT_TEST].count, 100);
+
+    spec.split_by = "fraction"; /* as if there were no groups; the check tells */
+    d = grouped(&perm, groups);
+    CHECK_STR(split_assign(&perm, scratch_whole, &d, &spec), 0);
+    CHECK_EQ(d.split[SPLIT_TEST].count, 120);
+    CHECK_STR(leak_check(&perm, scratch_whole, &d, &leaks), 0);
+    int64_t want[SPLIT_COUNT] = {0};
+    splits_of(&d, of);
+    for (int i = 0; i < N; i++) {
+        int least = of[i];
+        for (int j = 0; j < N; j++)
+            if (groups[j] == groups[i] && of[j] < least) least = of[j];
+        want[of[i]] += of[i] > least;
+    }
+    for (int s = 0; s < SPLIT_COUNT; s++) CHECK_EQ(leaks.found[LEAK_GROUP][s], want[s]);
+    CHECK_CONTAINS(leak_text(&perm, &leaks), arena_printf(&perm, "test %d", (int)want[SPLIT_TEST]));
+
+    spec = usual, spec.subset = 200; /* whole groups are dropped, too */
+    d = grouped(&perm, groups);
+    CHECK_STR(split_assign(&perm, scratch_whole, &d, &spec), 0);
+    memset(of, -1, sizeof of);
+    splits_of(&d, of);
+    int64_t kept = 0;
+    for (int i = 0; i < N; i++) kept += of[i] >= 0;
+    for (int i = 1; i < N; i++) CHECK(groups[i] != groups[i - 1] || of[i] == of[i - 1]);
+    CHECK_CLOSE(kept, 200, 4, 0);
+}
+
+static void test_split_column(void)
+{
+    enum { N = 300 };
+    Arena perm = perm_whole;
+    Dataset d = small_u8(&perm, N, 3);
+    uint8_t *named = NEW(&perm, uint8_t, N);
+    int of[N];
+    for (int i = 0; i < N; i++) named[i] = i < 200 ? SPLIT_TRAIN : i < 240 ? SPLIT_VALID : SPLIT_TEST;
+    d.split[SPLIT_TRAIN].named = named;
+    CHECK_STR(split_assign(&perm, scratch_whole, &d, &usual), 0);
+    splits_of(&d, of);
+    for (int i = 200; i < N; i++) CHECK_EQ(of[i], i < 240 ? SPLIT_VALID : SPLIT_TEST);
+    CHECK_EQ(d.split[SPLIT_ALPHA].count, 100); /* carved out of train, which the column does name */
+    CHECK_EQ(d.split[SPLIT_TRAIN].count, 100);
+    CHECK_STR(setting_get(d.info.settings, d.info.setting_count, "test"), "named");
+    CHECK_STR(setting_get(d.info.settings, d.info.setting_count, "alpha"), "0.5");
+
+    IngestSpec spec = usual;
+    static const char *const missing[] = {"group", "file", "column"};
+    for (int i = 0; i < COUNTOF(missing); i++) {
+        d = small_u8(&perm, N, 3);
+        spec.split_by = missing[i];
+        CHECK_CONTAINS(split_assign(&perm, scratch_whole, &d, &spec), missing[i]);
+    }
+    d = small_u8(&perm, N, 3);
+    spec.split_by = "moon";
+    CHECK_CONTAINS(split_assign(&perm, scratch_whole, &d, &spec), "expected");
+    d = small_u8(&perm, N, 3);
+    d.split[SPLIT_TRAIN].groups = NEW(&perm, int64_t, N); /* one group */
+    spec.split_by = "group";
+    CHECK_CONTAINS(split_assign(&perm, scratch_whole, &d, &spec), "cannot be split");
+    CHECK_EQ(split_find("Training", 8), SPLIT_TRAIN);
+    CHECK_EQ(split_find("valid", 3), SPLIT_VALID); /* "val" */
+    CHECK_EQ(split_find("", 0), -1);
+    CHECK_EQ(split_find("tests", 5), -1);
+}
+
+/* 100 images of 2 channels, 3x4, each with its mirror images and a duplicate: 5 of a kind. */
+static Dataset mirrored(Arena *perm, DType dtype)
+{
+    enum { KINDS = 100, N = 5 * KINDS, C = 2, H = 3, W = 4 };
+    float *x = NEW(perm, float, N *C *H *W), *y = NEW(perm, float, N);
+    uint8_t *u = NEW(perm, uint8_t, N * C * H * W);
+    for (int i = 0; i < N; i++)
+        for (int c = 0; c < C; c++)
+            for (int h = 0; h < H; h++)
+                for (int w = 0; w < W; w++) {
+                    int view = i / KINDS, sh = view & 2 ? H - 1 - h : h, sw = view & 1 ? W - 1 - w : w;
+                    int64_t at = ((i * C + c) * H + h) * W + w, from = ((i % KINDS * C + c) * H + sh) * W + sw;
+                    u[at] = (uint8_t)rng_below(3, RNG_TEST, (uint64_t)from, 256);
+                    x[at] = u[at];
+                    y[i] = (float)(i % 2);
+                }
+    Dataset d = {
+        .info = {.task = "classification", .channels = C, .height = H, .width = W, .outputs = 2, .dtype = dtype},
+        .target_width = 1};
+    d.split[SPLIT_TRAIN] = (SplitData){.count = N, .data = dtype == DTYPE_U8 ? (void *)u : (void *)x, .targets = y};
+    return d;
+}
+
+static void test_leaks(void)
+{
+    for (int dtype = 0; dtype < 2; dtype++) {
+        const DType type = dtype ? DTYPE_U8 : DTYPE_F32;
+        Arena perm = perm_whole;
+        IngestSpec spec = usual;
+        Leaks leaks;
+        int of[500];
+        Dataset d = mirrored(&perm, type);
+        CHECK_STR(split_assign(&perm, scratch_whole, &d, &spec), 0);
+        CHECK_STR(leak_check(&perm, scratch_whole, &d, &leaks), 0);
+        CHECK(leaks.checked[LEAK_DUPLICATE] && !leaks.checked[LEAK_COPY] && !leaks.checked[LEAK_GROUP]);
+        splits_of(&d, of);
+        int64_t want = 0;
+        for (int i = 0; i < 100; i++) want += of[i] != of[i + 400];
+        CHECK_EQ(leaks.total, want);
+        d.info.flip_horizontal = d.info.flip_vertical = true; /* flips are looked at where they are declared */
+        CHECK_STR(leak_check(&perm, scratch_whole, &d, &leaks), 0);
+        want = 0;
+        for (int i = 0; i < 500; i++)
+            for (int j = i % 100; j < 500; j += 100)
+                if (of[j] < of[i]) {
+                    want++;
+                    break;
+                }
+        int64_t found = 0;
+        for (int s = 0; s < SPLIT_COUNT; s++) found += leaks.found[LEAK_COPY][s];
+        CHECK_EQ(found, want);
+
+        spec.group_copies = true;
+        d = mirrored(&perm, type);
+        CHECK_STR(split_assign(&perm, scratch_whole, &d, &spec), 0); /* without flips: duplicates alone */
+        splits_of(&d, of);
+        for (int i = 0; i < 100; i++) CHECK_EQ(of[i], of[i + 400]);
+        CHECK_STR(leak_check(&perm, scratch_whole, &d, &leaks), 0);
+        CHECK_EQ(leaks.total, 0);
+        d = mirrored(&perm, type);
+        d.info.flip_horizontal = d.info.flip_vertical = true;
+        CHECK_STR(split_assign(&perm, scratch_whole, &d, &spec), 0);
+        splits_of(&d, of);
+        for (int i = 0; i < 500; i++) CHECK_EQ(of[i], of[i % 100]);
+        CHECK_STR(leak_check(&perm, scratch_whole, &d, &leaks), 0);
+        CHECK_EQ(leaks.total, 0);
+        CHECK_STR(leak_text(&perm, &leaks), "duplicates 0, symmetric copies 0");
+        CHECK_EQ(d.split[SPLIT_TEST].count, 100);
+        CHECK_STR(setting_get(d.info.settings, d.info.setting_count, "units"), "100 of 500 samples");
+    }
+}
+
+/* A hundred thousand samples, all of them in pairs: seconds would tell of a quadratic search. */
+static void test_leaks_many(void)
+{
+    enum { N = 100000 };
+    Arena perm = perm_whole;
+    Dataset d = {
+        .info = {.task = "regression", .channels = 1, .height = 1, .width = 4, .outputs = 1, .dtype = DTYPE_F32},
+        .target_width = 1};
+    float *x = NEW(&perm, float, 4 * N), *y = NEW(&perm, float, N);
+    for (int64_t i = 0; i < N; i++) x[4 * i] = y[i] = (float)(i % (N / 2));
+    d.split[SPLIT_TRAIN] = (SplitData){.count = N, .data = x, .targets = y};
+    IngestSpec spec = usual;
+    spec.group_copies = true;
+    Leaks leaks;
+    double begin = clock_wall();
+    CHECK_STR(split_assign(&perm, scratch_whole, &d, &spec), 0);
+    CHECK_STR(leak_check(&perm, scratch_whole, &d, &leaks), 0);
+    CHECK_EQ(leaks.total, 0);
+    CHECK(clock_wall() - begin < 5);
 }
 
 static void test_split_refuses(void)
@@ -680,6 +900,10 @@ int main(void)
     scratch_whole = arena_reserve((ptrdiff_t)1 << 28);
     CHECK_RUN(test_split);
     CHECK_RUN(test_split_subset);
+    CHECK_RUN(test_split_groups);
+    CHECK_RUN(test_split_column);
+    CHECK_RUN(test_leaks);
+    CHECK_RUN(test_leaks_many);
     CHECK_RUN(test_split_refuses);
     CHECK_RUN(test_finish);
     CHECK_RUN(test_stream);
