@@ -106,11 +106,11 @@ digest() { lz4 -d <"$1" | grep -a -o 'x [0-9a-f]\{16\}' | head -1; }
     run -0 nas-stats a.nas
     [[ $output == *"shared by splits  duplicates "*"test 8)"* ]]
     refused 'nas-ingest: images: samples that an earlier split holds, too: duplicates *' images labels --forbid-leaks
-    run --separate-stderr -0 nas-ingest images labels -o a.nas --group-copies --forbid-leaks
+    run --separate-stderr -0 nas-ingest images labels -o a.nas --group-copies --forbid-leaks --valid 0.3
     one_line "$stderr"
     run -0 nas-stats a.nas
     [[ $output == *"shared by splits  duplicates 0"* && $output == *"units=5 of 40 samples"* ]]
-    run --separate-stderr -0 nas-ingest images labels -o a.nas --group-copies --forbid-leaks --flip-horizontal
+    run --separate-stderr -0 nas-ingest images labels -o a.nas --group-copies --forbid-leaks --valid 0.3 --flip-horizontal
     run -0 nas-stats a.nas
     [[ $output == *"shared by splits  duplicates 0, symmetric copies 0"* ]]
     local rule
