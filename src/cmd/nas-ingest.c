@@ -8,10 +8,10 @@
 #include "data/split.h"
 #include "data/task.h"
 
-static const char *task = "", *name = "", *split_by = "auto";
+static const char *task = "", *name = "", *split_by = "auto", *reshape = "";
 static double valid = 0.1, alpha = 0.5, test = 0.2;
 static int64_t subset, crop_padding, cutout;
-static bool flip_horizontal, flip_vertical, group_copies, forbid_leaks;
+static bool flip_horizontal, flip_vertical, group_copies, forbid_leaks, skip_bad;
 static CliList format_options;
 
 static const CliOption options[] = {
@@ -22,6 +22,12 @@ static const CliOption options[] = {
     {CLI_INT, 0, "subset", "N", &subset,
      "Keep N of the training samples, every class in its share; 0 keeps all. A test set of the source stays whole.", 0,
      1e12},
+    {CLI_STRING, 0, "reshape", "STEPS", &reshape,
+     "What is done to the shape of every sample, in order: crop:HxW takes the middle, resize:HxW scales, resize:N~ scales "
+     "the shorter side to N, pad:HxW puts zeros around; one number is a square. Example: crop:224,resize:56."},
+    {CLI_FLAG, 0, "skip-bad", 0, &skip_bad,
+     "Leave out samples that are damaged, of another shape, or not finite, and say how many; else the first one ends "
+     "the program."},
     {CLI_HEADING, 0, "Splits, made in this order"},
     {CLI_DOUBLE, 0, "test", "F", &test, "Fraction for test, if the source has no test set of its own.", 0, 0.99},
     {CLI_DOUBLE, 0, "valid", "F", &valid, "Fraction of what is left for validation.", 0, 0.99},
@@ -115,6 +121,8 @@ int main(int argc, char **argv)
                        .subset = subset,
                        .split_by = strcmp(split_by, "auto") ? split_by : "",
                        .group_copies = group_copies,
+                       .skip_bad = skip_bad,
+                       .reshape = reshape,
                        .seed = (uint64_t)cli_common.seed};
     if (format_options.count > COUNTOF(spec.option)) cli_die(EXIT_USAGE, "--option: too many of them");
     for (int i = 0; i < format_options.count; i++) spec.option[spec.option_count++] = format_options.item[i];

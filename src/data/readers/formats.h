@@ -3,9 +3,21 @@
 #define NAS_FORMATS_H
 #include "data/reader.h"
 
+int arrays_probe(const char *path, const unsigned char *head, int64_t head_bytes);
+const char *arrays_read(Arena *perm, Arena scratch, const char *const *sources, int64_t n, const IngestSpec *spec,
+                        Dataset *out);
+
+int audio_probe(const char *path, const unsigned char *head, int64_t head_bytes);
+const char *audio_read(Arena *perm, Arena scratch, const char *const *sources, int64_t n, const IngestSpec *spec,
+                       Dataset *out);
+
 int idx_probe(const char *path, const unsigned char *head, int64_t head_bytes);
 const char *idx_read(Arena *perm, Arena scratch, const char *const *sources, int64_t n, const IngestSpec *spec,
                      Dataset *out);
+
+int images_probe(const char *path, const unsigned char *head, int64_t head_bytes);
+const char *images_read(Arena *perm, Arena scratch, const char *const *sources, int64_t n, const IngestSpec *spec,
+                        Dataset *out);
 
 int synthetic_probe(const char *path, const unsigned char *head, int64_t head_bytes);
 const char *synthetic_read(Arena *perm, Arena scratch, const char *const *sources, int64_t n, const IngestSpec *spec,

@@ -320,36 +320,6 @@ static const char *choose_files(Arena *perm, const char *const *sources, int64_t
     return 0;
 }
 
-/* "/data/fashion-mnist/" -> "fashion-mnist", "a/images.idx.gz" -> "images" */
-static const char *name_of(Arena *perm, const char *path, bool folder)
-{
-    ptrdiff_t end = (ptrdiff_t)strlen(path);
-    while (end > 1 && path[end - 1] == '/') end--;
-    ptrdiff_t begin = end;
-    while (begin > 0 && path[begin - 1] != '/') begin--;
-    char *name = arena_strndup(perm, path + begin, end - begin);
-    if (!folder) name[strcspn(name, ".")] = 0;
-    return *name && strcmp(name, ".") && strcmp(name, "..") ? name : "idx";
-}
-
-/* names=a,b,c into output_names */
-static const char *name_outputs(Arena *perm, const IngestSpec *spec, DatasetInfo *info)
-{
-    const char *names = reader_option(spec, "names");
-    if (!names) return 0;
-    int64_t n = 1;
-    for (const char *p = names; *p; p++) n += *p == ',';
-    if (n != info->outputs)
-        return arena_printf(perm, "option names: %lld names for %lld outputs", (long long)n, (long long)info->outputs);
-    info->output_names = NEW(perm, const char *, n);
-    for (int64_t i = 0; i < n; i++) {
-        ptrdiff_t length = (ptrdiff_t)strcspn(names, ",");
-        info->output_names[i] = arena_strndup(perm, names, length);
-        names += length + 1;
-    }
-    return 0;
-}
-
 const char *idx_read(Arena *perm, Arena scratch, const char *const *sources, int64_t n, const IngestSpec *spec,
                      Dataset *out)
 {
@@ -372,13 +342,13 @@ const char *idx_read(Arena *perm, Arena scratch, const char *const *sources, int
     info->outputs = classes_wanted ? classes : out->target_width;
     info->task = task->name;
     bool folder = n == 1 && is_folder(sources[0]);
-    info->name = name_of(perm, folder ? sources[0] : file[IMAGES], folder);
+    info->name = reader_source_name(perm, folder ? sources[0] : file[IMAGES], "idx");
     Text source = {0};
     text_add(perm, &source, "idx");
     for (int64_t i = 0; i < (folder ? 1 : FILES); i++)
         if (folder || file[i]) text_addf(perm, &source, " %s", folder ? sources[0] : file[i]);
     info->source = source.s;
-    return name_outputs(perm, spec, info);
+    return reader_name_outputs(perm, spec, info);
 }
 
 int idx_probe(const char *path, const unsigned char *head, int64_t head_bytes)
