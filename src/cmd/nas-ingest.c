@@ -127,6 +127,8 @@ int main(int argc, char **argv)
     if (format_options.count > COUNTOF(spec.option)) cli_die(EXIT_USAGE, "--option: too many of them");
     for (int i = 0; i < format_options.count; i++) spec.option[spec.option_count++] = format_options.item[i];
     if (*task && !task_find(task)) cli_die(EXIT_USAGE, "--task %s: not a task; classification or regression", task);
+    if ((*reshape || skip_bad) && !reader->takes_in)
+        cli_die(EXIT_USAGE, "--%s: the format %s does not have it", *reshape ? "reshape" : "skip-bad", reader->name);
     int64_t count = 0;
     while (sources[count]) count++;
 
@@ -158,6 +160,8 @@ int main(int argc, char **argv)
              (long long)n[SPLIT_TRAIN], (long long)n[SPLIT_ALPHA], (long long)n[SPLIT_VALID], (long long)n[SPLIT_TEST],
              shape(&perm, &d.info), d.info.dtype == DTYPE_U8 ? "u8" : "f32", (long long)d.info.outputs,
              task_find(d.info.task)->loss == LOSS_CROSS_ENTROPY ? "classes" : "outputs");
+    for (int64_t i = 0; i < d.info.setting_count; i++)
+        if (!strcmp(d.info.settings[i].key, "skipped")) cli_note("%s: skipped %s", d.info.name, d.info.settings[i].value);
     if (leaks) cli_note("%s: samples that an earlier split holds, too: %s", d.info.name, leaks);
     return cli_end();
 }

@@ -25,22 +25,23 @@ const DataReader reader_table[] = {
      "(files of test samples); layout (sample,y,x or sample,channel,y,x and so on: what the dimensions are, if their names "
      "do not say it), slice (DIMENSION:INDEX or DIMENSION:FROM:TO, comma-separated), names. Arrays with usual names are "
      "found. Missing values are bad samples; scale_factor and add_offset are applied.",
-     arrays_probe, arrays_read},
-    {"hdf5", "arrays of HDF5 files (MATLAB 7.3 and Keras ones among them); all as for netcdf.", arrays_probe, arrays_read},
+     arrays_probe, arrays_read, true},
+    {"hdf5", "arrays of HDF5 files (MATLAB 7.3 and Keras ones among them); all as for netcdf.", arrays_probe,
+     arrays_read, true},
     {"images",
      "a PNG or JPEG file for each image. SOURCE: folders, whose subfolders are the classes (below train, val, test if "
      "there are such), or with option labels=FILE.csv or pattern= labelled otherwise. Options: labels, file, label, "
      "targets, group, split (columns of the table), pattern ({label}_{n}.png), none, names; channels (1 grey, 3 colour, 4 "
      "with alpha; by default as the first image has, alpha composited over background, 255), depth (8, or 16 bits as "
      "float32).",
-     images_probe, images_read},
+     images_probe, images_read, true},
     {"audio",
      "a WAV, FLAC or AU file (or another that libsndfile reads) for each clip, found and labelled as images are, as a "
      "log-mel spectrogram. Options: those of images that tell labels; rate (Hz; others are resampled), seconds (of a "
      "sample; by default the longest clip), cut (take a sample every so many seconds; those of a clip stay on one side), "
      "window, hop (in samples; about 32 ms and half of it), mels (64), fmin, fmax (Hz), scale (slaney, htk), floor "
      "(1e-10, below which power is not told apart), spectrogram=none (the wave itself), channels (of the wave).",
-     audio_probe, audio_read},
+     audio_probe, audio_read, true},
     {"synthetic",
      "generated images whose best operation is known; no SOURCE. Options: kind (blobs, skip, maxpool, sep3, sep5, "
      "dil5, "

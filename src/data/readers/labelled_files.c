@@ -230,8 +230,9 @@ static void label_by_folder(Arena *perm, LabelledFiles *l, const char *const *re
         if (slash)
             t->label[i] = arena_strndup(perm, rest[i], slash - rest[i]);
         else
-            l->file[i].flaw = arena_printf(
-                perm, "%s: not in the folder of a class: option labels= or pattern= can tell its label", l->file[i].path);
+            l->file[i].flaw =
+                arena_printf(perm, "%s: not in the folder of a class: option labels= or pattern= can tell its label",
+                             l->file[i].path);
     }
 }
 
@@ -267,8 +268,8 @@ static int64_t file_of(Key *const *keys, int64_t count, const char *name)
     for (int form = 0; form < 3; form++) {
         const Key wanted = {name, 0}, *at = bsearch(&wanted, keys[form], (size_t)count, sizeof wanted, by_key);
         if (!at) continue;
-        const bool twice = (at > keys[form] && !by_key(at, at - 1)) ||
-                           (at < keys[form] + count - 1 && !by_key(at, at + 1));
+        const bool twice =
+            (at > keys[form] && !by_key(at, at - 1)) || (at < keys[form] + count - 1 && !by_key(at, at + 1));
         return twice ? -2 : at->file;
     }
     return -1;
