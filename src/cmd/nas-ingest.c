@@ -161,7 +161,8 @@ int main(int argc, char **argv)
              shape(&perm, &d.info), d.info.dtype == DTYPE_U8 ? "u8" : "f32", (long long)d.info.outputs,
              task_find(d.info.task)->loss == LOSS_CROSS_ENTROPY ? "classes" : "outputs");
     for (int64_t i = 0; i < d.info.setting_count; i++)
-        if (!strcmp(d.info.settings[i].key, "skipped")) cli_note("%s: skipped %s", d.info.name, d.info.settings[i].value);
+        if (!strcmp(d.info.settings[i].key, "skipped"))
+            cli_note("%s: skipped %s", d.info.name, d.info.settings[i].value);
     if (leaks) cli_note("%s: samples that an earlier split holds, too: %s", d.info.name, leaks);
     return cli_end();
 }

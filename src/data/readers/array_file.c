@@ -83,12 +83,12 @@ static void settle(pid_t parent)
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
 #ifndef __SANITIZE_ADDRESS__ /* whose shadow memory is larger than any limit */
-    long long pages = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
+    long long pages = 0;     /* of writable memory, of which the arenas reserve much */
+    FILE *f = fopen("/proc/self/statm", "re");
     int64_t free_bytes = memory_available();
-    if (f && fscanf(f, "%lld", &pages) == 1 && free_bytes > 0) {
+    if (f && fscanf(f, "%*d %*d %*d %*d %*d %lld", &pages) == 1 && free_bytes > 0) {
         rlim_t most = (rlim_t)(pages * sysconf(_SC_PAGESIZE) + free_bytes);
-        setrlimit(RLIMIT_AS, &(struct rlimit){most, most});
+        setrlimit(RLIMIT_DATA, &(struct rlimit){most, most});
     }
     if (f) fclose(f);
 #endif
