@@ -47,8 +47,7 @@ const char *dataset_check_shape(Arena *perm, int64_t channels, int64_t height, i
     return 0;
 }
 
-/* Why count × size bytes cannot be had now, or 0. */
-static const char *too_large(Arena *perm, int64_t count, int64_t size)
+const char *dataset_too_large(Arena *perm, int64_t count, int64_t size)
 {
     int64_t bytes = size_mul(count, size);
     int64_t left = arena_left(perm) - 65536; /* room for messages and small things */
@@ -63,7 +62,7 @@ static const char *too_large(Arena *perm, int64_t count, int64_t size)
 
 void *dataset_memory(Arena *perm, int64_t count, int64_t size, const char **why)
 {
-    *why = too_large(perm, count, size);
+    *why = dataset_too_large(perm, count, size);
     return *why ? 0 : arena_alloc(perm, 1, 64, count * size);
 }
 
@@ -298,7 +297,7 @@ static const char *begin(Arena *perm, const DatasetInfo *from, Dataset *out)
 
     out->target_width = task->loss == LOSS_CROSS_ENTROPY ? 1 : to->outputs;
     int64_t each = dataset_sample_bytes(to) + out->target_width * (int64_t)sizeof(float) + (int64_t)sizeof(int64_t);
-    why = too_large(perm, total, each); /* all of it, before the first page is touched */
+    why = dataset_too_large(perm, total, each); /* all of it, before the first page is touched */
     if (why) return why;
     for (int s = 0; s < SPLIT_COUNT; s++) {
         SplitData *split = &out->split[s];

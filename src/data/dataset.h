@@ -49,6 +49,7 @@ const char *dataset_check_shape(Arena *perm, int64_t channels, int64_t height, i
 int64_t dataset_sample_values(const DatasetInfo *i); /* C × H × W */
 int64_t dataset_sample_bytes(const DatasetInfo *i);
 /* Zeroed memory for count × size bytes of outside data, or 0 and *why ("needs 3.1 GiB of memory, 1.2 GiB are free"). */
+const char *dataset_too_large(Arena *perm, int64_t count, int64_t size); /* that why, or 0: before memory is touched */
 void *dataset_memory(Arena *perm, int64_t count, int64_t size, const char **why);
 /* A hash of n bytes, at memory speed; equal for equal bytes on every machine. */
 uint64_t dataset_hash(uint64_t seed, const void *data, int64_t n);

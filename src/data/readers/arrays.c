@@ -516,7 +516,9 @@ static const char *number_classes(Arena *perm, Arena scratch, Part *part, int pa
 {
     int64_t all = 0, n = 0;
     for (int p = 0; p < parts; p++) all += part[p].count;
-    float *value = NEW(&scratch, float, all);
+    const char *why;
+    float *value = dataset_memory(&scratch, all, sizeof *value, &why);
+    if (!value) return arena_printf(perm, "%s: %s", part[0].path, why);
     for (int p = 0; p < parts; p++)
         for (int64_t i = 0; i < part[p].count; i++) {
             const float t = part[p].target[i];
@@ -635,6 +637,11 @@ const char *arrays_read(Arena *perm, Arena scratch, const char *const *sources, 
     for (int p = 0; p < parts && !why; p++) {
         View images;
         why = open_part(perm, &part[p], &w, &f, &images);
+        if (!why && !*(spec->reshape ? spec->reshape : "")) { /* what cannot end well is not begun */
+            const int64_t values = images.size[AXIS_CHANNEL] * images.size[AXIS_Y] * images.size[AXIS_X];
+            why = dataset_too_large(perm, images.size[AXIS_SAMPLE], values * (stays_u8(images.info) ? 1 : 4));
+            if (why) why = arena_printf(perm, "%s: %s: %s", part[p].path, images.info->name, why);
+        }
         if (!why)
             why = read_targets(perm, scratch, &images, part[p].test_arrays ? w.test_labels : w.labels, w.label_count,
                                &part[p], &width);

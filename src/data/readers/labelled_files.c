@@ -95,7 +95,9 @@ static const char *walk(Arena *perm, const char *source, const char *endings, Fo
     struct stat st;
     if (stat(source, &st)) return arena_printf(perm, "%s: %s", source, strerror(errno));
     if (!S_ISDIR(st.st_mode)) {
-        found(perm, f, source, source);
+        const char *name = strrchr(source, '/'); /* and the folder that it is in */
+        while (name && name > source && name[-1] != '/') name--;
+        found(perm, f, source, name ? name : source);
         return 0;
     }
     char *roots[] = {arena_strdup(perm, source), 0};
