@@ -41,6 +41,19 @@ const DataReader reader_table[] = {
      "window, hop (in samples; about 32 ms and half of it), mels (64), fmin, fmax (Hz), scale (slaney, htk), floor "
      "(1e-10, below which power is not told apart), spectrogram=none (the wave itself), channels (of the wave).",
      audio_probe, audio_read},
+    {"kirigami",
+     "sheets with cuts as images of 1 and 0, regression. SOURCE: the table of graphene sheets (15 cells, strain, toughness, "
+     "stress), or MoS2 DESIGNS RESULTS. Options: target (strain, toughness, stress; several: comma-separated), raster "
+     "(graphene: fine 30x80 or coarse 3x5), height, width (MoS2: 40), pad (rows of zeros above and below: 0).",
+     kirigami_probe, kirigami_read},
+    {"lightcurves",
+     "irregular series of several bands (PLAsTiCC, Kaggle's layout) on a grid of time, as (channels, 1, bins). SOURCE: CSV "
+     "files, plain or gzip: one of objects (object_id, target, ...), one or more of observations (object_id, mjd, passband, "
+     "flux, flux_err, detected). Options: bins (128), span (1100 days), align (first, peak) or start (a time), "
+     "interpolation (linear, none), scale (asinh, object, none), softening (10: of asinh), errors (no, yes), detected "
+     "(all, only), bands (0,1,2,3,4,5), features (columns of the objects, as constant channels), unmatched (refuse, skip), "
+     "split, group (columns of the objects); and names of columns: object, time, band, flux, error, detection, target.",
+     lightcurves_probe, lightcurves_read},
     {"synthetic",
      "generated images whose best operation is known; no SOURCE. Options: kind (blobs, skip, maxpool, sep3, sep5, "
      "dil5, "
