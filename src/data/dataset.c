@@ -47,8 +47,7 @@ const char *dataset_check_shape(Arena *perm, int64_t channels, int64_t height, i
     return 0;
 }
 
-/* Why count × size bytes cannot be had now, or 0. */
-static const char *too_large(Arena *perm, int64_t count, int64_t size)
+const char *dataset_too_large(Arena *perm, int64_t count, int64_t size)
 {
     int64_t bytes = size_mul(count, size);
     int64_t left = arena_left(perm) - 65536; /* room for messages and small things */
@@ -63,7 +62,7 @@ static const char *too_large(Arena *perm, int64_t count, int64_t size)
 
 void *dataset_memory(Arena *perm, int64_t count, int64_t size, const char **why)
 {
-    *why = too_large(perm, count, size);
+    *why = dataset_too_large(perm, count, size);
     return *why ? 0 : arena_alloc(perm, 1, 64, count * size);
 }
 
@@ -173,13 +172,21 @@ void dataset_finish(Arena *perm, Dataset *d)
     int64_t plane = i->height * i->width;
     i->mean = NEW(perm, double, i->channels);
     i->sd = NEW(perm, double, i->channels);
-    for (int64_t c = 0; c < i->channels; c++) {
+    const bool global = d->normalise == NORMALISE_GLOBAL;
+    const int64_t channels = global ? 1 : i->channels, run = global ? i->channels * plane : plane; /* of one mean */
+    for (int64_t c = 0; c < channels; c++) {
+        if (d->normalise == NORMALISE_SAMPLE || d->normalise == NORMALISE_NONE) {
+            i->mean[c] = 0;
+            i->sd[c] = i->dtype == DTYPE_U8 ? 255 : 1;
+            continue;
+        }
         if (i->dtype == DTYPE_U8)
-            channel_stats_u8(train, i->channels, plane, c, &i->mean[c], &i->sd[c]);
+            channel_stats_u8(train, channels, run, c, &i->mean[c], &i->sd[c]);
         else
-            stats_f32(train->data, train->count, i->channels * plane, plane, c, &i->mean[c], &i->sd[c]);
+            stats_f32(train->data, train->count, channels * run, run, c, &i->mean[c], &i->sd[c]);
         i->sd[c] = usable_sd(i->mean[c], i->sd[c]);
     }
+    for (int64_t c = channels; c < i->channels; c++) i->mean[c] = i->mean[0], i->sd[c] = i->sd[0];
     const Task *task = task_find(i->task);
     i->target_mean = i->target_sd = 0;
     if (task && task->loss == LOSS_MSE) {
@@ -298,7 +305,7 @@ static const char *begin(Arena *perm, const DatasetInfo *from, Dataset *out)
 
     out->target_width = task->loss == LOSS_CROSS_ENTROPY ? 1 : to->outputs;
     int64_t each = dataset_sample_bytes(to) + out->target_width * (int64_t)sizeof(float) + (int64_t)sizeof(int64_t);
-    why = too_large(perm, total, each); /* all of it, before the first page is touched */
+    why = dataset_too_large(perm, total, each); /* all of it, before the first page is touched */
     if (why) return why;
     for (int s = 0; s < SPLIT_COUNT; s++) {
         SplitData *split = &out->split[s];
