@@ -3,6 +3,7 @@
 # Sourced by pipelines/* and tests/run; needs bash and nothing else.
 
 NAS_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+PATH=$NAS_ROOT/bin:$PATH
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "${0##*/}: $*"; exit 1; }
@@ -69,4 +70,44 @@ build()
 {
     say "building${*:+ ($*)}"
     make -s -C "$NAS_ROOT" -j "$(nproc)" "$@" || die "the build failed"
+}
+
+# step FILE COMMAND: runs the shell pipeline COMMAND, which writes FILE, unless FILE is there.
+step()
+{
+    local began=$SECONDS
+    if [[ -e $1 ]]; then
+        say "== $1 is there"
+        return
+    fi
+    say "== $2"
+    bash -o pipefail -c "$2" || die "$1 was not made"
+    say "   $((SECONDS - began)) s"
+}
+
+# one_of FILE…: the absolute path of the first that is there.
+one_of()
+{
+    local file
+    for file in "$@"; do
+        [[ -e $file ]] && { realpath -- "$file"; return; }
+    done
+    die "$1: not there"
+}
+
+# enter FOLDER: makes it and works in it from here on.
+enter() { mkdir -p "$1" && cd "$1" || exit 1; }
+
+# contest SEARCH-OPTIONS TRAIN-OPTIONS INGEST-COMMAND: from raw data to a report, in the present folder: the data, a search
+# on it, and then its cell, a random cell of the same operations and two hand-designed networks, trained alike and tested
+# on the same test split. OPS names the operations (auto: those for the shape of the data).
+contest()
+{
+    local search=$1 train=$2 ingest=$3
+    step data.nas "$ingest -o data.nas"
+    step search.nas "nas-search --ops ${OPS:-auto} $search data.nas -o search.nas"
+    step result.nas "nas-derive --random 1 search.nas | nas-train --data data.nas $train --net small-cnn --net resnet-tiny - |
+        nas-eval --data data.nas -o result.nas"
+    step report.html "nas-stats --html -o report.html result.nas"
+    nas-stats result.nas
 }

@@ -175,7 +175,7 @@ END
 
 @test "bad text exits with one line that says where" {
     run --separate-stderr -2 nas-derive --text "Genotype(normal=[('sep_conv_9x9', 1)" -o out.nas
-    [[ $stderr = "nas-derive: --text: column 20: unknown operation \"sep_conv_9x9\"; near it: sep_conv_3x3, "* ]]
+    [[ $stderr = "nas-derive: --text: column 20: unknown operation \"sep_conv_9x9\"; near it: sep_conv_1x9, sep_conv_3x3"* ]]
     printf 'nothing\n\n%s\n' "x = ${cell/\'noise\', 1/\'noise\', 2}" >log
     run --separate-stderr -1 nas-derive --from-text log -o out.nas
     [[ $stderr = "nas-derive: log: line 3: column 131: node 0 sees states 0 to 1 only" ]]

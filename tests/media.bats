@@ -96,7 +96,7 @@ wav()
     refused 'nas-ingest: t.csv: line 3: no file "p99"' made/flat --option labels=t.csv
     { echo 'id,kind'; for i in {0..38}; do echo "p$i,$((i % 2))"; done; } >t.csv
     refused 'nas-ingest: made/flat/p39.png: no row in t.csv' made/flat --option labels=t.csv
-    says '*skipped 1 bad samples; the first: made/flat/p39.png: no row in t.csv' \
+    says '*left out: made/flat/p39.png: no row in t.csv' \
         made/flat --option labels=t.csv --skip-bad
 }
 
@@ -122,7 +122,7 @@ wav()
         file=set/dark/99.$(basename "${bad%%:*}")
         cp "${bad%%:*}" "$file"
         refused "nas-ingest: $file: ${bad#*:}" set
-        says "*; 1x5x6 u8; 2 classes"$'\n'"nas-ingest: set: skipped 1 bad samples; the first: $file: ${bad#*:}" set --skip-bad
+        says "*; 1x5x6 u8; 2 classes"$'\n'"nas-ingest: left out: $file: ${bad#*:}" set --skip-bad
         rm "$file"
     done
     mkdir none && cp text.png none
@@ -191,7 +191,7 @@ wav()
         'empty:byte 0: the file is empty' 'text:*' 'silent:no sound in it' 'nan:frame 0: a value that is not finite'; do
         cp "${bad%%:*}" set/b/99.wav
         refused "nas-ingest: set/b/99.wav: ${bad#*:}" set --option mels=16
-        says "*skipped 1 bad samples; the first: set/b/99.wav: *" set --option mels=16 --skip-bad
+        says "*left out: set/b/99.wav: *" set --option mels=16 --skip-bad
     done
     rm set/b/99.wav
     printf '.snd\0\0\0\030\0\0\3\350\0\0\0\3\0\0\037\100\0\0\0\1xx' >set/b/99.au
@@ -281,7 +281,7 @@ kirigami()
     need ncgen
     kirigami 'fine_image:_FillValue = -1.f;' "_, $(numbers 239)" | cdl fill.nc
     refused 'nas-ingest: fill.nc: fine_image: sample 0: a missing value' fill.nc
-    says '*skipped 1 bad samples; the first: fill.nc: fine_image: sample 0: a missing value' fill.nc --skip-bad
+    says '*left out: fill.nc: fine_image: sample 0: a missing value' fill.nc --skip-bad
     kirigami 'fine_image:missing_value = 17.f;' | cdl missing.nc nc4
     refused 'nas-ingest: missing.nc: fine_image: sample 1: a missing value' missing.nc
     kirigami 'fine_image:valid_range = 0.f, 200.f;' | cdl range.nc

@@ -14,7 +14,7 @@ enum { MAX_TEXT = 64 << 20 };
 
 static CliList named, texts, text_files, alpha_files;
 static int64_t random_count, nodes = 4, inputs = 2, concat_nodes, epoch = -1;
-static const char *ops = "darts";
+static const char *ops = "auto";
 static bool list, print, every, keep_samples, keep_weights;
 
 static const CliOption options[] = {
@@ -37,7 +37,8 @@ static const CliOption options[] = {
      "rows. -: standard input."},
     {CLI_HEADING, 0, "The space of --random and --from-alphas"},
     {CLI_STRING, 0, "ops", "LIST", &ops,
-     "Operations, comma-separated, in the order of the columns; or darts, galaxy-zoo-9, galaxy-zoo-11."},
+     "Operations, comma-separated, in the order of the columns; or darts, galaxy-zoo-9, galaxy-zoo-11, series; auto: those of "
+     "the last search that was read, or else darts."},
     {CLI_INT, 0, "nodes", "N", &nodes, "Nodes of a cell.", 1, GENOTYPE_MAX_NODES},
     {CLI_INT, 0, "inputs", "N", &inputs, "Inputs that a node keeps.", 1, 2},
     {CLI_INT, 0, "concat", "N", &concat_nodes, "Nodes that make up the output, the last N; 0: all.", 0,
@@ -77,6 +78,7 @@ typedef struct {
     int64_t count, texts;
     const char **name; /* of all genotypes so far that could clash */
     int64_t name_count, name_room;
+    const char *ops; /* of the last search that was read, or 0 */
 } Output;
 
 /* A name may come twice (two searches of one seed): the second is told apart by a number. */
@@ -111,7 +113,7 @@ static void emit(Output *o, GenotypeRecord g)
 typedef struct {
     bool open; /* a SearchSpace was read */
     Space space;
-    const char *strategy, *dataset;
+    const char *strategy, *dataset, *ops;
     int64_t seed;
     int64_t epochs, first, last; /* SearchEpochs seen, and the range of their numbers */
     bool found;
@@ -161,6 +163,7 @@ static const char *search_begin(Search *s, Arena *perm, const SearchSpace *r)
     Text all = {0};
     text_add(perm, &all, "");
     for (int64_t i = 0; i < r->op_count; i++) text_addf(perm, &all, "%s%s", i ? "," : "", r->ops[i]);
+    s->ops = all.s;
     return space_make(perm, all.s, r->nodes, r->inputs, r->concat, &s->space);
 }
 
@@ -208,6 +211,7 @@ static void from_stream(Reader *in, Output *o, Arena scratch, bool must_search)
         if (r.kind == REC_SPACE) {
             search_end(&s, o, reader_name(in));
             why = search_begin(&s, o->perm, &r.space);
+            o->ops = s.ops;
             searches++;
         }
         if (r.kind == REC_GENOTYPE) unique_name(o, arena_strdup(o->perm, r.genotype.name)); /* is taken from now on */
@@ -394,7 +398,9 @@ int main(int argc, char **argv)
         cli_die(EXIT_USAGE, "usage: %s [OPTION...] %s: nothing to read; --help tells more", program.name,
                 program.usage);
     Space space;
-    const char *why = space_make(&perm, ops, nodes, inputs, concat_nodes ? concat_nodes : nodes, &space);
+    const bool automatic = !strcmp(ops, "auto");
+    const int64_t concat = concat_nodes ? concat_nodes : nodes;
+    const char *why = space_make(&perm, automatic ? "darts" : ops, nodes, inputs, concat, &space);
     if (why) cli_die(EXIT_USAGE, "%s", why);
     for (int i = 0; i < named.count; i++)
         if (strcmp(named.item[i], "all")) find_named(&perm, named.item[i]);
@@ -416,6 +422,8 @@ int main(int argc, char **argv)
         cli_guard_file(writer_temporary(out.writer));
     }
     if (in) from_stream(in, &out, scratch, !elsewhere);
+    if (automatic && out.ops && (why = space_make(&perm, out.ops, nodes, inputs, concat, &space)))
+        cli_die(EXIT_USAGE, "%s", why);
     for (int i = 0; i < named.count; i++) {
         bool all = !strcmp(named.item[i], "all");
         for (int64_t k = 0; all && k < genotype_named_count; k++) emit_named(&out, &genotype_named[k]);

@@ -7,7 +7,7 @@
 
 static SearchSettings settings = {
     .strategy = "darts1",
-    .ops = "darts",
+    .ops = "auto",
     .reduce_at = "",
     .nodes = 4,
     .inputs = 2,
@@ -28,7 +28,8 @@ static const CliOption options[] = {
     {CLI_HEADING, 0, "What is searched"},
     {CLI_STRING, 's', "strategy", "NAME", &settings.strategy, "darts1: DARTS, first order, as published."},
     {CLI_STRING, 0, "ops", "LIST", &settings.ops,
-     "Operations, comma-separated; or a named set: darts, galaxy-zoo-9, galaxy-zoo-11."},
+     "Operations, comma-separated; or a named set: darts, galaxy-zoo-9, galaxy-zoo-11, series; auto: series for samples "
+     "of height 1, else darts."},
     {CLI_INT, 0, "nodes", "N", &settings.nodes, "Nodes of a cell.", 1, GENOTYPE_MAX_NODES},
     {CLI_INT, 0, "inputs", "N", &settings.inputs, "Inputs that a node keeps in the end.", 1, 2},
     {CLI_INT, 0, "concat", "N", &settings.concat, "Nodes that make up the output, the last N; 0: all.", 0,

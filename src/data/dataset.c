@@ -172,13 +172,21 @@ void dataset_finish(Arena *perm, Dataset *d)
     int64_t plane = i->height * i->width;
     i->mean = NEW(perm, double, i->channels);
     i->sd = NEW(perm, double, i->channels);
-    for (int64_t c = 0; c < i->channels; c++) {
+    const bool global = d->normalise == NORMALISE_GLOBAL;
+    const int64_t channels = global ? 1 : i->channels, run = global ? i->channels * plane : plane; /* of one mean */
+    for (int64_t c = 0; c < channels; c++) {
+        if (d->normalise == NORMALISE_SAMPLE || d->normalise == NORMALISE_NONE) {
+            i->mean[c] = 0;
+            i->sd[c] = i->dtype == DTYPE_U8 ? 255 : 1;
+            continue;
+        }
         if (i->dtype == DTYPE_U8)
-            channel_stats_u8(train, i->channels, plane, c, &i->mean[c], &i->sd[c]);
+            channel_stats_u8(train, channels, run, c, &i->mean[c], &i->sd[c]);
         else
-            stats_f32(train->data, train->count, i->channels * plane, plane, c, &i->mean[c], &i->sd[c]);
+            stats_f32(train->data, train->count, channels * run, run, c, &i->mean[c], &i->sd[c]);
         i->sd[c] = usable_sd(i->mean[c], i->sd[c]);
     }
+    for (int64_t c = channels; c < i->channels; c++) i->mean[c] = i->mean[0], i->sd[c] = i->sd[0];
     const Task *task = task_find(i->task);
     i->target_mean = i->target_sd = 0;
     if (task && task->loss == LOSS_MSE) {

@@ -25,23 +25,36 @@ const DataReader reader_table[] = {
      "(files of test samples); layout (sample,y,x or sample,channel,y,x and so on: what the dimensions are, if their names "
      "do not say it), slice (DIMENSION:INDEX or DIMENSION:FROM:TO, comma-separated), names. Arrays with usual names are "
      "found. Missing values are bad samples; scale_factor and add_offset are applied.",
-     arrays_probe, arrays_read, true},
+     arrays_probe, arrays_read},
     {"hdf5", "arrays of HDF5 files (MATLAB 7.3 and Keras ones among them); all as for netcdf.", arrays_probe,
-     arrays_read, true},
+     arrays_read},
     {"images",
      "a PNG or JPEG file for each image. SOURCE: folders, whose subfolders are the classes (below train, val, test if "
      "there are such), or with option labels=FILE.csv or pattern= labelled otherwise. Options: labels, file, label, "
      "targets, group, split (columns of the table), pattern ({label}_{n}.png), none, names; channels (1 grey, 3 colour, 4 "
      "with alpha; by default as the first image has, alpha composited over background, 255), depth (8, or 16 bits as "
      "float32).",
-     images_probe, images_read, true},
+     images_probe, images_read},
     {"audio",
      "a WAV, FLAC or AU file (or another that libsndfile reads) for each clip, found and labelled as images are, as a "
      "log-mel spectrogram. Options: those of images that tell labels; rate (Hz; others are resampled), seconds (of a "
      "sample; by default the longest clip), cut (take a sample every so many seconds; those of a clip stay on one side), "
      "window, hop (in samples; about 32 ms and half of it), mels (64), fmin, fmax (Hz), scale (slaney, htk), floor "
      "(1e-10, below which power is not told apart), spectrogram=none (the wave itself), channels (of the wave).",
-     audio_probe, audio_read, true},
+     audio_probe, audio_read},
+    {"kirigami",
+     "sheets with cuts as images of 1 and 0, regression. SOURCE: the table of graphene sheets (15 cells, strain, toughness, "
+     "stress), or MoS2 DESIGNS RESULTS. Options: target (strain, toughness, stress; several: comma-separated), raster "
+     "(graphene: fine 30x80 or coarse 3x5), height, width (MoS2: 40), pad (rows of zeros above and below: 0).",
+     kirigami_probe, kirigami_read},
+    {"lightcurves",
+     "irregular series of several bands (PLAsTiCC, Kaggle's layout) on a grid of time, as (channels, 1, bins). SOURCE: CSV "
+     "files, plain or gzip: one of objects (object_id, target, ...), one or more of observations (object_id, mjd, passband, "
+     "flux, flux_err, detected). Options: bins (128), span (1100 days), align (first, peak) or start (a time), "
+     "interpolation (linear, none), scale (asinh, object, none), softening (10: of asinh), errors (no, yes), detected "
+     "(all, only), bands (0,1,2,3,4,5), features (columns of the objects, as constant channels), unmatched (refuse, skip), "
+     "split, group (columns of the objects); and names of columns: object, time, band, flux, error, detection, target.",
+     lightcurves_probe, lightcurves_read},
     {"synthetic",
      "generated images whose best operation is known; no SOURCE. Options: kind (blobs, skip, maxpool, sep3, sep5, "
      "dil5, "

@@ -25,7 +25,6 @@ typedef struct {
      * file. */
     const char *(*read)(Arena *perm, Arena scratch, const char *const *sources, int64_t n, const IngestSpec *spec,
                         Dataset *out);
-    bool takes_in; /* through data/intake.h: spec->reshape and spec->skip_bad work */
 } DataReader;
 extern const DataReader reader_table[];
 extern const int64_t reader_count;

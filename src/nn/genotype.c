@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "nn/names.h"
 
 /* ---- reading ---- */
 
@@ -80,11 +79,7 @@ static int8_t read_op(Parser *p)
     int64_t length = p->at++ - name;
     int op = primitive_find(name, length);
     if (op >= 0) return (int8_t)op;
-    const char *known[SPACE_MAX_OPS];
-    for (int64_t i = 0; i < primitive_count; i++) known[i] = primitive_table[i].name;
-    return complain(p, name,
-                    arena_printf(p->perm, "unknown operation \"%.*s\"; near it: %s", length < 64 ? (int)length : 64,
-                                 name, names_near(p->perm, name, length, known, primitive_count)));
+    return complain(p, name, primitive_unknown(p->perm, name, length));
 }
 
 enum { MAX_EDGES = GENOTYPE_MAX_NODES * 2 };

@@ -22,6 +22,22 @@ const Primitive primitive_table[] = {
     {"max_pool_2x2", PRIM_POOL, 2, 2, 1, POOL_MAX},
     {"avg_pool_2x2", PRIM_POOL, 2, 2, 1, POOL_AVG},
     {"noise", PRIM_NOISE, 0, 0, 0, 0},
+    /* for series: along the width alone */
+    {"max_pool_1x3", PRIM_POOL, 1, 3, 1, POOL_MAX},
+    {"avg_pool_1x3", PRIM_POOL, 1, 3, 1, POOL_AVG},
+    {"max_pool_1x5", PRIM_POOL, 1, 5, 1, POOL_MAX},
+    {"avg_pool_1x5", PRIM_POOL, 1, 5, 1, POOL_AVG},
+    {"sep_conv_1x3", PRIM_SEP, 1, 3, 1, 0},
+    {"sep_conv_1x5", PRIM_SEP, 1, 5, 1, 0},
+    {"sep_conv_1x9", PRIM_SEP, 1, 9, 1, 0},
+    {"sep_conv_1x19", PRIM_SEP, 1, 19, 1, 0},
+    {"sep_conv_1x39", PRIM_SEP, 1, 39, 1, 0},
+    {"sep_conv_1x49", PRIM_SEP, 1, 49, 1, 0},
+    {"dil_conv_1x3", PRIM_DIL, 1, 3, 2, 0},
+    {"dil_conv_1x5", PRIM_DIL, 1, 5, 2, 0},
+    {"dil_conv_1x9", PRIM_DIL, 1, 9, 2, 0},
+    {"dil_conv_1x19", PRIM_DIL, 1, 19, 2, 0},
+    {"dil_conv_1x39", PRIM_DIL, 1, 39, 2, 0},
 };
 const int64_t primitive_count = COUNTOF(primitive_table);
 
@@ -36,6 +52,10 @@ static const struct {
                      "dil_conv_5x5"},
     {"galaxy-zoo-11", "none,max_pool_2x2,avg_pool_2x2,max_pool_3x3,avg_pool_3x3,skip_connect,sep_conv_3x3,sep_conv_5x5,"
                       "sep_conv_7x7,dil_conv_3x3,dil_conv_5x5"},
+    /* The lengths 9, 19, 39 are those of InceptionTime (Ismail Fawaz et al. 2020, arXiv:1909.04939: 10, 20, 40), made
+     * odd so that a kernel has a centre. */
+    {"series", "none,max_pool_1x3,avg_pool_1x3,skip_connect,sep_conv_1x3,sep_conv_1x9,sep_conv_1x19,sep_conv_1x39,"
+               "dil_conv_1x9,dil_conv_1x19"},
 };
 
 int primitive_find(const char *name, int64_t length)
@@ -47,12 +67,11 @@ int primitive_find(const char *name, int64_t length)
     return -1;
 }
 
-/* Why `name` is no operation, with the names it may have meant. */
-static const char *unknown_op(Arena *perm, const char *name, int64_t length)
+const char *primitive_unknown(Arena *perm, const char *name, int64_t length)
 {
     const char *known[COUNTOF(primitive_table)];
     for (int64_t i = 0; i < primitive_count; i++) known[i] = primitive_table[i].name;
-    return arena_printf(perm, "unknown operation \"%.*s\"; near it: %s", (int)length, name,
+    return arena_printf(perm, "unknown operation \"%.*s\"; near it: %s", length < 64 ? (int)length : 64, name,
                         names_near(perm, name, length, known, primitive_count));
 }
 
@@ -72,8 +91,7 @@ const char *space_make(Arena *perm, const char *ops, int64_t nodes, int64_t inpu
     for (const char *p = ops;; p++) {
         int64_t length = (int64_t)strcspn(p, ",");
         int op = primitive_find(p, length);
-        if (op < 0)
-            return length ? unknown_op(perm, p, length < 64 ? length : 64) : "an empty name in the operation set";
+        if (op < 0) return length ? primitive_unknown(perm, p, length) : "an empty name in the operation set";
         if (memchr(out->op, op, (size_t)out->op_count))
             return arena_printf(perm, "operation \"%s\" twice in the set", primitive_table[op].name);
         if (out->op_count == SPACE_MAX_OPS) return arena_printf(perm, "more than %d operations", SPACE_MAX_OPS);
@@ -83,6 +101,11 @@ const char *space_make(Arena *perm, const char *ops, int64_t nodes, int64_t inpu
         if (!*p) break;
     }
     return real ? 0 : "an operation set needs more than none";
+}
+
+const char *space_auto_ops(int64_t height)
+{
+    return height == 1 ? "series" : "darts";
 }
 
 int64_t space_edge(int64_t node, int64_t input)

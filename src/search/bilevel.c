@@ -10,12 +10,13 @@
 
 /* ---- before the run ---- */
 
-/* What does not depend on the data. */
-static const char *resolve(Arena *perm, const SearchSettings *s, Search *out)
+/* What depends on no more of the data than their height. */
+static const char *resolve(Arena *perm, const SearchSettings *s, int64_t height, Search *out)
 {
     out->strategy = strategy_find(s->strategy);
     if (!out->strategy) return arena_printf(perm, "--strategy %s: not a strategy", s->strategy);
-    const char *why = space_make(perm, s->ops, s->nodes, s->inputs, s->concat ? s->concat : s->nodes, &out->space);
+    const char *ops = strcmp(s->ops, "auto") ? s->ops : space_auto_ops(height);
+    const char *why = space_make(perm, ops, s->nodes, s->inputs, s->concat ? s->concat : s->nodes, &out->space);
     if (why) return why;
     if (s->warmup > s->epochs)
         return arena_printf(perm, "--warmup %lld: more than the %lld epochs", (long long)s->warmup,
@@ -29,7 +30,7 @@ static const char *resolve(Arena *perm, const SearchSettings *s, Search *out)
 const char *search_settings_check(Arena *perm, const SearchSettings *s)
 {
     Search unused = {0};
-    return resolve(perm, s, &unused);
+    return resolve(perm, s, 1, &unused);
 }
 
 static const char *start_engine(Search *s, Arena *perm, const EngineOptions *options)
@@ -63,7 +64,7 @@ const char *search_open(Arena *perm, Arena scratch, const Workplace *w, const Se
 {
     const Dataset *d = w->data;
     *s = (Search){.place = w, .settings = settings, .task = task_find(d->info.task)};
-    const char *why = resolve(perm, settings, s);
+    const char *why = resolve(perm, settings, d->info.height, s);
     if (why) return why;
     if (d->split[SPLIT_TRAIN].count < 1) return "the train split is empty";
     if (d->split[SPLIT_ALPHA].count < 1)

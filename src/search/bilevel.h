@@ -8,7 +8,7 @@
 
 typedef struct {
     const char *strategy;
-    const char *ops, *reduce_at;
+    const char *ops, *reduce_at;   /* ops "auto": by the samples' height */
     int64_t nodes, inputs, concat; /* concat 0: all nodes */
     int64_t layers, channels;
     int64_t batch, epochs, limit, valid_limit, warmup; /* warmup: epochs in which the alphas rest */

@@ -92,6 +92,18 @@ static Graph *derived(Arena *a, const char *name, int64_t height, int64_t width)
     return network_genotype(a, &t, &n);
 }
 
+/* Kernels of up to 49 values on a series of 23, which is halved twice. */
+static Graph *long_kernels(Arena *a)
+{
+    static const char text[] = "Genotype(normal=[('sep_conv_1x39', 0), ('dil_conv_1x19', 1), ('max_pool_1x3', 2), "
+                               "('sep_conv_1x9', 0)], normal_concat=[2, 3], reduce=[('sep_conv_1x49', 0), "
+                               "('avg_pool_1x3', 1), ('dil_conv_1x39', 1), ('sep_conv_1x3', 2)], reduce_concat=[2, 3])";
+    Genotype t;
+    NetSpec n = net_spec(5, 4, 1, 23);
+    CHECK(!genotype_parse(a, text, &t));
+    return network_genotype(a, &t, &n);
+}
+
 static Graph *named(Arena *a, const char *name, LossKind loss)
 {
     NetSpec n = net_spec(8, 3, 10, 14);
@@ -102,8 +114,8 @@ static Graph *named(Arena *a, const char *name, LossKind loss)
     return g;
 }
 
-static const char *const net_names[] = {"supernet", "odd supernet", "series supernet",
-                                        "derived",  "resnet",       "regression"};
+static const char *const net_names[] = {"supernet", "odd supernet", "series supernet", "derived",
+                                        "resnet",   "long kernels", "regression"};
 
 static Graph *network(Arena *a, int which)
 {
@@ -114,6 +126,7 @@ static Graph *network(Arena *a, int which)
     case 2: g = supernet(a, 4, 2, 1, 24); break;
     case 3: g = derived(a, "DARTS_V2", 9, 7); break;
     case 4: g = named(a, "resnet-tiny", LOSS_CROSS_ENTROPY); break;
+    case 5: g = long_kernels(a); break;
     default: g = named(a, "resnet-tiny", LOSS_MSE);
     }
     CHECK_MSG(g && !g->error, "%s: %s", net_names[which], g && g->error ? g->error : "");

@@ -89,7 +89,7 @@ static void test_errors(void)
         {"Genotype(" NORMAL ", reduce=[('none', 0), ('none', 1)])", "reduce_concat is missing"},
         {"Genotype(" NORMAL ", " NORMAL ", " REDUCE ")", "column 72: normal is given twice"},
         {"Genotype(normal=[('sep_conv_9x9', 1)",
-         "column 20: unknown operation \"sep_conv_9x9\"; near it: sep_conv_3x3"},
+         "column 20: unknown operation \"sep_conv_9x9\"; near it: sep_conv_1x9, sep_conv_3x3"},
         {"Genotype(normal=[('sep_conv_3x3, 1)", "column 20: the quote is never closed"},
         {"Genotype(normal=[(sep_conv_3x3, 1)", "column 19: expected a quoted operation"},
         {"Genotype(normal=[('none' 1)", "column 26: expected ','"},

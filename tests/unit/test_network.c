@@ -247,6 +247,61 @@ static void test_shapes(void)
     }
 }
 
+/* The set for series: every operation of it builds for the lengths of light curves and of the UCR archive (from 15 to
+ * some thousand values, many of them odd), down to fewer values than a kernel has, and acts along the width alone; the
+ * number of values is halved where a cell reduces. */
+static void test_series(void)
+{
+    static const int64_t length[] = {1, 2, 15, 24, 101, 128, 151, 2709};
+    Space s;
+    CHECK(!space_make(&perm, space_auto_ops(1), 4, 2, 4, &s));
+    CHECK_EQ(s.op_count, 10);
+    for (ptrdiff_t i = 0; i < COUNTOF(length); i++) {
+        NetSpec n = spec(i % 2 ? 6 : 1, 1, length[i], 3, 6);
+        Arena before = perm;
+        Graph *g = network_supernet(&perm, &s, &n);
+        check_graph(g);
+        for (int32_t k = 0; k < g->op_count && !g->error; k++) {
+            const Op *op = &g->ops[k];
+            CHECK_EQ(g->values[op->output].height, 1);
+            if (op->kind == OP_SEPCONV) {
+                CHECK(op->conv.kernel_h == 1 && op->conv.kernel_w * op->conv.kernel_h <= 39);
+                CHECK_EQ(2 * op->conv.pad_w, op->conv.dilation_w * (op->conv.kernel_w - 1));
+            }
+        }
+        if (!g->error) CHECK_EQ(g->values[g->ops[g->op_count - 1].input].width, (length[i] + 3) / 4);
+        /* one cell with each operation of the table, on a series and on an image: the sides of all agree */
+        for (int64_t k = 0; k < primitive_count; k++) {
+            if (primitive_table[k].kind == PRIM_NONE || primitive_table[k].kind == PRIM_NOISE) continue;
+            Genotype t = {.normal = {.nodes = 1, .inputs = 2, .concat = {2}, .concat_count = 1}};
+            t.normal.edge[0] = (GeneEdge){(int8_t)k, 0};
+            t.normal.edge[1] = (GeneEdge){(int8_t)k, 1};
+            t.reduce = t.normal;
+            Genotype again;
+            CHECK(!genotype_parse(&perm, genotype_print(&perm, &t), &again));
+            CHECK(genotype_equal(&t, &again));
+            NetSpec image = n;
+            image.height = 6;
+            check_graph(network_genotype(&perm, &t, &n));
+            check_graph(network_genotype(&perm, &t, &image));
+        }
+        const char *why;
+        static const char *const zoo[] = {"small-cnn", "resnet-tiny", "resnet-18"};
+        for (ptrdiff_t k = 0; k < COUNTOF(zoo); k++) {
+            n.channels = 4;
+            g = network_named(&perm, zoo[k], &n, &why);
+            if (!CHECK_MSG(g, "%s", why)) continue;
+            check_graph(g);
+            for (int32_t o = 0; o < g->op_count; o++) {
+                if (g->ops[o].kind != OP_CONV) continue;
+                CHECK(g->ops[o].conv.kernel_h == 1 && g->ops[o].conv.stride_h == 1 && !g->ops[o].conv.pad_h);
+            }
+        }
+        perm = before;
+    }
+    CHECK_STR(space_auto_ops(2), "darts");
+}
+
 static void test_reductions(void)
 {
     Genotype t = named("DARTS_V1");
@@ -569,6 +624,7 @@ int main(void)
     CHECK_RUN(test_supernet);
     CHECK_RUN(test_derived);
     CHECK_RUN(test_shapes);
+    CHECK_RUN(test_series);
     CHECK_RUN(test_reductions);
     CHECK_RUN(test_one_input);
     CHECK_RUN(test_refused_nets);

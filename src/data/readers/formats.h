@@ -19,6 +19,14 @@ int images_probe(const char *path, const unsigned char *head, int64_t head_bytes
 const char *images_read(Arena *perm, Arena scratch, const char *const *sources, int64_t n, const IngestSpec *spec,
                         Dataset *out);
 
+int kirigami_probe(const char *path, const unsigned char *head, int64_t head_bytes);
+const char *kirigami_read(Arena *perm, Arena scratch, const char *const *sources, int64_t n, const IngestSpec *spec,
+                          Dataset *out);
+
+int lightcurves_probe(const char *path, const unsigned char *head, int64_t head_bytes);
+const char *lightcurves_read(Arena *perm, Arena scratch, const char *const *sources, int64_t n, const IngestSpec *spec,
+                             Dataset *out);
+
 int synthetic_probe(const char *path, const unsigned char *head, int64_t head_bytes);
 const char *synthetic_read(Arena *perm, Arena scratch, const char *const *sources, int64_t n, const IngestSpec *spec,
                            Dataset *out);
