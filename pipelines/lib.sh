@@ -21,11 +21,19 @@ NAS_BUILD_PACKAGES=(
     "liblz4-dev: compresses streams"
     "lz4: unpacks a stream by hand"
     "zlib1g-dev: reads gzip'd data files"
+    "libpng-dev: reads PNG images, writes pictures of samples"
+    "libjpeg-dev: reads JPEG images"
+    "libnetcdf-dev: reads classic NetCDF files"
+    "libhdf5-dev: reads HDF5 and NetCDF-4 files"
+    "libsndfile1-dev: reads WAV, FLAC, AU and other sound files"
+    "libsamplerate0-dev: brings clips of sound to one rate"
+    "libfftw3-dev: Fourier transforms of sound"
 )
 # shellcheck disable=SC2034
 NAS_TEST_PACKAGES=(
     "bats: runs the tests of the programs"
     "jq: checks JSON output"
+    "netcdf-bin: makes NetCDF files to test with"
     "parallel: runs sweeps"
     "clang: second compiler, fuzzing"
     "libclang-rt-14-dev: clang's sanitizers and libFuzzer"

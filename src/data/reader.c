@@ -46,7 +46,8 @@ const DataReader reader_table[] = {
      "do not say it), slice (DIMENSION:INDEX or DIMENSION:FROM:TO, comma-separated), names. Arrays with usual names are "
      "found. Missing values are bad samples; scale_factor and add_offset are applied.",
      arrays_probe, arrays_read},
-    {"hdf5", "arrays of HDF5 files (MATLAB 7.3 and Keras ones among them); all as for netcdf.", arrays_probe, arrays_read},
+    {"hdf5", "arrays of HDF5 files (MATLAB 7.3 and Keras ones among them); all as for netcdf.", arrays_probe,
+     arrays_read},
     {"images",
      "a PNG or JPEG file for each image. SOURCE: folders, whose subfolders are the classes (below train, val, test if "
      "there are such), or with option labels=FILE.csv or pattern= labelled otherwise. Options: labels, file, label, "

@@ -25,7 +25,7 @@
 struct ArrayFile {
     const char *path;
     pid_t child;
-    int fd;
+    int fd, patience;
     int64_t count;
     ArrayInfo *info;
 };
@@ -83,12 +83,12 @@ static void settle(pid_t parent)
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
 #ifndef __SANITIZE_ADDRESS__ /* whose shadow memory is larger than any limit */
-    long long pages = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
+    long long pages = 0;     /* of writable memory, of which the arenas reserve much */
+    FILE *f = fopen("/proc/self/statm", "re");
     int64_t free_bytes = memory_available();
-    if (f && fscanf(f, "%lld", &pages) == 1 && free_bytes > 0) {
+    if (f && fscanf(f, "%*d %*d %*d %*d %*d %lld", &pages) == 1 && free_bytes > 0) {
         rlim_t most = (rlim_t)(pages * sysconf(_SC_PAGESIZE) + free_bytes);
-        setrlimit(RLIMIT_AS, &(struct rlimit){most, most});
+        setrlimit(RLIMIT_DATA, &(struct rlimit){most, most});
     }
     if (f) fclose(f);
 #endif
@@ -135,13 +135,13 @@ static const char *await(Arena *perm, ArrayFile *f, void *to, int64_t n)
 {
     for (char *p = to; n > 0;) {
         struct pollfd ready = {f->fd, POLLIN, 0};
-        int got = poll(&ready, 1, ARRAY_PATIENCE * 1000);
+        int got = poll(&ready, 1, f->patience * 1000);
         if (got < 0 && errno == EINTR) continue;
         int status = 0;
         if (got == 0) {
             reap(f, &status);
             return arena_printf(perm, "%s: damaged: the library that reads it gave no answer for %d s", f->path,
-                                ARRAY_PATIENCE);
+                                f->patience);
         }
         ssize_t k = recv(f->fd, p, (size_t)n, 0);
         if (k < 0 && errno == EINTR) continue;
@@ -231,7 +231,7 @@ static const char *choose(Arena *perm, const char *path, const ArrayLibrary **li
     return 0;
 }
 
-ArrayFile *array_open(Arena *perm, const char *path, const char **why)
+ArrayFile *array_open(Arena *perm, const char *path, int patience, const char **why)
 {
     const ArrayLibrary *library;
     if ((*why = choose(perm, path, &library))) return 0;
@@ -242,7 +242,7 @@ ArrayFile *array_open(Arena *perm, const char *path, const char **why)
     }
     ArrayFile *f = NEW(perm, ArrayFile, 1);
     const pid_t parent = getpid();
-    *f = (ArrayFile){.path = arena_strdup(perm, path), .child = fork(), .fd = pair[0]};
+    *f = (ArrayFile){.path = arena_strdup(perm, path), .child = fork(), .fd = pair[0], .patience = patience};
     if (f->child == 0) {
         close(pair[0]);
         settle(parent);

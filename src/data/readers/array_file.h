@@ -2,7 +2,7 @@
  *
  * libhdf5 and libnetcdf trust what a file says of itself, and a damaged or hostile one can crash or hang them.  So the
  * library runs in a child process: it lists the arrays, then answers requests for slabs through a socket.  If it dies,
- * or says nothing for ARRAY_PATIENCE seconds, that is one line for the user.  Everything that it answers is checked here
+ * or says nothing for some time, that is one line for the user.  Everything that it answers is checked here
  * as outside data is.
  *
  * Each format is opened by its own library: classic NetCDF (magic "CDF") by libnetcdf, and everything in HDF5 by
@@ -19,7 +19,7 @@ enum {
     ARRAY_FILLS = 3,
     ARRAY_MESSAGE = 256,
     ARRAY_SLAB = 80 << 20, /* bytes of the largest answer: a sample of DATASET_MAX_SAMPLE bytes as f64, and some */
-    ARRAY_PATIENCE = 60    /* seconds */
+    ARRAY_PATIENCE = 60    /* seconds without an answer that readers allow */
 };
 
 /* Plain data: it travels through the socket as it is. */
@@ -38,7 +38,7 @@ typedef struct {
 
 typedef struct ArrayFile ArrayFile;
 /* 0 and *why (with the file's name) if it cannot be read. The list of arrays is in the order of the file. */
-ArrayFile *array_open(Arena *perm, const char *path, const char **why);
+ArrayFile *array_open(Arena *perm, const char *path, int patience, const char **why);
 const ArrayInfo *array_list(const ArrayFile *f, int64_t *count);
 /* The stored values of array `index` from start[] on, count[] of them along each dimension, as its `type`, last index
  * fastest, into `to`. 0 or why not. */

@@ -1,17 +1,32 @@
 /* array_netcdf: classic NetCDF (CDF-1, CDF-2, CDF-5) by libnetcdf. */
+#include <fcntl.h>
 #include <math.h>
 #include <netcdf.h>
+#include <netcdf_mem.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "data/readers/array_file.h"
 
+static const char *reason(int status)
+{
+    return status > 0 ? "it ends early"
+                      : nc_strerror(status); /* > 0: what the memory's driver says of a read behind it */
+}
+
+/* Opened as memory: libnetcdf takes what lies behind the end of a file for zeros, but not what lies behind memory. */
 static void *netcdf_open(const char *path, char *message)
 {
-    int *id = malloc(sizeof *id), status = id ? nc_open(path, NC_NOWRITE, id) : NC_ENOMEM;
+    int fd = open(path, O_RDONLY | O_CLOEXEC), *id = malloc(sizeof *id), status = NC_ENOMEM;
+    struct stat st = {0};
+    void *memory = MAP_FAILED;
+    if (fd >= 0 && !fstat(fd, &st)) memory = mmap(0, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (memory != MAP_FAILED && id) status = nc_open_mem(path, NC_NOWRITE, (size_t)st.st_size, memory, id);
     if (status == NC_NOERR) return id;
-    snprintf(message, ARRAY_MESSAGE, "cut short or damaged: %s", nc_strerror(status));
+    snprintf(message, ARRAY_MESSAGE, "cut short or damaged: %s", reason(status));
     return 0;
 }
 
@@ -110,7 +125,7 @@ static int netcdf_read(void *file, const ArrayInfo *a, const int64_t *start, con
     if (status == NC_NOERR && a->type == DTYPE_F32) status = nc_get_vara_float(id, variable, s, c, to);
     if (status == NC_NOERR && a->type == DTYPE_F64) status = nc_get_vara_double(id, variable, s, c, to);
     if (status == NC_NOERR) return 0;
-    snprintf(message, ARRAY_MESSAGE, "%.150s: cut short or damaged: %s", a->name, nc_strerror(status));
+    snprintf(message, ARRAY_MESSAGE, "%.150s: cut short or damaged: %s", a->name, reason(status));
     return -1;
 }
 

@@ -185,8 +185,8 @@ static const char *choose_arrays(Arena *perm, const char *path, const ArrayFile 
         }
     }
     if (!w->images || !w->label_count)
-        return arena_printf(perm, "%s: which arrays? options images= and labels= or targets= name them; it has %s", path,
-                            list_text(perm, f));
+        return arena_printf(perm, "%s: which arrays? options images= and labels= or targets= name them; it has %s",
+                            path, list_text(perm, f));
     w->test_images = test_images;
     if (test_images && test_labels != w->label_count)
         return arena_printf(perm, "%s: option test_labels: as many names as labels or targets expected", path);
@@ -194,7 +194,8 @@ static const char *choose_arrays(Arena *perm, const char *path, const ArrayFile 
     const int64_t first = find_array(f, w->labels[0]);
     int64_t count;
     const ArrayInfo *i = first < 0 ? 0 : array_list(f, &count) + first;
-    const bool single = i && (i->rank <= 1 || i->size[i->rank - 1] == 1) && w->label_count == 1;
+    const bool single =
+        i && (i->rank <= 1 || i->size[i->rank - 1] == 1 || (i->rank == 2 && i->size[0] == 1)) && w->label_count == 1;
     const bool whole = labels || (i && i->integer && !reader_option(spec, "targets"));
     const char *usual = !whole ? "regression" : single ? "classification" : "multi-label";
     if (!task_find(usual)) usual = "regression";
@@ -214,13 +215,34 @@ static Axis axis_of(const char *name)
     static const struct {
         const char *name;
         Axis axis;
-    } words[] = {{"sample", AXIS_SAMPLE},   {"samples", AXIS_SAMPLE}, {"n", AXIS_SAMPLE},       {"index", AXIS_SAMPLE},
-                 {"batch", AXIS_SAMPLE},    {"example", AXIS_SAMPLE}, {"image", AXIS_SAMPLE},   {"channel", AXIS_CHANNEL},
-                 {"channels", AXIS_CHANNEL}, {"c", AXIS_CHANNEL},     {"band", AXIS_CHANNEL},   {"bands", AXIS_CHANNEL},
-                 {"rgb", AXIS_CHANNEL},     {"y", AXIS_Y},            {"row", AXIS_Y},          {"rows", AXIS_Y},
-                 {"height", AXIS_Y},        {"h", AXIS_Y},            {"lat", AXIS_Y},          {"latitude", AXIS_Y},
-                 {"x", AXIS_X},             {"col", AXIS_X},          {"column", AXIS_X},       {"columns", AXIS_X},
-                 {"width", AXIS_X},         {"w", AXIS_X},            {"lon", AXIS_X},          {"longitude", AXIS_X}};
+    } words[] = {{"sample", AXIS_SAMPLE},
+                 {"samples", AXIS_SAMPLE},
+                 {"n", AXIS_SAMPLE},
+                 {"index", AXIS_SAMPLE},
+                 {"batch", AXIS_SAMPLE},
+                 {"example", AXIS_SAMPLE},
+                 {"image", AXIS_SAMPLE},
+                 {"channel", AXIS_CHANNEL},
+                 {"channels", AXIS_CHANNEL},
+                 {"c", AXIS_CHANNEL},
+                 {"band", AXIS_CHANNEL},
+                 {"bands", AXIS_CHANNEL},
+                 {"rgb", AXIS_CHANNEL},
+                 {"y", AXIS_Y},
+                 {"row", AXIS_Y},
+                 {"rows", AXIS_Y},
+                 {"height", AXIS_Y},
+                 {"h", AXIS_Y},
+                 {"lat", AXIS_Y},
+                 {"latitude", AXIS_Y},
+                 {"x", AXIS_X},
+                 {"col", AXIS_X},
+                 {"column", AXIS_X},
+                 {"columns", AXIS_X},
+                 {"width", AXIS_X},
+                 {"w", AXIS_X},
+                 {"lon", AXIS_X},
+                 {"longitude", AXIS_X}};
     const size_t n = strcspn(name, "_");
     for (int i = 0; i < COUNTOF(words); i++)
         if (strlen(words[i].name) == n && !strncasecmp(words[i].name, name, n)) return words[i].axis;
@@ -271,7 +293,7 @@ static const char *view_images(Arena *perm, ArrayFile *f, const char *path, cons
     *v = (View){.file = f, .path = path, .index = find_array(f, name)};
     if (v->index < 0) return arena_printf(perm, "%s: no array %s; it has %s", path, name, list_text(perm, f));
     const ArrayInfo *i = v->info = array_list(f, &count) + v->index;
-    int left[ARRAY_MAX_RANK], n = 0, named = 0;
+    int left[ARRAY_MAX_RANK], n = 0, named = 0, other = 0;
     bool seen[AXES] = {false}, twice = false;
     for (int d = 0; d < i->rank; d++) {
         v->count[d] = i->size[d];
@@ -281,21 +303,31 @@ static const char *view_images(Arena *perm, ArrayFile *f, const char *path, cons
         v->axis[d] = s && s->fixed ? AXIS_FIXED : axis_of(i->dimension[d]);
         if (s && s->fixed) continue;
         left[n++] = d;
-        if (v->axis[d] == AXES) continue;
+        if (v->axis[d] == AXES) {
+            other = d;
+            continue;
+        }
         named++;
         twice |= seen[v->axis[d]];
         seen[v->axis[d]] = true;
     }
     const char *shape = shape_text(perm, i);
     if (w->layout_rank && w->layout_rank != n)
-        return arena_printf(perm, "%s: %s: option layout names %d dimensions, %d are left", path, shape, w->layout_rank, n);
+        return arena_printf(perm, "%s: %s: option layout names %d dimensions, %d are left", path, shape, w->layout_rank,
+                            n);
     for (int k = 0; w->layout_rank && k < n; k++) v->axis[left[k]] = w->layout[k];
+    if (named == n - 1 && !seen[AXIS_SAMPLE]) { /* the samples' dimension may have any name */
+        v->axis[other] = AXIS_SAMPLE;
+        seen[AXIS_SAMPLE] = true;
+        named++;
+    }
     const bool by_name = named == n && !twice && seen[AXIS_SAMPLE] && seen[AXIS_X];
     if (!w->layout_rank && !by_name && !axes_by_position(v, left, n))
-        return arena_printf(perm,
-                            "%s: %s: which dimension is what? Option layout= says it, as sample,y,x,channel; slice= takes "
-                            "one index of what is too much",
-                            path, shape);
+        return arena_printf(
+            perm,
+            "%s: %s: which dimension is what? Option layout= says it, as sample,y,x,channel; slice= takes "
+            "one index of what is too much",
+            path, shape);
     for (int a = 0; a < AXES; a++) v->size[a] = 1;
     for (int d = 0; d < i->rank; d++) {
         if (v->axis[d] >= AXES) continue;
@@ -316,8 +348,7 @@ static const char *view_targets(Arena *perm, const View *images, const char *nam
 {
     int64_t count;
     *v = (View){.file = images->file, .path = images->path, .index = find_array(images->file, name)};
-    if (v->index < 0)
-        return arena_printf(perm, "%s: no array %s; it has %s", v->path, name, list_text(perm, v->file));
+    if (v->index < 0) return arena_printf(perm, "%s: no array %s; it has %s", v->path, name, list_text(perm, v->file));
     const ArrayInfo *i = v->info = array_list(v->file, &count) + v->index;
     int sample = 0;
     while (images->axis[sample] != AXIS_SAMPLE) sample++;
@@ -471,8 +502,9 @@ static const char *fold_one_hot(Arena *perm, Part *p, int64_t width)
             if (t != 0 && t != 1 && !isnan(t)) ones = 2;
         }
         if (ones > 1 || (!ones && !isnan(p->target[i * width])))
-            return arena_printf(perm, "%s: labels of sample %lld: one 1 among %lld expected, as --task classification "
-                                      "has it",
+            return arena_printf(perm,
+                                "%s: labels of sample %lld: one 1 among %lld expected, as --task classification "
+                                "has it",
                                 p->path, (long long)i, (long long)width);
         p->target[i] = ones ? (float)at : NAN;
     }
@@ -484,7 +516,9 @@ static const char *number_classes(Arena *perm, Arena scratch, Part *part, int pa
 {
     int64_t all = 0, n = 0;
     for (int p = 0; p < parts; p++) all += part[p].count;
-    float *value = NEW(&scratch, float, all);
+    const char *why;
+    float *value = dataset_memory(&scratch, all, sizeof *value, &why);
+    if (!value) return arena_printf(perm, "%s: %s", part[0].path, why);
     for (int p = 0; p < parts; p++)
         for (int64_t i = 0; i < part[p].count; i++) {
             const float t = part[p].target[i];
@@ -519,7 +553,7 @@ static const char *number_classes(Arena *perm, Arena scratch, Part *part, int pa
 static const char *open_part(Arena *perm, const Part *p, const Wanted *w, ArrayFile **f, View *images)
 {
     const char *why;
-    *f = array_open(perm, p->path, &why);
+    *f = array_open(perm, p->path, ARRAY_PATIENCE, &why);
     return *f ? view_images(perm, *f, p->path, p->test_arrays ? w->test_images : w->images, w, images) : why;
 }
 
@@ -572,8 +606,7 @@ static const char *plan_parts(Arena *perm, const char *const *sources, int64_t n
     for (int64_t i = n; test && *test; i++) {
         const size_t length = strcspn(test, ",");
         if (*parts == MOST_FILES) return arena_printf(perm, "option test: too many files");
-        part[(*parts)++] =
-            (Part){.path = arena_strndup(perm, test, (ptrdiff_t)length), .named = SPLIT_TEST, .file = i};
+        part[(*parts)++] = (Part){.path = arena_strndup(perm, test, (ptrdiff_t)length), .named = SPLIT_TEST, .file = i};
         test += length + (test[length] == ',');
     }
     return 0;
@@ -591,7 +624,7 @@ const char *arrays_read(Arena *perm, Arena scratch, const char *const *sources, 
     if (!why && layout) why = parse_layout(perm, layout, &w);
     if (!why && slice) why = parse_slices(perm, slice, &w);
     if (why) return why;
-    ArrayFile *f = array_open(perm, sources[0], &why);
+    ArrayFile *f = array_open(perm, sources[0], ARRAY_PATIENCE, &why);
     if (!f) return why;
     why = choose_arrays(perm, sources[0], f, spec, &w);
     array_close(f);
@@ -604,6 +637,11 @@ const char *arrays_read(Arena *perm, Arena scratch, const char *const *sources, 
     for (int p = 0; p < parts && !why; p++) {
         View images;
         why = open_part(perm, &part[p], &w, &f, &images);
+        if (!why && !*(spec->reshape ? spec->reshape : "")) { /* what cannot end well is not begun */
+            const int64_t values = images.size[AXIS_CHANNEL] * images.size[AXIS_Y] * images.size[AXIS_X];
+            why = dataset_too_large(perm, images.size[AXIS_SAMPLE], values * (stays_u8(images.info) ? 1 : 4));
+            if (why) why = arena_printf(perm, "%s: %s: %s", part[p].path, images.info->name, why);
+        }
         if (!why)
             why = read_targets(perm, scratch, &images, part[p].test_arrays ? w.test_labels : w.labels, w.label_count,
                                &part[p], &width);
@@ -619,7 +657,8 @@ const char *arrays_read(Arena *perm, Arena scratch, const char *const *sources, 
         info->outputs = width;
         width = 1;
     } else if (w.classes) {
-        if (width != 1) return arena_printf(perm, "%s: %lld labels a sample: one expected", sources[0], (long long)width);
+        if (width != 1)
+            return arena_printf(perm, "%s: %lld labels a sample: one expected", sources[0], (long long)width);
         if ((why = number_classes(perm, scratch, part, parts, out))) return why;
     } else {
         info->outputs = width;

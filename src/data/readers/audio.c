@@ -258,7 +258,7 @@ static const char *read_clip(Arena *a, const char *path, const Plan *p, float **
 /* The piece that begins at `from`, silence after its end, as a sample. */
 static Raster make_piece(Arena *a, const Plan *p, const float *rows, int64_t frames, int64_t from)
 {
-    float *wave = NEW(a, float, p->channels *p->samples);
+    float *wave = NEW(a, float, p->channels * p->samples);
     const int64_t have = frames - from < p->samples ? frames - from : p->samples;
     for (int64_t c = 0; c < p->channels; c++)
         memcpy(wave + c * p->samples, rows + c * frames + from, (size_t)have * sizeof *wave);
@@ -286,7 +286,9 @@ static const char *put_clip(Arena scratch, const LabelledFile *f, int64_t number
                                    .raster = r,
                                    .targets = f->targets,
                                    .id = (*id)++,
-                                   .group = f->group >= 0 ? f->group : p->stride ? number : -1,
+                                   .group = f->group >= 0 ? f->group
+                                            : p->stride   ? number
+                                                          : -1,
                                    .file = -1,
                                    .named = f->named});
     }
@@ -302,7 +304,8 @@ static void note(Arena *perm, DatasetInfo *info, const Plan *p)
     if (p->wave)
         dataset_setting(perm, info, "spectrogram", "none");
     else
-        dataset_setting(perm, info, "spectrogram", "log-mel (%s), %lld filters %g-%g Hz, window %lld, hop %lld, floor %g",
+        dataset_setting(perm, info, "spectrogram",
+                        "log-mel (%s), %lld filters %g-%g Hz, window %lld, hop %lld, floor %g",
                         m->htk ? "htk" : "slaney", (long long)m->mels, m->fmin, m->fmax, (long long)m->window,
                         (long long)m->hop, m->floor);
 }
@@ -331,6 +334,7 @@ int audio_probe(const char *path, const unsigned char *head, int64_t head_bytes)
 {
     if (head_bytes >= 12 && (!memcmp(head, "RIFF", 4) || !memcmp(head, "RIFX", 4)) && !memcmp(head + 8, "WAVE", 4))
         return 90;
-    if (head_bytes >= 4 && (!memcmp(head, "fLaC", 4) || !memcmp(head, ".snd", 4) || !memcmp(head, "OggS", 4))) return 80;
+    if (head_bytes >= 4 && (!memcmp(head, "fLaC", 4) || !memcmp(head, ".snd", 4) || !memcmp(head, "OggS", 4)))
+        return 80;
     return labelled_folder(path, endings) ? 60 : 0;
 }

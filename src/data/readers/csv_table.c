@@ -15,8 +15,7 @@ static const char *read_text(Arena *perm, const char *path, char **text, int64_t
     FILE *f = fopen(path, "re");
     const char *why = f ? 0 : strerror(errno);
     int64_t size = 0;
-    if (!why && (fseeko(f, 0, SEEK_END) || (size = ftello(f)) < 0 || fseeko(f, 0, SEEK_SET)))
-        why = "not a plain file";
+    if (!why && (fseeko(f, 0, SEEK_END) || (size = ftello(f)) < 0 || fseeko(f, 0, SEEK_SET))) why = "not a plain file";
     if (!why && size > LONGEST) why = "a table of more than 1 GiB";
     if (!why) *text = dataset_memory(perm, size + 1, 1, &why);
     if (!why && fread(*text, 1, (size_t)size, f) != (size_t)size) why = ferror(f) ? strerror(errno) : "cut short";

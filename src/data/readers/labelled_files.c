@@ -95,7 +95,9 @@ static const char *walk(Arena *perm, const char *source, const char *endings, Fo
     struct stat st;
     if (stat(source, &st)) return arena_printf(perm, "%s: %s", source, strerror(errno));
     if (!S_ISDIR(st.st_mode)) {
-        found(perm, f, source, source);
+        const char *name = strrchr(source, '/'); /* and the folder that it is in */
+        while (name && name > source && name[-1] != '/') name--;
+        found(perm, f, source, name ? name : source);
         return 0;
     }
     char *roots[] = {arena_strdup(perm, source), 0};
@@ -230,8 +232,9 @@ static void label_by_folder(Arena *perm, LabelledFiles *l, const char *const *re
         if (slash)
             t->label[i] = arena_strndup(perm, rest[i], slash - rest[i]);
         else
-            l->file[i].flaw = arena_printf(
-                perm, "%s: not in the folder of a class: option labels= or pattern= can tell its label", l->file[i].path);
+            l->file[i].flaw =
+                arena_printf(perm, "%s: not in the folder of a class: option labels= or pattern= can tell its label",
+                             l->file[i].path);
     }
 }
 
@@ -267,8 +270,8 @@ static int64_t file_of(Key *const *keys, int64_t count, const char *name)
     for (int form = 0; form < 3; form++) {
         const Key wanted = {name, 0}, *at = bsearch(&wanted, keys[form], (size_t)count, sizeof wanted, by_key);
         if (!at) continue;
-        const bool twice = (at > keys[form] && !by_key(at, at - 1)) ||
-                           (at < keys[form] + count - 1 && !by_key(at, at + 1));
+        const bool twice =
+            (at > keys[form] && !by_key(at, at - 1)) || (at < keys[form] + count - 1 && !by_key(at, at + 1));
         return twice ? -2 : at->file;
     }
     return -1;

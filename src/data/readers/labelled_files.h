@@ -4,7 +4,7 @@
  * (bytes), hidden ones left out.  If every first folder is named like a split (train, val, test; see split_find), these
  * are the splits.  The label of a file is, by the options:
  *
- *   (none)                       the name of its folder, the first below the split
+ *   (none)                       the name of its folder: the first below the source or the split
  *   pattern={label}_{n}.wav      a part of its name, or with / in the pattern of its path in the source
  *   labels=FILE.csv              a row of a table: file= names the column of the names (the first), which are paths,
  *                                names, or names without their ending; label= a column of classes, targets= columns of
