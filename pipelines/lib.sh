@@ -107,14 +107,15 @@ one_of()
 enter() { mkdir -p "$1" && cd "$1" || exit 1; }
 
 # contest SEARCH-OPTIONS TRAIN-OPTIONS INGEST-COMMAND: from raw data to a report, in the present folder: the data, a search
-# on it, and then its cell, a random cell of the same operations and two hand-designed networks, trained alike and tested
-# on the same test split. OPS names the operations (auto: those for the shape of the data).
+# on it, and then its cell, a random cell of the same operations and hand-designed networks, trained alike and tested on the
+# same test split. OPS names the operations (auto: those for the shape of the data), NETS the networks.
 contest()
 {
     local search=$1 train=$2 ingest=$3
     step data.nas "$ingest -o data.nas"
     step search.nas "nas-search --ops ${OPS:-auto} $search data.nas -o search.nas"
-    step result.nas "nas-derive --random 1 search.nas | nas-train --data data.nas $train --net small-cnn --net resnet-tiny - |
+    step result.nas "nas-derive --random 1 search.nas | nas-train --data data.nas $train \
+${NETS---net small-cnn --net resnet-tiny} - |
         nas-eval --data data.nas -o result.nas"
     step report.html "nas-stats --html -o report.html result.nas"
     nas-stats result.nas

@@ -77,8 +77,7 @@ const DataReader reader_table[] = {
      lightcurves_probe, lightcurves_read},
     {"synthetic",
      "generated images whose best operation is known; no SOURCE. Options: kind (blobs, skip, maxpool, sep3, sep5, "
-     "dil5, "
-     "linear), n, size, classes, channels, outputs, noise.",
+     "dil5, linear, labels, tree), n, size, classes, channels, outputs, noise.",
      synthetic_probe, synthetic_read},
 };
 const int64_t reader_count = COUNTOF(reader_table);

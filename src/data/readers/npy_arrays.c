@@ -490,7 +490,9 @@ const char *npy_arrays_read(Arena *perm, Arena scratch, const char *const *sourc
                                (long long)labels[p].width, labels[TRAIN].name, (long long)labels[TRAIN].width);
         total += why ? 0 : axes[p].samples;
     }
-    const char *usual = labels[TRAIN].integer && labels[TRAIN].width == 1 ? "classification" : "regression";
+    const char *usual = !labels[TRAIN].integer     ? "regression"
+                        : labels[TRAIN].width == 1 ? "classification"
+                                                   : "multi-label";
     const Task *task = task_find(*spec->task ? spec->task : usual);
     if (!why && !task) why = arena_printf(perm, "npy: unknown task \"%s\"", spec->task);
     const bool classes = task && task->loss == LOSS_CROSS_ENTROPY;
