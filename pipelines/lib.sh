@@ -3,7 +3,7 @@
 # Sourced by pipelines/* and tests/run; needs bash and nothing else.
 
 NAS_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-PATH=$NAS_ROOT/bin:$PATH
+PATH=${NAS_BIN:-$NAS_ROOT/bin}:$PATH
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "${0##*/}: $*"; exit 1; }
@@ -21,6 +21,7 @@ NAS_BUILD_PACKAGES=(
     "liblz4-dev: compresses streams"
     "lz4: unpacks a stream by hand"
     "zlib1g-dev: reads gzip'd data files"
+    "libzip-dev: reads the archives of NumPy arrays, .npz"
     "libpng-dev: reads PNG images, writes pictures of samples"
     "libjpeg-dev: reads JPEG images"
     "libnetcdf-dev: reads classic NetCDF files"
@@ -91,6 +92,21 @@ step()
     say "== $2"
     bash -o pipefail -c "$2" || die "$1 was not made"
     say "   $((SECONDS - began)) s"
+}
+
+# ready: installs what the build and the report need, and builds; where NAS_BIN names a folder of programs, these are taken.
+ready()
+{
+    [[ -z ${NAS_BIN-} ]] || return 0
+    need_packages "${NAS_BUILD_PACKAGES[@]}" "graphviz: draws the cells of the report"
+    build all
+}
+
+# found FOLDER FILE WHERE: the absolute path of FOLDER, if FILE (or FILE.gz) is in it; else says where it comes from.
+found()
+{
+    [[ -e $1/$2 || -e $1/$2.gz ]] || die "no $2 in $1: get it from $3 and put it there"
+    realpath -- "$1"
 }
 
 # one_of FILE…: the absolute path of the first that is there.
