@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { K_MAX_PARTS = 16, K_MAX_TAPS = 128 };
+enum { K_MAX_PARTS = 32, K_MAX_TAPS = 128 };
 
 typedef struct {
     const float *g;                       /* (N, B, Ho, Wo, L) gradient of what the value's consumer read */

@@ -3,7 +3,7 @@
 # Sourced by pipelines/* and tests/run; needs bash and nothing else.
 
 NAS_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-PATH=$NAS_ROOT/bin:$PATH
+PATH=${NAS_BIN:-$NAS_ROOT/bin}:$PATH
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "${0##*/}: $*"; exit 1; }
@@ -21,6 +21,7 @@ NAS_BUILD_PACKAGES=(
     "liblz4-dev: compresses streams"
     "lz4: unpacks a stream by hand"
     "zlib1g-dev: reads gzip'd data files"
+    "libzip-dev: reads the archives of NumPy arrays, .npz"
     "libpng-dev: reads PNG images, writes pictures of samples"
     "libjpeg-dev: reads JPEG images"
     "libnetcdf-dev: reads classic NetCDF files"
@@ -93,6 +94,21 @@ step()
     say "   $((SECONDS - began)) s"
 }
 
+# ready: installs what the build and the report need, and builds; where NAS_BIN names a folder of programs, these are taken.
+ready()
+{
+    [[ -z ${NAS_BIN-} ]] || return 0
+    need_packages "${NAS_BUILD_PACKAGES[@]}" "graphviz: draws the cells of the report"
+    build all
+}
+
+# found FOLDER FILE WHERE: the absolute path of FOLDER, if FILE (or FILE.gz) is in it; else says where it comes from.
+found()
+{
+    [[ -e $1/$2 || -e $1/$2.gz ]] || die "no $2 in $1: get it from $3 and put it there"
+    realpath -- "$1"
+}
+
 # one_of FILE…: the absolute path of the first that is there.
 one_of()
 {
@@ -107,14 +123,15 @@ one_of()
 enter() { mkdir -p "$1" && cd "$1" || exit 1; }
 
 # contest SEARCH-OPTIONS TRAIN-OPTIONS INGEST-COMMAND: from raw data to a report, in the present folder: the data, a search
-# on it, and then its cell, a random cell of the same operations and two hand-designed networks, trained alike and tested
-# on the same test split. OPS names the operations (auto: those for the shape of the data).
+# on it, and then its cell, a random cell of the same operations and hand-designed networks, trained alike and tested on the
+# same test split. OPS names the operations (auto: those for the shape of the data), NETS the networks.
 contest()
 {
     local search=$1 train=$2 ingest=$3
     step data.nas "$ingest -o data.nas"
     step search.nas "nas-search --ops ${OPS:-auto} $search data.nas -o search.nas"
-    step result.nas "nas-derive --random 1 search.nas | nas-train --data data.nas $train --net small-cnn --net resnet-tiny - |
+    step result.nas "nas-derive --random 1 search.nas | nas-train --data data.nas $train \
+${NETS---net small-cnn --net resnet-tiny} - |
         nas-eval --data data.nas -o result.nas"
     step report.html "nas-stats --html -o report.html result.nas"
     nas-stats result.nas

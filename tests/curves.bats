@@ -43,7 +43,10 @@ good() { objects 40 >objects.csv; observations 40 >observations.csv; }
     nas-ingest lightcurves curves.csv.gz "$DATA/plasticc_train_metadata.csv" --name x -o c.nas # all 7,848 objects
     diff <(nas-stats a.nas | grep digest) <(nas-stats c.nas | grep digest)
     run -0 nas-stats c.nas
-    [[ $output == *"SNII (42), SNIbc (62), SNIa (90)"* && $output == *"objects without observations=7758"* ]]
+    [[ $output == *"42 SNII, 62 SNIbc, 90 SNIa"* && $output == *"objects without observations=7758"* ]]
+    # that challenge's weights, in the loss and in the metric
+    nas-ingest -q "$DATA"/plasticc_90_{metadata,lightcurves}.csv --class-weights plasticc --metric-weights plasticc >w.nas
+    [[ $(nas-stats w.nas) == *weighted_log_loss* ]]
     nas-ingest "$DATA"/kaggle_training_set_head10{,_metadata}.csv --option features=hostgal_photoz,distmod 2>note >d.nas
     [[ $(<note) == *"; 15x1x128 f32; 5 classes" ]]
 }

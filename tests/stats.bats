@@ -249,5 +249,5 @@ for name in "story hostile brief empty part".split():
 PY
     grep -q '<h1>search: 90.31 % accuracy on 10,000 test samples</h1>' story.html
     grep -q '<h1>darts1: searched for 4 of 10 epochs, nothing trained yet</h1>' part.html
-    grep -q '0.41 points worse' story.html
+    grep -q '+0.41 points (one run each' story.html
 }

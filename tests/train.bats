@@ -107,7 +107,7 @@ untimed() { nas-stats --json "$1" | grep -v '"kind":"provenance"' | sed -E 's/"(
     grep -q '"baseline":\[{"name":"loss","split":"test"' first
     ! grep -qE '"(train|eval)_mode_loss":null' first || false
     # the confusion matrix holds every sample
-    [[ $(grep -o '"confusion":\[\[.*\]\]' first | tr -c '0-9.\n' '\n' | awk '{ n += $1 } END { print n }') = 24 ]]
+    [[ $(grep -o '"confusion":\[\[[^"]*\]\]' first | tr -c '0-9.\n' '\n' | awk '{ n += $1 } END { print n }') = 24 ]]
     nas-eval -q --data "$DATA" --split validation --set last --limit 5 "$NETS" --keep-weights -o e.nas
     json e.nas evaluation | head -1 | grep -q '"set":"last".*"split":"validation".*"count":5,'
     json e.nas tensor | grep -q '"set":"best"'

@@ -7,6 +7,7 @@
 #define NAS_CLI_H
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 enum {
     EXIT_OK = 0,
@@ -96,6 +97,11 @@ int cli_interrupted(void);
 /* Registers the path of a temporary output file: it is removed if the program ends by cli_die, exit or a signal before
  * cli_guard_file(0) is called. One file at a time; the path is copied. */
 void cli_guard_file(const char *path);
+
+/* A file that the program writes beside its stream: a temporary one, which gets its name by cli_file_close() and is removed
+ * on every other way out but a second signal. Both end the program with status 1 if they fail. */
+FILE *cli_file_open(const char *path);
+void cli_file_close(FILE *f);
 
 /* Progress on stderr: shown if --progress=always, or auto and stderr is a terminal and not --quiet. A line is redrawn in
  * place on a terminal (at most 10 times a second), printed as a line otherwise. */

@@ -1,11 +1,11 @@
 /* nas-eval: trained networks in, what they are worth on a split of a dataset out. */
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/cli.h"
+#include "train/average.h"
 #include "train/evaluate.h"
 #include "train/forecast.h"
 #include "train/netio.h"
@@ -13,9 +13,9 @@
 #include "train/settings.h"
 #include "train/workplace.h"
 
-static const char *data_path = "", *split_text = "test", *wanted_set = "best", *csv_path = "";
-static int64_t batch = 64, limit, memory;
-static bool predictions, keep_weights;
+static const char *data_path = "", *split_text = "test", *wanted_set = "best", *csv_path = "", *npy_path = "";
+static int64_t batch = 64, limit, memory, bootstrap, views;
+static bool predictions, keep_weights, ensemble;
 
 static const CliOption options[] = {
     {CLI_HEADING, 0, "What is evaluated"},
@@ -25,10 +25,18 @@ static const CliOption options[] = {
     {CLI_INT, 0, "limit", "N", &limit, "Evaluate the first N samples; 0: all.", 0, 1e12},
     {CLI_INT, 'b', "batch", "N", &batch, "Samples of a batch; made smaller if memory is short.", 1, 65536},
     {CLI_INT, 0, "memory", "MIB", &memory, "Take at most so much memory, in MiB; 0: what is free.", 0, 1e9},
+    {CLI_INT, 0, "tta", "N", &views,
+     "Answer by the mean over a sample and N augmented views of it, flipped and cropped as the dataset declares.", 0,
+     1000},
+    {CLI_FLAG, 0, "ensemble", 0, &ensemble, "Evaluate the mean prediction of all networks as well."},
+    {CLI_INT, 0, "bootstrap", "N", &bootstrap,
+     "Where the selecting metric lies in 95 % of N resamplings of the split (1000 is usual); 0: not asked.", 0, 1e6},
     {CLI_HEADING, 0, "Output"},
     {CLI_FLAG, 'p', "predictions", 0, &predictions,
      "Write what each network says of every sample as Predictions records."},
     {CLI_STRING, 0, "csv", "FILE", &csv_path, "Write the same as CSV to FILE."},
+    {CLI_STRING, 0, "npy", "FILE", &npy_path,
+     "Write the predictions as a NumPy array (networks, samples, outputs) of float32 to FILE."},
     {CLI_FLAG, 0, "keep-weights", 0, &keep_weights, "Pass the weights on."},
     {CLI_TABLE, .to = (void *)cli_common_options},
     {CLI_END},
@@ -46,7 +54,8 @@ static const CliProgram program = {
                "dataset ends the program with status 1; one without weights in the stream is passed on with a note.\n\n"
                "Examples:\n\n"
                "nas-train --data data.nas cells.nas | nas-eval --data data.nas -o result.nas\n\n"
-               "nas-eval --data data.nas --split validation --csv said.csv net.nas -o result.nas",
+               "nas-eval --data data.nas --split validation --csv said.csv net.nas -o result.nas\n\n"
+               "cat run1.nas run2.nas run3.nas | nas-eval --data data.nas --ensemble --bootstrap 1000 -o result.nas",
     .options = options,
     .reads_stdin = true,
 };
@@ -57,8 +66,13 @@ typedef struct {
     Split split;
     Workplace place;
     Writer *out;
-    FILE *csv;
+    FILE *csv, *npy;
     int64_t evaluated, passed; /* networks */
+    int64_t written;           /* evaluations, the ensemble's among them */
+    Average members;           /* of the ensemble */
+    int64_t member_parameters, member_macs;
+    double member_seconds;
+    Text member_names;
     /* the network whose tensors are coming */
     Arena room, mine; /* where it may be kept, from the start; what is left of it */
     NetworkRecord net;
@@ -90,33 +104,46 @@ static const NetWeights *choose_set(Eval *e)
     return other;
 }
 
-static void put_evaluation(Eval *e, Arena *a, const Dataset *d, const NetWeights *w, const Tally *t,
-                           const Health *health)
+/* r, which knows who was evaluated, is completed by what it is worth and written; then the predictions, which the outputs
+ * in t become, in all the forms that were asked for. */
+static void put_evaluation(Eval *e, Arena *a, Arena scratch, const Dataset *d, Tally *t, Evaluation r)
 {
-    Metric metrics[TALLY_METRICS], baseline[TALLY_METRICS];
-    int64_t n = 0, m = evaluate_trivial(d, t, baseline, COUNTOF(baseline));
-    tally_metrics(t, split_name[e->split], metrics, &n, COUNTOF(metrics));
-    for (int64_t i = 0; i < m; i++) baseline[i].split = split_name[e->split];
-    Evaluation r = {.run = e->net.run,
-                    .set = w->set,
-                    .dataset = d->info.name,
-                    .split = split_name[e->split],
-                    .genotype = e->net.genotype,
-                    .net = e->net.net,
-                    .count = t->rows,
-                    .parameters = graph_param_total(e->graph),
-                    .macs = e->graph->macs,
-                    .seconds = e->seconds,
-                    .metrics = metrics,
-                    .metric_count = n,
-                    .baseline = baseline,
-                    .baseline_count = m,
-                    .train_mode_loss = health->train_mode,
-                    .eval_mode_loss = health->eval_mode,
-                    .confusion = evaluate_confusion(a, t),
-                    .confusion_size = d->info.outputs};
-    if (!r.confusion) r.confusion_size = 0;
+    const int64_t *ids = d->split[e->split].ids;
+    const char *selects = task_selects(&d->info)->name;
+    Settings list = {0};
+    if (views) settings_add(a, &list, "tta", "%lld", (long long)views);
+    if (bootstrap) settings_add(a, &list, "bootstrap", "%lld", (long long)bootstrap);
+    if (!*r.net) settings_add(a, &list, "members", "%s", e->member_names.s);
+    r.settings = list.item;
+    r.setting_count = list.count;
+    const char *why = evaluate_record(a, scratch, d, e->split, t, bootstrap, (uint64_t)cli_common.seed, &r);
+    if (why) cli_die(EXIT_FAILED, "%s: %s", r.run, why);
     writer_put(e->out, &(Record){.kind = REC_EVALUATION, .evaluation = r});
+    cli_note("%s: %lld samples of %s: %s %.4f, %.4f without a network", r.run, (long long)t->rows, r.split, selects,
+             metric_get(r.metrics, r.metric_count, r.split, selects),
+             metric_get(r.baseline, r.baseline_count, r.split, selects));
+    predictions_make(t);
+    if (predictions) predictions_put(e->out, t, r.run, e->split, ids);
+    if (e->csv) predictions_csv(e->csv, t, r.run, ids, e->written == 0);
+    if (e->npy && !e->written) predictions_npy_head(e->npy, 0, t->rows, d->info.outputs);
+    if (e->npy) predictions_npy(e->npy, t);
+    e->written++;
+}
+
+static void put_network(Eval *e, Arena scratch, const Dataset *d, const NetWeights *w, Tally *t, const Health *health)
+{
+    Arena *a = &e->mine;
+    int64_t parameters = graph_param_total(e->graph);
+    put_evaluation(e, a, scratch, d, t,
+                   (Evaluation){.run = e->net.run,
+                                .set = w->set,
+                                .genotype = e->net.genotype,
+                                .net = e->net.net,
+                                .parameters = parameters,
+                                .macs = e->graph->macs,
+                                .seconds = e->seconds,
+                                .train_mode_loss = health->train_mode,
+                                .eval_mode_loss = health->eval_mode});
     const char *warning = health_warning(a, health);
     if (warning) {
         const char *text = arena_printf(a, "%s: %s", e->net.run, warning);
@@ -124,9 +151,35 @@ static void put_evaluation(Eval *e, Arena *a, const Dataset *d, const NetWeights
         cli_warn("%s", text);
     }
     writer_flush(e->out);
-    cli_note("%s: %lld samples of %s: %s %.4f, %.4f without a network", e->net.run, (long long)t->rows,
-             split_name[e->split], t->task->metric, metric_get(metrics, n, split_name[e->split], t->task->metric),
-             metric_get(baseline, m, split_name[e->split], t->task->metric));
+    e->evaluated++;
+    if (!ensemble) return;
+    average_add(&e->members, t);
+    text_addf(e->perm, &e->member_names, "%s%s", e->evaluated > 1 ? ", " : "", e->net.run);
+    e->member_parameters += parameters;
+    e->member_macs += e->graph->macs;
+    e->member_seconds += e->seconds;
+}
+
+/* The mean of all networks, by the normalisation of the data: members may have different ones. */
+static void put_ensemble(Eval *e, Arena scratch)
+{
+    const Dataset *d = &e->data;
+    Tally t;
+    if (e->evaluated < 2) cli_die(EXIT_FAILED, "--ensemble: two networks or more are needed, one is there");
+    const char *why = tally_open(e->perm, d, task_find(d->info.task), e->members.rows, 1, &t);
+    if (why) cli_die(EXIT_FAILED, "--ensemble: %s", why);
+    memcpy(t.targets, d->split[e->split].targets, (size_t)(e->members.rows * t.width) * sizeof(float));
+    average_take(&e->members, &t);
+    put_evaluation(e, e->perm, scratch, d, &t,
+                   (Evaluation){.run = "ensemble",
+                                .set = wanted_set,
+                                .genotype = "",
+                                .net = "",
+                                .parameters = e->member_parameters,
+                                .macs = e->member_macs,
+                                .seconds = e->member_seconds,
+                                .train_mode_loss = NAN,
+                                .eval_mode_loss = NAN});
 }
 
 static void evaluate(Eval *e, Arena scratch, const NetWeights *w)
@@ -151,16 +204,14 @@ static void evaluate(Eval *e, Arena scratch, const NetWeights *w)
     engine_upload(engine, BLOCK_WEIGHTS, w->weights);
     engine_upload(engine, BLOCK_STATS, w->stats);
     Health health;
-    bool done = evaluate_split(engine, &d, e->split, rows, o.batch, MODE_EVAL, &t, &why);
+    Average mean;
+    if (views && (why = average_open(a, &d, rows, &mean))) die_net(e, why);
+    bool done =
+        views ? average_views(engine, &d, e->split, rows, o.batch, views, (uint64_t)cli_common.seed, &mean, &t, &why)
+              : evaluate_split(engine, &d, e->split, rows, o.batch, MODE_EVAL, &t, &why);
     if (!why) why = evaluate_health(engine, &d, e->split, o.batch, scratch, &health);
     if (why) die_net(e, why);
-    if (done && !cli_interrupted()) {
-        put_evaluation(e, a, &d, w, &t, &health);
-        if (predictions || e->csv) predictions_make(&t);
-        if (predictions) predictions_put(e->out, &t, e->net.run, e->split, d.split[e->split].ids);
-        if (e->csv) predictions_csv(e->csv, &t, e->net.run, d.split[e->split].ids, e->evaluated == 0);
-        e->evaluated++;
-    }
+    if (done && !cli_interrupted()) put_network(e, scratch, &d, w, &t, &health);
     engine_close(engine);
 }
 
@@ -228,32 +279,7 @@ static void read_stream(Eval *e, Arena scratch, Reader *in)
         cli_die(EXIT_FAILED, "%s: %s", reader_name(in),
                 e->passed ? "no network in it has weights that can be evaluated"
                           : "no network in it: nas-train makes one");
-}
-
-static const char *csv_temporary;
-
-static void remove_csv(void)
-{
-    if (csv_temporary) unlink(csv_temporary);
-}
-
-static FILE *open_csv(Arena *perm)
-{
-    const char *path = arena_printf(perm, "%s.%ld.tmp", csv_path, (long)getpid());
-    FILE *f = fopen(path, "w");
-    if (!f) cli_die(EXIT_FAILED, "%s: %s", csv_path, strerror(errno));
-    csv_temporary = path;
-    atexit(remove_csv); /* on every way out, unless it got its name before */
-    return f;
-}
-
-static void close_csv(FILE *f)
-{
-    int failed = ferror(f) ? EIO : 0;
-    if (fclose(f) && !failed) failed = errno;
-    if (!failed && rename(csv_temporary, csv_path)) failed = errno;
-    if (failed) cli_die(EXIT_FAILED, "%s: %s", csv_path, strerror(failed));
-    csv_temporary = 0;
+    if (ensemble && !cli_interrupted()) put_ensemble(e, scratch);
 }
 
 int main(int argc, char **argv)
@@ -273,6 +299,11 @@ int main(int argc, char **argv)
     const char *why = dataset_open(&perm, scratch, data_path, &e.data, &damaged);
     if (why) cli_die_input(damaged, why);
     if (!e.data.split[e.split].count) cli_die(EXIT_FAILED, "%s: the %s split is empty", data_path, split_text);
+    const DatasetInfo *i = &e.data.info;
+    if (views && !i->flip_horizontal && !i->flip_vertical && !i->crop_padding)
+        cli_die(EXIT_FAILED, "--tta: %s declares no augmentation: nas-ingest --flip-horizontal, …", data_path);
+    int64_t rows = dataset_limit(limit, e.data.split[e.split].count);
+    if (ensemble && (why = average_open(&perm, &e.data, rows, &e.members))) cli_die(EXIT_FAILED, "--ensemble: %s", why);
     why = workplace_open(&perm, &e.place, &e.data, 0);
     if (why) cli_die(EXIT_FAILED, "%s", why);
     Reader *in = reader_open(&perm, path);
@@ -280,9 +311,15 @@ int main(int argc, char **argv)
     Provenance self = provenance_self(&perm, &digest, 1);
     e.out = writer_open(&perm, cli_common.output, in, &self);
     cli_guard_file(writer_temporary(e.out));
-    if (*csv_path) e.csv = open_csv(&perm);
+    if (*csv_path) e.csv = cli_file_open(csv_path);
+    if (*npy_path) e.npy = cli_file_open(npy_path);
     read_stream(&e, scratch, in);
-    if (e.csv && !cli_interrupted()) close_csv(e.csv);
+    if (e.csv && !cli_interrupted()) cli_file_close(e.csv);
+    if (e.npy && !cli_interrupted()) {
+        if (fseek(e.npy, 0, SEEK_SET)) cli_die(EXIT_FAILED, "%s: %s", npy_path, strerror(errno));
+        predictions_npy_head(e.npy, e.written, rows, e.data.info.outputs);
+        cli_file_close(e.npy);
+    }
     if (!writer_finish(e.out)) cli_die(EXIT_FAILED, "%s", writer_error(e.out));
     cli_guard_file(0);
     workplace_close(&e.place);

@@ -1,4 +1,5 @@
 /* nas-ingest: raw files in, a dataset stream out: splits made once and recorded, normalisation measured on train. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,9 +11,14 @@
 #include "data/raster.h"
 #include "data/split.h"
 #include "data/task.h"
+#include "data/tree.h"
+#include "data/weights.h"
 
 static const char *task = "", *name = "", *targets = "", *split_by = "auto", *balance = "none", *normalize = "channel";
 static const char *crop = "", *resize = "", *pad = "", *reshape = "";
+static const char *metric = "", *class_weights = "none", *metric_weights = "none";
+static const char *tree_name = "", *tree_normalise = "as-is";
+static double tree_tolerance = 1e-5;
 static double valid = 0.1, alpha = 0.5, test = 0.2;
 static int64_t subset, crop_padding, cutout;
 static bool flip_horizontal, flip_vertical, group_copies, forbid_leaks, skip_bad, list_formats;
@@ -20,7 +26,8 @@ static CliList format_options;
 
 static const CliOption options[] = {
     {CLI_HEADING, 0, "What is read"},
-    {CLI_STRING, 0, "task", "NAME", &task, "classification or regression; by default the format's usual one."},
+    {CLI_STRING, 0, "task", "NAME", &task,
+     "classification, regression, multi-label or tree; by default the format's usual one."},
     {CLI_STRING, 0, "name", "NAME", &name, "Name of the dataset; by default taken from the source."},
     {CLI_LIST, 0, "option", "KEY=VALUE", &format_options, "An option of the format, as listed under Formats."},
     {CLI_STRING, 0, "targets", "COLUMNS", &targets,
@@ -42,6 +49,21 @@ static const CliOption options[] = {
     {CLI_CHOICE, 0, "normalize", "channel|global|sample|none", &normalize,
      "What is subtracted and divided by when a sample is used: mean and sd of its channel or of all channels, of the train "
      "split alone; its own; or nothing, bytes then becoming 0 to 1."},
+    {CLI_HEADING, 0, "What is learned"},
+    {CLI_STRING, 0, "class-weights", "WEIGHTS", &class_weights,
+     "Weights in the loss: none, balanced (by the train split), plasticc (balanced times that challenge's weights), or a "
+     "number for each class, 1,2.5,…; of a multi-label task the weights of an output's positives."},
+    {CLI_STRING, 0, "metric-weights", "WEIGHTS", &metric_weights,
+     "Weights of the classes in the metric weighted_log_loss, which then selects: none, plasticc, or a number for each."},
+    {CLI_STRING, 0, "metric", "NAME", &metric,
+     "The metric that selects the best epoch; by default accuracy, r2, auroc (multi-label) or rmse (tree)."},
+    {CLI_STRING, 0, "tree", "NAME|FILE", &tree_name,
+     "The tree of questions of task tree: galaxy-zoo, or a file with lines such as \"question Edge after disk: edge-on "
+     "face-on\" (see src/data/tree.h)."},
+    {CLI_CHOICE, 0, "tree-normalise", "as-is|softmax|relu", &tree_normalise,
+     "How outputs become shares of a question's answers: as the tree says; relu divides by the sum of what is above 0."},
+    {CLI_DOUBLE, 0, "tree-tolerance", "F", &tree_tolerance,
+     "How far the fractions of a question's answers may be from what they should add up to.", 0, 1},
     {CLI_HEADING, 0, "Splits, made in this order"},
     {CLI_DOUBLE, 0, "test", "F", &test, "Fraction for test, if the source has no test set of its own.", 0, 0.99},
     {CLI_DOUBLE, 0, "valid", "F", &valid, "Fraction of what is left for validation.", 0, 0.99},
@@ -122,6 +144,49 @@ static const char *details(Arena *perm)
     return t.s;
 }
 
+/* The text of the tree that --tree names, or "". */
+static const char *read_tree(Arena *perm)
+{
+    enum { LONGEST = 1 << 20 };
+    if (!*tree_name) return "";
+    const char *text = tree_named(tree_name);
+    if (!text) {
+        FILE *f = fopen(tree_name, "r");
+        char *s = NEW(perm, char, LONGEST + 1);
+        if (!f)
+            cli_die(EXIT_FAILED, "--tree %s: %s, and none of the trees that are built in: %s", tree_name,
+                    strerror(errno), tree_names(perm));
+        size_t n = fread(s, 1, LONGEST, f);
+        bool failed = ferror(f);
+        fclose(f);
+        if (failed || strlen(s) != n) cli_die(EXIT_FAILED, "--tree %s: not a text file", tree_name);
+        text = s;
+    }
+    if (strcmp(tree_normalise, "as-is")) text = arena_printf(perm, "%s\nnormalise %s\n", text, tree_normalise);
+    return text;
+}
+
+/* All that the task needs beside the samples, and whether their targets are such. */
+static void prepare_task(Arena *perm, Dataset *d, const char *tree, const char *source)
+{
+    DatasetInfo *i = &d->info;
+    const char *why = 0;
+    if (!i->tree) i->tree = "";
+    if (*tree && !*i->tree) why = task_take_tree(perm, i, tree);
+    if (why) cli_die(EXIT_FAILED, "%s: %s", *tree_name ? tree_name : source, why);
+    if (!*i->tree && task_find(i->task)->loss == LOSS_TREE)
+        cli_die(EXIT_USAGE, "--task tree: the tree of questions is missing: --tree NAME or FILE");
+    for (int s = 0; s < SPLIT_COUNT; s++) {
+        const SplitData *split = &d->split[s];
+        int64_t row, bad;
+        why = task_check_targets(perm, i, split->targets, split->count, tree_tolerance, &row, &bad);
+        if (!why) continue;
+        cli_die(EXIT_FAILED, "%s: sample %lld %s (%lld of %lld samples)%s", source,
+                (long long)(split->ids ? split->ids[row] : row), why, (long long)bad, (long long)split->count,
+                *i->tree ? "; --tree-tolerance allows for more" : "");
+    }
+}
+
 static const char *shape(Arena *perm, const DatasetInfo *i)
 {
     return arena_printf(perm, "%lldx%lldx%lld", (long long)i->channels, (long long)i->height, (long long)i->width);
@@ -188,18 +253,20 @@ int main(int argc, char **argv)
                        .alpha_fraction = alpha,
                        .test_fraction = test,
                        .subset = subset,
+                       .tree = read_tree(&perm),
                        .split_by = strcmp(split_by, "auto") ? split_by : "",
                        .group_copies = group_copies,
                        .skip_bad = skip_bad,
                        .reshape = shape_steps(&perm),
                        .seed = (uint64_t)cli_common.seed};
+    if (*spec.tree && !*spec.task) spec.task = "tree";
     if (format_options.count > COUNTOF(spec.option)) cli_die(EXIT_USAGE, "--option: too many of them");
     for (int i = 0; i < format_options.count; i++) spec.option[spec.option_count++] = format_options.item[i];
     if (*targets) {
         if (spec.option_count == COUNTOF(spec.option)) cli_die(EXIT_USAGE, "--option: too many of them");
         spec.option[spec.option_count++] = arena_printf(&perm, "targets=%s", targets);
     }
-    if (*task && !task_find(task)) cli_die(EXIT_USAGE, "--task %s: not a task; classification or regression", task);
+    if (*task && !task_find(task)) cli_die(EXIT_USAGE, "--task %s: not a task; %s", task, task_names(&perm));
     int64_t count = 0;
     while (sources[count]) count++;
 
@@ -215,14 +282,19 @@ int main(int argc, char **argv)
     d.info.crop_padding = crop_padding;
     d.info.cutout = cutout;
     const char *source = count ? sources[0] : reader->name;
-    static const char *const balances[] = {"none", "cut", "repeat"}, *const normalises[] = {"channel", "global",
-                                                                                            "sample", "none"};
+    prepare_task(&perm, &d, spec.tree, source);
+    static const char *const balances[] = {"none", "cut", "repeat"};
+    static const char *const normalises[] = {"channel", "global", "sample", "none"};
     why = prepare_normalise(&perm, &d, (Normalise)choice(normalize, normalises));
     if (!why) why = split_assign(&perm, scratch, &d, &spec);
     const char *leaks = why ? 0 : look_for_leaks(&perm, scratch, &d, source);
     if (!why) why = prepare_balance(&perm, scratch, &d, (Balance)choice(balance, balances));
     if (!why) why = prepare_missing(&perm, scratch, &d);
+    d.info.metric = metric;
+    if (!why) why = weights_assign(&perm, &d, class_weights, metric_weights);
+    if (!why) why = task_check(&perm, &d.info);
     if (why) cli_die(EXIT_FAILED, "%s: %s", source, why);
+    if ((why = split_missing(&perm, &d))) cli_warn("%s", why);
     dataset_finish(&perm, &d);
 
     char host[256] = "";

@@ -11,7 +11,7 @@
 #include "report/report.h"
 #include "train/settings.h"
 
-static bool json, records, follow, check, dot, svg, html;
+static bool json, records, follow, check, dot, svg, html, verdict;
 static const char *tsv = "", *select_kinds = "", *kinds = "", *png = "", *samples = "", *plot = "none", *cell = "both";
 
 static const CliOption options[] = {
@@ -39,6 +39,10 @@ static const CliOption options[] = {
      "else in characters."},
     {CLI_STRING, 0, "samples", "FILE", &samples,
      "Some samples of a dataset as PNG into FILE, the first of every class in a row of their own; series as curves."},
+    {CLI_HEADING, 0, "Reports"},
+    {CLI_FLAG, 0, "verdict", 0, &verdict,
+     "Was searching worth it? Searches beside random cells, published cells and hand-designed nets, over all runs on the "
+     "same split: means, spread, cost, tests, a sentence. With -o FILE.nas each comparison becomes a record."},
     {CLI_FLAG, 0, "html", 0, &html, "A page with everything, which needs no other file and no network."},
     {.kind = CLI_TABLE, .to = (void *)cli_basic_options},
     {.kind = CLI_END},
@@ -55,6 +59,7 @@ static const CliProgram program = {
         "  nas-stats trained.nas\n\n"
         "  nas-search data.nas | nas-stats --follow\n\n"
         "  nas-stats --html -o report.html search.nas random.nas\n\n"
+        "  nas-stats --verdict searches.nas controls.nas\n\n"
         "  nas-stats --tsv train-epoch trained.nas | awk -F'\\t' '$10 == \"validation\"'\n\n"
         "  nas-stats --select genotype -o cell.nas search.nas",
     .options = options,
@@ -203,13 +208,30 @@ static const char *plot_format(const char *path)
     cli_die(EXIT_USAGE, "%s: a plot is written to a name that ends in .svg or .png", path);
 }
 
+static bool names_stream(const char *path)
+{
+    const char *dot_at = strrchr(path, '.');
+    return dot_at && !strcmp(dot_at, ".nas");
+}
+
+static void write_verdict(Arena *perm, const Story *story, Arena scratch, char **files)
+{
+    int64_t rows;
+    StudyRow *row = report_verdict_rows(story, &scratch, &rows);
+    if (!rows) cli_die(EXIT_FAILED, "no search with a control beside it on one split");
+    open_writer(perm, 0, files);
+    for (int64_t i = 0; i < rows; i++) writer_put(writer, &(Record){.kind = REC_STUDY, .study = row[i]});
+}
+
 static void tell(const Story *story, Arena scratch)
 {
     CellChoice which = !strcmp(cell, "normal") ? CELL_NORMAL : !strcmp(cell, "reduce") ? CELL_REDUCE : CELL_BOTH;
     Text t = {0};
     text_add(&scratch, &t, "");
     const char *why = 0;
-    if (html)
+    if (verdict)
+        why = report_verdict(story, &scratch, &t);
+    else if (html)
         report_html(story, &scratch, &t);
     else if (dot)
         why = report_dot(story, &scratch, which, &t);
@@ -231,11 +253,12 @@ int main(int argc, char **argv)
     char **files = cli_begin(argc, argv, &program);
     if (!files[0]) files = standard_input;
     bool plotting = strcmp(plot, "none"), selecting = select_kinds[0];
-    int forms = json + !!tsv[0] + records + check + selecting + dot + svg + !!png[0] + !!samples[0] + plotting + html;
+    int forms =
+        json + !!tsv[0] + records + check + selecting + dot + svg + !!png[0] + !!samples[0] + plotting + html + verdict;
     bool one_by_one = json || tsv[0] || records || check || selecting || (follow && !forms);
     if (forms > 1)
         cli_die(EXIT_USAGE, "only one of --json --tsv --records --check --select --dot --svg --png --samples "
-                            "--plot --html can be given");
+                            "--plot --verdict --html can be given");
     if (follow && !one_by_one) cli_die(EXIT_USAGE, "--follow goes with --records, --json or --tsv");
     if (!png[0]) png = samples; /* where a picture goes */
     if (png[0] && strcmp(cli_common.output, "-"))
@@ -250,7 +273,8 @@ int main(int argc, char **argv)
     Arena perm = arena_reserve((ptrdiff_t)1 << 34), kept = arena_reserve((ptrdiff_t)1 << 36);
     const char *output = png[0] ? png : cli_common.output;
     if (png[0]) cli_refuse_terminal(png);
-    output_open(&perm, selecting ? "-" : output);
+    bool stream = selecting || (verdict && names_stream(output));
+    output_open(&perm, stream ? "-" : output);
     if (columns) fprintf(out, "%s\n", columns);
     ContactSheet *sheet = samples[0] ? contact_sheet_new(&perm) : 0;
     Story *story = one_by_one || sheet ? 0 : story_new(&perm);
@@ -264,12 +288,15 @@ int main(int argc, char **argv)
     }
     if (story) {
         story_finish(story);
-        tell(story, kept);
+        if (verdict && names_stream(output))
+            write_verdict(&perm, story, kept, files);
+        else
+            tell(story, kept);
     }
     if (writer) {
         if (!writer_finish(writer)) cli_die(EXIT_FAILED, "%s", writer_error(writer));
         cli_guard_file(0);
     }
-    output_close(output);
+    output_close(stream ? "-" : output);
     return cli_end();
 }

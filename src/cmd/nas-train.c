@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "nn/network.h"
 #include "train/candidates.h"
 #include "train/trainer.h"
 
@@ -16,7 +17,8 @@ static const CliOption options[] = {
     {CLI_STRING, 'd', "data", "FILE", &data_path, "The dataset, a stream of nas-ingest. Needed."},
     {CLI_LIST, 'g', "genotype", "TEXT", &genotypes,
      "A genotype as text, or the name of a published cell; beside the stream's."},
-    {CLI_LIST, 0, "net", "NAME", &nets, "A hand-designed net: small-cnn, resnet-tiny, resnet-18."},
+    {CLI_LIST, 0, "net", "NAME", &nets,
+     "A hand-designed net, as listed under Nets; several are trained one after the other."},
     {CLI_TABLE, .to = (void *)train_setting_options},
     {CLI_HEADING, 0, "Output"},
     {CLI_FLAG, 'n', "dry-run", 0, &dry_run, "Print what the training would take, and stop."},
@@ -25,25 +27,20 @@ static const CliOption options[] = {
     {CLI_END},
 };
 
-static const CliProgram program = {
-    .name = "nas-train",
-    .summary = "train networks from scratch",
-    .usage = "--data FILE [STREAM]",
-    .details =
-        "Trains the network of every genotype in STREAM (or standard input), one after the other, on the train "
-        "and alpha splits of the dataset together: the alpha split has served the search and has no other use. "
-        "With --genotype or --net, nothing is read unless a STREAM or - is named.\n\n"
-        "Passes on what it reads, without samples and weights, and adds for each network a Network record, a "
-        "TrainEpoch record after every epoch, and the weights as two sets of Tensor records: best (by the metric "
-        "on the validation split) and last. After every epoch the loss on some samples is measured by running and "
-        "by batch statistics; where they disagree, evaluation says nothing, and a warning is given.\n\n"
-        "A training whose loss is no longer finite ends with an Event record and exit status 1, after the other "
-        "networks. SIGINT or SIGTERM ends after the present step, with the weights so far and status 130 or 143.\n\n"
-        "Examples:\n\n"
-        "nas-derive search.nas | nas-train --data data.nas --epochs 30 -o net.nas\n\n"
-        "nas-train --data data.nas --genotype DARTS_V2 --net resnet-tiny | nas-eval --data data.nas",
-    .options = options,
-};
+static const char about[] =
+    "Trains the network of every genotype in STREAM (or standard input), one after the other, on the train "
+    "and alpha splits of the dataset together: the alpha split has served the search and has no other use. "
+    "With --genotype or --net, nothing is read unless a STREAM or - is named.\n\n"
+    "Passes on what it reads, without samples and weights, and adds for each network a Network record, a "
+    "TrainEpoch record after every epoch, and the weights as two sets of Tensor records: best (by the metric "
+    "on the validation split) and last. After every epoch the loss on some samples is measured by running and "
+    "by batch statistics; where they disagree, evaluation says nothing, and a warning is given.\n\n"
+    "A training whose loss is no longer finite ends with an Event record and exit status 1, after the other "
+    "networks. SIGINT or SIGTERM ends after the present step, with the weights so far and status 130 or 143.\n\n";
+static const char examples[] =
+    "\n\nExamples:\n\n"
+    "nas-derive search.nas | nas-train --data data.nas --epochs 30 -o net.nas\n\n"
+    "nas-train --data data.nas --genotype DARTS_V2 --net resnet-tiny | nas-eval --data data.nas";
 
 typedef struct {
     Reader *in;  /* or 0 */
@@ -103,9 +100,16 @@ static TrainEnd train_one(const Candidate *c, Arena room, Arena scratch, const W
 
 int main(int argc, char **argv)
 {
-    char **file = cli_begin(argc, argv, &program);
     Arena perm = arena_reserve((ptrdiff_t)1 << 40), scratch = arena_reserve((ptrdiff_t)1 << 36),
           room = arena_reserve((ptrdiff_t)1 << 40);
+    const CliProgram program = {
+        .name = "nas-train",
+        .summary = "train networks from scratch",
+        .usage = "--data FILE [STREAM]",
+        .details = arena_printf(&perm, "%sNets:\n%s%s", about, network_zoo_help(&perm), examples),
+        .options = options,
+    };
+    char **file = cli_begin(argc, argv, &program);
     const char *path = file[0] ? file[0] : genotypes.count || nets.count ? 0 : "-";
     if (path && !file[0] && isatty(STDIN_FILENO))
         cli_die(EXIT_USAGE,

@@ -16,7 +16,7 @@ static const CliOption options[] = {
     {CLI_HEADING, 0, "What is trained"},
     {CLI_STRING, 'd', "data", "FILE", &data_path, "The dataset to train and test on, a stream of nas-ingest. Needed."},
     {CLI_LIST, 0, "baseline", "NET", &baselines,
-     "A net to compare with, trained the same way: small-cnn (the default), resnet-tiny, resnet-18; own: the genotypes "
+     "A net to compare with, trained the same way: small-cnn (the default) or another that nas-train --help lists; own: the genotypes "
      "of "
      "the stream that were searched on this dataset; none. May be given more than once."},
     {CLI_TABLE, .to = (void *)train_setting_options},
@@ -131,8 +131,10 @@ static void put_row(const Transfer *t, const Candidate *c, Trainer *run, Arena *
                        .setting_count = list.count};
     writer_put(t->out, &(Record){.kind = REC_TRANSFER, .transfer = row});
     writer_flush(t->out);
-    cli_note("%s: %s %.4f on test", c->run, run->task->metric,
-             metric_get(metrics, n, split_name[SPLIT_TEST], run->task->metric));
+    const char *selects = task_selects(&d->info)->name;
+    cli_note("%s: %s %.4f on test, %.4f without a network", c->run, selects,
+             metric_get(metrics, n, split_name[SPLIT_TEST], selects),
+             metric_get(baseline, m, split_name[SPLIT_TEST], selects));
 }
 
 /* room: for what the run keeps while it lasts; apart from scratch, which its callees use anew. */

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "data/task.h"
+#include "engine/loss.h"
 
 enum {
     CHUNK_BYTES = 1 << 20
@@ -266,7 +267,7 @@ static const char *begin(Arena *perm, const DatasetInfo *from, Dataset *out)
         (!from->target_mean || !from->target_sd || !usable(from->target_mean, from->outputs, false) ||
          !usable(from->target_sd, from->outputs, true)))
         return "mean and sd of every target expected, sd above 0";
-    if (from->class_weight && !usable(from->class_weight, from->outputs, true)) return "class weights above 0 expected";
+    if ((why = task_check(perm, from))) return why;
     if (from->crop_padding < 0 || from->crop_padding > DATASET_MAX_SIDE || from->cutout < 0 ||
         from->cutout > DATASET_MAX_SIDE)
         return "crop padding or cutout out of range";
@@ -289,6 +290,9 @@ static const char *begin(Arena *perm, const DatasetInfo *from, Dataset *out)
     to->target_mean = copy_doubles(perm, from->target_mean, from->outputs);
     to->target_sd = copy_doubles(perm, from->target_sd, from->outputs);
     to->class_weight = copy_doubles(perm, from->class_weight, from->outputs);
+    to->metric_weight = copy_doubles(perm, from->metric_weight, from->outputs);
+    to->metric = arena_strdup(perm, from->metric);
+    to->tree = arena_strdup(perm, from->tree);
     if (from->output_names) {
         to->output_names = NEW(perm, const char *, from->outputs);
         for (int64_t i = 0; i < from->outputs; i++) to->output_names[i] = arena_strdup(perm, from->output_names[i]);
@@ -303,7 +307,7 @@ static const char *begin(Arena *perm, const DatasetInfo *from, Dataset *out)
         }
     }
 
-    out->target_width = task->loss == LOSS_CROSS_ENTROPY ? 1 : to->outputs;
+    out->target_width = loss_width(task->loss, to->outputs);
     int64_t each = dataset_sample_bytes(to) + out->target_width * (int64_t)sizeof(float) + (int64_t)sizeof(int64_t);
     why = dataset_too_large(perm, total, each); /* all of it, before the first page is touched */
     if (why) return why;
@@ -327,17 +331,10 @@ static const char *check_values(Arena *perm, const Dataset *d, const Samples *c)
                 return arena_printf(perm, "%s sample %lld has a value that is not finite", split_name[c->split],
                                     (long long)(c->first + i / dataset_sample_values(&d->info)));
     }
-    bool classes = task_find(d->info.task)->loss == LOSS_CROSS_ENTROPY;
-    for (int64_t i = 0; i < c->count * d->target_width; i++) {
-        float t = c->targets[i];
-        if (!isfinite(t))
-            return arena_printf(perm, "%s sample %lld has a target that is not finite", split_name[c->split],
-                                (long long)(c->first + i / d->target_width));
-        if (classes && !(t >= 0 && t < (float)d->info.outputs && t == floorf(t)))
-            return arena_printf(perm, "%s sample %lld has label %g: a whole number below %lld expected",
-                                split_name[c->split], (long long)(c->first + i), (double)t, (long long)d->info.outputs);
-    }
-    return 0;
+    int64_t row, bad; /* how well a tree must be obeyed was decided at ingest */
+    const char *why = task_check_targets(perm, &d->info, c->targets, c->count, INFINITY, &row, &bad);
+    if (!why) return 0;
+    return arena_printf(perm, "%s sample %lld %s", split_name[c->split], (long long)(c->first + row), why);
 }
 
 /* Takes one chunk; `seen` counts the samples of every split so far. */

@@ -85,10 +85,13 @@ static void sort_classes(Intake *s)
     int64_t *place = NEW(s->perm, int64_t, n);
     info->outputs = n;
     info->output_names = NEW(s->perm, const char *, n);
+    bool counted = numbers; /* 0, 1, …: such names say nothing */
     for (int64_t i = 0; i < n; i++) {
         place[s->class[i].next] = i;
         info->output_names[i] = s->class[i].text;
+        counted &= numbers && strtod(s->class[i].text, 0) == (double)i;
     }
+    if (counted) info->output_names = 0;
     for (int r = 0; r < COUNTOF(s->run); r++) {
         float *target = (float *)s->run[r].targets.beg - s->run[r].count;
         for (int64_t i = 0; i < s->run[r].count; i++) target[i] = (float)place[(int64_t)target[i]];

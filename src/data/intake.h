@@ -51,7 +51,7 @@ typedef struct {
  * refused at once. */
 const char *intake_open(Arena *perm, const IngestSpec *spec, Dataset *to, int64_t most, Intake *out);
 /* The class that a text names, in order of appearance; intake_close() sorts them (by value if all are numbers, else by
- * bytes), renumbers the targets, and sets info.outputs and output_names. Texts of the same number are the same class
+ * bytes), renumbers the targets, and sets info.outputs and, unless they are 0, 1, …, output_names. Texts of the same number are the same class
  * ("1", "1.0"). -1: more classes than DATASET_MAX_OUTPUTS. */
 int64_t intake_class(Intake *s, const char *text);
 /* Takes a sample. One that is bad (a value or target that is not finite, another shape than the first) is an error, or

@@ -19,6 +19,26 @@ const DataReader reader_table[] = {
      "train-labels-idx1-ubyte, t10k-… beside them being the test set; or IMAGES LABELS [TEST_IMAGES TEST_LABELS]. "
      "Options: images, labels, test_images, test_labels, classes, names (comma-separated).",
      idx_probe, idx_read},
+    {"cifar",
+     "the binary version of CIFAR-10 and CIFAR-100. SOURCE: the folder with data_batch_1.bin … and test_batch.bin, or "
+     "train.bin and test.bin; or such files. Options: labels (fine, coarse: of CIFAR-100), test (a file), names.",
+     cifar_probe, cifar_read},
+    {"npy",
+     "NumPy arrays, .npy and .npz. SOURCE: X.npy y.npy [TEST_X.npy TEST_y.npy], an .npz, or a folder of .npy files. "
+     "Options: images, labels, valid_images, valid_labels, test_images, test_labels (names of arrays, or files; usual "
+     "ones are found), layout (what the axes are: nl, nhw, ncl, nlc, nchw, nhwc; l is a series' length), names.",
+     npy_arrays_probe, npy_arrays_read},
+    {"csv",
+     "text tables with a sample in each row, plain or gzip. SOURCE: files, - being standard input. Options: targets, "
+     "features, ignore, group, split (columns by name or number from 1, with ranges: 2-10; features are all that have no "
+     "other use), test (files of test samples), shape (CxHxW of the features; else 1x1xN), header (yes, no), delimiter "
+     "(comma, semicolon, tab, blank, or a character), missing (error, mean), type (u8: features are bytes), names.",
+     csv_rows_probe, csv_rows_read},
+    {"ucr",
+     "time series of the UCR and UEA archives, text and .ts. SOURCE: the folder of a set, or TRAIN [TEST]; _TEST beside "
+     "_TRAIN is found. Options: length (N or longest: series are padded with zeros or cut at their end), missing (error, "
+     "mean, zero, interpolate), names.",
+     ucr_probe, ucr_read},
     {"netcdf",
      "arrays of NetCDF files, classic or NetCDF-4. SOURCE: files, one after the other. Options: images, labels (classes) or "
      "targets (numbers; several names with commas between them), test_images, test_labels (arrays of the same files), test "
@@ -57,8 +77,7 @@ const DataReader reader_table[] = {
      lightcurves_probe, lightcurves_read},
     {"synthetic",
      "generated images whose best operation is known; no SOURCE. Options: kind (blobs, skip, maxpool, sep3, sep5, "
-     "dil5, "
-     "linear), n, size, classes, channels, outputs, noise.",
+     "dil5, linear, labels, tree), n, size, classes, channels, outputs, noise.",
      synthetic_probe, synthetic_read},
 };
 const int64_t reader_count = COUNTOF(reader_table);

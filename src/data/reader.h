@@ -14,6 +14,7 @@ typedef struct {
     uint64_t seed;
     const char *option[32]; /* format options as "key=value" */
     int option_count;
+    const char *tree; /* text of the tree of questions that was asked for, or "" */
 } IngestSpec;
 
 typedef struct {

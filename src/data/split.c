@@ -427,6 +427,38 @@ const char *split_assign(Arena *perm, Arena scratch, Dataset *d, const IngestSpe
     return 0;
 }
 
+const char *split_missing(Arena *perm, const Dataset *d)
+{
+    enum { NAMED = 3 };
+    const DatasetInfo *info = &d->info;
+    const Task *task = task_find(info->task);
+    const bool classes = task->loss == LOSS_CROSS_ENTROPY;
+    Text t = {0};
+    int64_t missing = 0;
+    if (!classes && task->loss != LOSS_BINARY) return 0;
+    for (int s = 0; s < SPLIT_COUNT; s++) {
+        const SplitData *split = &d->split[s];
+        int64_t *count = NEW(perm, int64_t, info->outputs);
+        for (int64_t i = 0; i < split->count * d->target_width; i++) {
+            if (classes)
+                count[(int64_t)split->targets[i]]++;
+            else
+                count[i % info->outputs] += split->targets[i] > 0.5F;
+        }
+        for (int64_t k = 0; split->count && k < info->outputs; k++) {
+            if (count[k] || ++missing > NAMED) continue;
+            text_addf(perm, &t, "%s%s ", t.length ? "; " : "", task->each);
+            if (info->output_names)
+                text_add(perm, &t, info->output_names[k]);
+            else
+                text_addf(perm, &t, "%lld", (long long)k);
+            text_addf(perm, &t, ": none in %s", split_name[s]);
+        }
+    }
+    if (missing > NAMED) text_addf(perm, &t, "; and %lld more", (long long)(missing - NAMED));
+    return t.s;
+}
+
 /* ---- leaks ---- */
 
 const char *leak_check(Arena *perm, Arena scratch, const Dataset *d, Leaks *out)

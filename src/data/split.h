@@ -20,6 +20,10 @@
  * Refuses what cannot be learned from: no samples, one class, constant targets, an empty split. Returns 0 or why not. */
 const char *split_assign(Arena *perm, Arena scratch, Dataset *d, const IngestSpec *spec);
 
+/* What a split lacks altogether, as text ("class 3: none in validation; class 7: …"), or 0: metrics of what does not occur
+ * are not defined. */
+const char *split_missing(Arena *perm, const Dataset *d);
+
 /* The split that a word names (train, training; alpha, search; valid, validation, val, dev; test, testing; any case), or
  * -1. */
 int split_find(const char *word, int64_t length);

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/rng.h"
 #include "engine/backend.h"
+#include "engine/loss.h"
 #include "engine/plan.h"
 #include "kernels/kernels.h"
 
@@ -379,7 +380,7 @@ static const char *layout(Host *h, Arena *perm, Carver *c, int64_t *parts)
             else
                 to->y = data_of(h, term->value);
             to->relu = term->relu;
-            if (term->relu && v->kind == VALUE_RAW)
+            if (term->relu && v->kind != VALUE_PLAIN)
                 to->relu_scale = h->norm[term->value].scale, to->relu_shift = h->norm[term->value].shift;
             to->scale = carve(c, channels * f);
             to->shift = carve(c, channels * f);
@@ -690,7 +691,7 @@ static void host_batch(void *b, const float *x, const float *y, int64_t n)
     h->source = x;
     pool_run(h->pool, n, batch_part, h);
     h->has_targets = y != 0;
-    int64_t width = h->g->loss == LOSS_CROSS_ENTROPY ? 1 : h->g->outputs;
+    int64_t width = loss_width(h->g->loss, h->g->outputs);
     if (y) memcpy(h->targets, y, (size_t)(n * width) * sizeof *y);
 }
 
@@ -982,29 +983,13 @@ static void compute_loss(Host *h)
 {
     const Graph *g = h->g;
     const HostOp *o = &h->op[g->values[g->logits].op];
-    int64_t outputs = g->outputs;
-    double total = 0;
-    for (int64_t n = 0; n < h->n; n++) {
-        const float *l = o->head.logits + n * outputs;
-        float *d = h->g_logits + n * outputs;
-        if (g->loss == LOSS_CROSS_ENTROPY) {
-            int64_t target = (int64_t)h->targets[n];
-            double most = (double)l[0], sum = 0;
-            for (int64_t i = 1; i < outputs; i++)
-                if ((double)l[i] > most) most = (double)l[i];
-            for (int64_t i = 0; i < outputs; i++) sum += exp((double)l[i] - most);
-            total += log(sum) + most - (double)l[target];
-            for (int64_t i = 0; i < outputs; i++)
-                d[i] = (float)((exp((double)l[i] - most) / sum - (i == target)) / (double)h->n);
-        } else {
-            for (int64_t i = 0; i < outputs; i++) {
-                double e = (double)l[i] - (double)h->targets[n * outputs + i];
-                total += e * e / (double)outputs;
-                d[i] = (float)(2 * e / (double)(h->n * outputs));
-            }
-        }
-    }
-    h->loss = total / (double)h->n;
+    const int64_t outputs = g->outputs, width = loss_width(g->loss, outputs);
+    double total = 0, over = 0;
+    for (int64_t n = 0; n < h->n; n++) over += loss_share(g->loss, &g->detail, outputs, h->targets + n * width);
+    for (int64_t n = 0; n < h->n; n++)
+        total += loss_row(g->loss, &g->detail, outputs, o->head.logits + n * outputs, h->targets + n * width, over,
+                          h->g_logits + n * outputs);
+    h->loss = total / over;
 }
 
 static int32_t profile_row(Host *h, int32_t index)

@@ -343,10 +343,12 @@ Value graph_head(Graph *g, Value x, int64_t outputs, const char *name)
     return g->logits = new_op(g, op, out);
 }
 
-void graph_loss(Graph *g, LossKind kind)
+void graph_loss(Graph *g, LossKind kind, const LossDetail *detail)
 {
     assert(kind >= 0 && kind < LOSS_KIND_COUNT);
+    assert(kind != LOSS_TREE || (detail && detail->questions > 0 && g->outputs <= TREE_MAX_OUTPUTS));
     g->loss = kind;
+    if (detail) g->detail = *detail;
 }
 
 int64_t graph_param_total(const Graph *g)

@@ -30,10 +30,23 @@ typedef int32_t Value; /* index of a value in its graph; negative: none */
 typedef enum { OP_INPUT, OP_CONV, OP_SEPCONV, OP_POOL, OP_MIX, OP_HEAD, OP_KIND_COUNT } OpKind;
 typedef enum { VALUE_PLAIN, VALUE_RAW, VALUE_POOLED, VALUE_CONCAT, VALUE_LOGITS } ValueKind;
 typedef enum { POOL_MAX, POOL_AVG } PoolKind; /* AVG does not count padding */
-typedef enum { LOSS_CROSS_ENTROPY, LOSS_MSE, LOSS_KIND_COUNT } LossKind;
+typedef enum { LOSS_CROSS_ENTROPY, LOSS_MSE, LOSS_BINARY, LOSS_TREE, LOSS_KIND_COUNT } LossKind;
 typedef enum { NORM_NONE, NORM_PLAIN, NORM_AFFINE } NormKind; /* batch normalisation without / with gamma and beta */
 
 enum { GRAPH_MAX_TAPS = 49 * 4, GRAPH_EPS_INV = 100000 }; /* BN epsilon 1e-5, momentum 0.1, as PyTorch's defaults */
+
+enum { TREE_MAX_OUTPUTS = 1024 };
+typedef struct {          /* of a decision tree: one of its answers is given */
+    int32_t first, count; /* its answers: outputs first … first + count - 1 */
+    int32_t parent;       /* the output (answer) that leads to it; -1: it is always asked */
+} Question;
+
+typedef struct {          /* what a loss needs beside its kind; all 0: nothing. engine/loss.h has the formulas */
+    const double *weight; /* (outputs) of a class, or of a positive of an output; 0: 1 throughout */
+    const Question *question;
+    int32_t questions; /* LOSS_TREE: an answer's question before those that it leads to; each output in one of them */
+    bool divisive;     /* ReLU and division by the sum in place of a softmax */
+} LossDetail;
 
 typedef struct {     /* dense convolution, no bias: k×k, or the two half-width stride-2 1×1 of a factorised reduce */
     bool relu;       /* ReLU on the input */
@@ -131,6 +144,7 @@ typedef struct {
     int64_t macs;
     Value input, logits;
     LossKind loss;
+    LossDetail detail;
     int64_t outputs;
     const char *error; /* the first thing that did not fit (shapes, a value used twice); sticky */
 } Graph;
@@ -149,7 +163,8 @@ int32_t graph_table(Graph *g, const char *name, int64_t count);
 Value graph_mix(Graph *g, const Term *terms, int32_t count, const char *name);
 /* Global average pooling, then a linear layer to `outputs` values; sets g->logits. */
 Value graph_head(Graph *g, Value x, int64_t outputs, const char *name);
-void graph_loss(Graph *g, LossKind kind);
+/* What `detail` (0: none) points to must outlive the graph. */
+void graph_loss(Graph *g, LossKind kind, const LossDetail *detail);
 /* Element count of all parameters. */
 int64_t graph_param_total(const Graph *g);
 /* Fills `weights` (g->weight_count) with initial values: kernels Kaiming-uniform, gamma 1, beta 0; a function of seed

@@ -261,7 +261,7 @@ static Graph *build(Arena *perm, const Space *s, const Genotype *t, const NetSpe
         last = x;
     }
     graph_head(g, last, spec->outputs, "classifier");
-    graph_loss(g, spec->loss);
+    graph_loss(g, spec->loss, &spec->detail);
     return g;
 }
 

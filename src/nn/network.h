@@ -7,6 +7,7 @@ typedef struct {
     int64_t input_channels, height, width;
     int64_t outputs;
     LossKind loss;
+    LossDetail detail; /* what it points to outlives the graph */
     int64_t channels, layers;
     int64_t reduce_at[8], reduce_count; /* reduce_count < 0: at layers/3 and 2*layers/3 */
     int64_t stem_multiplier;            /* 3 */
@@ -20,4 +21,6 @@ Graph *network_supernet(Arena *perm, const Space *s, const NetSpec *n);
 Graph *network_genotype(Arena *perm, const Genotype *t, const NetSpec *n);
 /* A hand-designed net by name (nn/zoo.c), or 0 and *why. */
 Graph *network_named(Arena *perm, const char *name, const NetSpec *n, const char **why);
+/* A paragraph a net, for a program's help. */
+const char *network_zoo_help(Arena *perm);
 #endif

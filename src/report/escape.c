@@ -147,7 +147,10 @@ char *format_real(Arena *a, double v)
 
 char *format_metric(Arena *a, const char *name, double v)
 {
-    bool percent = strstr(name, "accuracy") || !strncmp(name, "top", 3);
+    const MetricInfo *info = task_metric(name);
+    bool percent =
+        info ? info->percent : strstr(name, "accuracy") || !strcmp(name, "precision") || !strcmp(name, "recall");
+    if (isnan(v)) return arena_strdup(a, "not defined");
     if (percent && v >= 0 && v <= 1) return arena_printf(a, "%.2f %%", 100 * v);
     return arena_printf(a, "%.4g", v);
 }
@@ -167,12 +170,11 @@ const char *metric_primary(const Metric *m, int64_t n, bool *higher)
 {
     bool unused;
     if (!higher) higher = &unused;
-    for (int64_t t = 0; t < task_count; t++) {
-        for (int64_t i = 0; i < n; i++) {
-            if (strcmp(m[i].name, task_table[t].metric)) continue;
-            *higher = task_table[t].higher_is_better;
-            return m[i].name;
-        }
+    for (int64_t i = 0; i + 1 < n; i++) {
+        const MetricInfo *second = task_metric(m[i + 1].name);
+        if (strcmp(m[i].name, "loss") || !second || strcmp(m[i].split, m[i + 1].split)) continue;
+        *higher = second->higher;
+        return second->name;
     }
     *higher = true;
     for (int64_t i = 0; i < n; i++) {

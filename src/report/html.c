@@ -125,30 +125,14 @@ static Score *scores(const Story *s, Arena *a, int64_t *count)
     return all;
 }
 
-static const Score *find_score(const Score *all, int64_t count, bool random, const Score *like)
+static const Score *find_score(const Score *all, int64_t count, bool random)
 {
-    for (int64_t i = 0; i < count; i++) {
-        const Evaluation *e = all[i].e;
-        if (all[i].random != random || isnan(all[i].value)) continue;
-        if (!like || (!strcmp(e->dataset, like->e->dataset) && !strcmp(e->split, like->e->split) &&
-                      !strcmp(all[i].metric, like->metric))) {
-            return &all[i];
-        }
-    }
+    for (int64_t i = 0; i < count; i++)
+        if (all[i].random == random && !isnan(all[i].value)) return &all[i];
     return 0;
 }
 
-/* "0.41 points" or "0.0123": how far two values of a metric lie apart. */
-static char *distance(Arena *a, const char *metric, double x, double y)
-{
-    const char *shown = format_metric(a, metric, x);
-    if (strchr(shown, '%') && strchr(format_metric(a, metric, y), '%')) {
-        return arena_printf(a, "%.2f points", 100 * fabs(x - y));
-    }
-    return arena_printf(a, "%.4g", fabs(x - y));
-}
-
-static char *verdict(Arena *a, const Score *found, const Score *random)
+static char *headline(Arena *a, const Score *found)
 {
     const Evaluation *e = found->e;
     Text t = {0};
@@ -158,25 +142,6 @@ static char *verdict(Arena *a, const Score *found, const Score *random)
     if (!isnan(found->trivial)) {
         text_addf(a, &t, " The trivial predictor, which looks at no sample, gets %s.",
                   format_metric(a, found->metric, found->trivial));
-    }
-    if (random) {
-        double better = found->higher ? found->value - random->value : random->value - found->value;
-        text_addf(a, &t, " The random cell “%s” gets %s: %s", random->label,
-                  format_metric(a, random->metric, random->value),
-                  better == 0 ? "the same." : distance(a, found->metric, found->value, random->value));
-        if (better != 0) text_addf(a, &t, " %s.", better > 0 ? "worse" : "better");
-    }
-    return t.s;
-}
-
-static char *caution(Arena *a, const Score *found, const Score *random)
-{
-    Text t = {0};
-    text_addf(a, &t, "One run is no proof: another seed gives another number%s.",
-              random ? ", for the found cell and for the random one" : "");
-    if (!strcmp(found->metric, "accuracy") && found->value >= 0 && found->value <= 1 && found->e->count > 0) {
-        double half = 1.96 * sqrt(found->value * (1 - found->value) / (double)found->e->count);
-        text_addf(a, &t, " The choice of the test samples alone is worth ± %.2f points (95 %%).", 100 * half);
     }
     return t.s;
 }
@@ -222,13 +187,24 @@ static char *progress_title(const Story *s, Arena *a)
     return arena_printf(a, "A look at %s", about);
 }
 
+/* What the table of the verdict comes to, a sentence a paragraph. */
+static void add_verdict(const Story *s, Arena *a, Text *out)
+{
+    Text said = {0};
+    verdict_text(s, a, &said);
+    for (const char *line = said.s; *line;) {
+        const char *end = strchr(line, '\n');
+        add_element(a, out, "p", arena_strndup(a, line, end - line));
+        line = end + 1;
+    }
+}
+
 static void add_headline(const Story *s, Arena *a, Text *out)
 {
     int64_t count;
     const Score *all = scores(s, a, &count);
-    const Score *found = find_score(all, count, false, 0);
-    const Score *random = found ? find_score(all, count, true, found) : 0;
-    if (!found) found = find_score(all, count, true, 0);
+    const Score *found = find_score(all, count, false);
+    if (!found) found = find_score(all, count, true);
     const char *title = found ? arena_printf(a, "%s: %s %s on %s %s samples", found->label,
                                              format_metric(a, found->metric, found->value), found->metric,
                                              format_count(a, found->e->count), found->e->split)
@@ -242,8 +218,8 @@ static void add_headline(const Story *s, Arena *a, Text *out)
         text_add(a, out, "</ul>\n");
     }
     if (found) {
-        add_element(a, out, "p", verdict(a, found, random));
-        add_element(a, out, "p", caution(a, found, random));
+        add_element(a, out, "p", headline(a, found));
+        add_verdict(s, a, out);
     }
     add_element(a, out, "p class=\"soft\"", section_contents(s, a));
     text_add(a, out, "</header>\n");
@@ -314,9 +290,9 @@ static void add_figure(Arena *a, Text *out, const char *title, const char *note,
 
 void report_html(const Story *s, Arena *a, Text *out)
 {
-    static const SectionName order[] = {SECTION_EVALUATIONS, SECTION_TRANSFERS, SECTION_STUDIES,
-                                        SECTION_RUNS,        SECTION_SEARCHES,  SECTION_DATASETS,
-                                        SECTION_EVENTS,      SECTION_TENSORS,   SECTION_PROVENANCE};
+    static const SectionName order[] = {SECTION_VERDICT,   SECTION_EVALUATIONS, SECTION_SCORES,  SECTION_CONFUSION,
+                                        SECTION_TRANSFERS, SECTION_STUDIES,     SECTION_RUNS,    SECTION_SEARCHES,
+                                        SECTION_DATASETS,  SECTION_EVENTS,      SECTION_TENSORS, SECTION_PROVENANCE};
     text_add(a, out,
              "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
              "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"

@@ -21,11 +21,11 @@ char *format_count(Arena *a, int64_t n);                   /* 1,930,618 */
 char *format_bytes(Arena *a, int64_t n);                   /* 7.4 MiB */
 char *format_seconds(Arena *a, double s);                  /* "12.3 s", "4 min 05 s", "" if unknown */
 char *format_real(Arena *a, double v);                     /* shortest text that reads back as v; "nan" "inf" */
-char *format_metric(Arena *a, const char *name, double v); /* "90.31 %", "0.1234" */
+char *format_metric(Arena *a, const char *name, double v); /* "90.31 %", "0.1234", "not defined" */
 char *format_metrics(Arena *a, const Metric *m, int64_t n, const char *split); /* those of a split, comma-separated */
 
-/* The metric that a set of metrics is judged by: that of its task, else the first that is no loss, else a loss; 0 if
- * there is none. *higher (may be 0) tells whether more is better. */
+/* The metric that a set of metrics is judged by: the one behind the loss, where task_metrics() puts it, else the first that
+ * is no loss, else a loss; 0 if there is none. *higher (may be 0) tells whether more is better. */
 const char *metric_primary(const Metric *m, int64_t n, bool *higher);
 
 /* The value of a name: that of split "" or else of the first split that has it; NaN if there is none. */
@@ -47,6 +47,11 @@ void table_pair(Arena *a, Table *t, const char *key, const char *value); /* a ro
 void table_text(Arena *a, Text *out, const Table *t);
 void table_html(Arena *a, Text *out, const Table *t);
 
+/* The contenders of all contests, or 0; and what there is to say of them, a sentence a line. */
+Table *verdict_table(const Story *s, Arena *a);
+void verdict_text(const Story *s, Arena *a, Text *out);
+void verdict_lines(const Story *s, Arena *a, Text *out, const char *indent); /* escaped for a terminal */
+
 /* The sections of a report, in order; each gives a table or 0. */
 typedef Table *Section(const Story *s, Arena *a);
 typedef enum {
@@ -56,6 +61,9 @@ typedef enum {
     SECTION_GENOTYPES,
     SECTION_RUNS,
     SECTION_EVALUATIONS,
+    SECTION_VERDICT,
+    SECTION_SCORES,
+    SECTION_CONFUSION,
     SECTION_TRANSFERS,
     SECTION_STUDIES,
     SECTION_EVENTS,

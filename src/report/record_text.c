@@ -11,7 +11,7 @@
 /* clang-format off */
 typedef enum {
     F_TEXT, F_INT, F_REAL, F_BOOL, F_SPLIT, F_DTYPE, F_HEX, F_SPLITS,
-    F_TEXTS, F_INTS, F_REALS, F_SETTINGS, F_METRICS, F_TABLES /* arrays: with a count */
+    F_TEXTS, F_INTS, F_REALS, F_SETTINGS, F_METRICS, F_TABLES, F_SCORES /* arrays: with a count */
 } FieldType;
 
 typedef struct {
@@ -32,7 +32,8 @@ static const Field dataset_fields[] = {
     ONE(DatasetInfo, F_SPLITS, split_count), ONE(DatasetInfo, F_DTYPE, dtype),
     MANY(DatasetInfo, F_REALS, mean, channels), MANY(DatasetInfo, F_REALS, sd, channels),
     MANY(DatasetInfo, F_REALS, target_mean, outputs), MANY(DatasetInfo, F_REALS, target_sd, outputs),
-    MANY(DatasetInfo, F_REALS, class_weight, outputs), ONE(DatasetInfo, F_BOOL, flip_horizontal),
+    MANY(DatasetInfo, F_REALS, class_weight, outputs), MANY(DatasetInfo, F_REALS, metric_weight, outputs),
+    ONE(DatasetInfo, F_TEXT, metric), ONE(DatasetInfo, F_TEXT, tree), ONE(DatasetInfo, F_BOOL, flip_horizontal),
     ONE(DatasetInfo, F_BOOL, flip_vertical), ONE(DatasetInfo, F_INT, crop_padding), ONE(DatasetInfo, F_INT, cutout),
     ONE(DatasetInfo, F_HEX, digest), MANY(DatasetInfo, F_SETTINGS, settings, setting_count), END};
 static const Field samples_fields[] = {
@@ -67,6 +68,7 @@ static const Field network_fields[] = {
     ONE(NetworkRecord, F_INT, parameters), ONE(NetworkRecord, F_INT, macs), ONE(NetworkRecord, F_INT, memory_bytes),
     MANY(NetworkRecord, F_REALS, mean, input_channels), MANY(NetworkRecord, F_REALS, sd, input_channels),
     MANY(NetworkRecord, F_REALS, target_mean, outputs), MANY(NetworkRecord, F_REALS, target_sd, outputs),
+    MANY(NetworkRecord, F_REALS, class_weight, outputs), ONE(NetworkRecord, F_TEXT, tree),
     ONE(NetworkRecord, F_INT, seed), MANY(NetworkRecord, F_SETTINGS, settings, setting_count), END};
 static const Field train_epoch_fields[] = {
     ONE(TrainEpoch, F_TEXT, run), ONE(TrainEpoch, F_INT, epoch), ONE(TrainEpoch, F_INT, epochs),
@@ -80,6 +82,10 @@ static const Field checkpoint_fields[] = {
     ONE(CheckpointRecord, F_TEXT, program), ONE(CheckpointRecord, F_TEXT, run), ONE(CheckpointRecord, F_INT, epoch),
     ONE(CheckpointRecord, F_INT, step), ONE(CheckpointRecord, F_INT, seed),
     MANY(CheckpointRecord, F_SETTINGS, settings, setting_count), END};
+static const Field score_fields[] = {
+    ONE(ScoreTable, F_TEXT, name), MANY(ScoreTable, F_TEXTS, rows, row_count),
+    MANY(ScoreTable, F_TEXTS, metrics, metric_count), GRID(ScoreTable, F_REALS, value, row_count, metric_count),
+    GRID(ScoreTable, F_REALS, baseline, row_count, metric_count), END};
 static const Field evaluation_fields[] = {
     ONE(Evaluation, F_TEXT, run), ONE(Evaluation, F_TEXT, set), ONE(Evaluation, F_TEXT, dataset),
     ONE(Evaluation, F_TEXT, split), ONE(Evaluation, F_TEXT, genotype), ONE(Evaluation, F_TEXT, net),
@@ -87,11 +93,12 @@ static const Field evaluation_fields[] = {
     ONE(Evaluation, F_REAL, seconds), MANY(Evaluation, F_METRICS, metrics, metric_count),
     MANY(Evaluation, F_METRICS, baseline, baseline_count), ONE(Evaluation, F_REAL, train_mode_loss),
     ONE(Evaluation, F_REAL, eval_mode_loss), GRID(Evaluation, F_REALS, confusion, confusion_size, confusion_size),
+    MANY(Evaluation, F_SCORES, tables, table_count),
     MANY(Evaluation, F_SETTINGS, settings, setting_count), END};
 static const Field predictions_fields[] = {
     ONE(Predictions, F_TEXT, run), ONE(Predictions, F_TEXT, split), ONE(Predictions, F_TEXT, dataset),
     ONE(Predictions, F_INT, first), ONE(Predictions, F_INT, rows), ONE(Predictions, F_INT, columns),
-    ONE(Predictions, F_INT, target_width), END};
+    ONE(Predictions, F_INT, target_width), MANY(Predictions, F_TEXTS, output_names, columns), END};
 static const Field transfer_fields[] = {
     ONE(TransferRow, F_TEXT, genotype), ONE(TransferRow, F_TEXT, name), ONE(TransferRow, F_TEXT, from),
     ONE(TransferRow, F_TEXT, to), ONE(TransferRow, F_INT, layers), ONE(TransferRow, F_INT, channels),
@@ -177,9 +184,12 @@ static void json_item(Arena *a, Text *out, FieldType type, const void *array, in
         text_add(a, out, "}");
         break;
     }
-    default: /* F_TABLES */
+    default: /* F_TABLES, F_SCORES */
         text_add(a, out, "{");
-        json_fields(a, out, alpha_fields, (const AlphaTable *)array + i);
+        if (type == F_TABLES)
+            json_fields(a, out, alpha_fields, (const AlphaTable *)array + i);
+        else
+            json_fields(a, out, score_fields, (const ScoreTable *)array + i);
         text_add(a, out, "}");
     }
 }
@@ -300,7 +310,7 @@ static const Metric *field_metrics(const Record *r, const char *name, int64_t *c
 }
 
 static void tsv_cell(Arena *a, Text *out, const char *column, int64_t length, const char *file, const Record *r,
-                     const Metric *m)
+                     const Metric *m, double trivial)
 {
     const Field *f = field_find(r->kind, column, length);
     const void *at = f ? (const char *)&r->dataset + f->at : 0;
@@ -323,8 +333,21 @@ static void tsv_cell(Arena *a, Text *out, const char *column, int64_t length, co
         text_add(a, out, format_real(a, m->value));
     } else {
         assert(!strncmp(column, "trivial", 7));
-        const Metric *trivial = field_metrics(r, "baseline", &n);
-        text_add(a, out, format_real(a, metric_by_name(trivial, n, m->name)));
+        const Metric *baseline = field_metrics(r, "baseline", &n);
+        double value = metric_by_name(baseline, n, m->name);
+        text_add(a, out, format_real(a, isnan(value) ? trivial : value));
+    }
+}
+
+static void tsv_row(Arena *a, Text *out, const char *columns, const char *file, const Record *r, const Metric *m,
+                    double trivial)
+{
+    for (const char *c = columns;;) {
+        int64_t length = (int64_t)strcspn(c, "\t");
+        tsv_cell(a, out, c, length, file, r, m, trivial);
+        text_add(a, out, c[length] ? "\t" : "\n");
+        if (!c[length]) return;
+        c += length + 1;
     }
 }
 
@@ -334,13 +357,14 @@ void report_tsv(Arena *a, Text *out, const char *file, const Record *r)
     if (!columns) return;
     int64_t rows = 1;
     const Metric *m = strstr(columns, "\tmetric") ? field_metrics(r, "metrics", &rows) : 0;
-    for (int64_t i = 0; i < rows; i++) {
-        for (const char *c = columns;;) {
-            int64_t length = (int64_t)strcspn(c, "\t");
-            tsv_cell(a, out, c, length, file, r, m ? &m[i] : 0);
-            text_add(a, out, c[length] ? "\t" : "\n");
-            if (!c[length]) break;
-            c += length + 1;
+    for (int64_t i = 0; i < rows; i++) tsv_row(a, out, columns, file, r, m ? &m[i] : 0, NAN);
+    if (r->kind != REC_EVALUATION) return;
+    for (int64_t k = 0; k < r->evaluation.table_count; k++) { /* "recall[cat]" */
+        const ScoreTable *t = &r->evaluation.tables[k];
+        for (int64_t i = 0; t->value && i < t->row_count * t->metric_count; i++) {
+            const char *name = arena_printf(a, "%s[%s]", t->metrics[i % t->metric_count], t->rows[i / t->metric_count]);
+            const Metric one = {name, r->evaluation.split, t->value[i]};
+            tsv_row(a, out, columns, file, r, &one, t->baseline ? t->baseline[i] : NAN);
         }
     }
 }

@@ -80,6 +80,10 @@ const char *report_dot(const Story *s, Arena *a, CellChoice which, Text *out);
 const char *report_cells(const Story *s, Arena *a, CellChoice which, const char *format, Text *out);
 /* what: "curves" or "alphas"; format: "svg", "png", or "text" for a terminal. Needs gnuplot. */
 const char *report_plot(const Story *s, Arena *a, const char *what, const char *format, Text *out);
+/* Whether searching was worth it: a table of the contenders, then a sentence a line. Returns 0 or why there is none. */
+const char *report_verdict(const Story *s, Arena *a, Text *out);
+/* Each comparison of a search with a control as a record of study "verdict", numbers as text; how many in *rows. */
+StudyRow *report_verdict_rows(const Story *s, Arena *a, int64_t *rows);
 /* A page that needs no other file, no script and no network. Cells are drawn by dot if there is one, else as text. */
 void report_html(const Story *s, Arena *a, Text *out);
 

@@ -94,6 +94,7 @@ static Record without_bulk(Arena *perm, const Record *r)
         kept.predictions.values = 0;
         kept.predictions.targets = 0;
         kept.predictions.ids = 0;
+        kept.predictions.output_names = 0;
     }
     return kept;
 }

@@ -27,5 +27,6 @@ void report_summary(const Story *s, Arena *a, Text *out)
             table_text(a, out, t);
         }
         if (i == SECTION_GENOTYPES) add_genotypes(s, a, out);
+        if (i == SECTION_VERDICT && t) verdict_lines(s, a, out, "  ");
     }
 }

@@ -74,6 +74,8 @@ const char *search_open(Arena *perm, Arena scratch, const Workplace *w, const Se
     s->net.width = d->info.width;
     s->net.outputs = d->info.outputs;
     s->net.loss = s->task->loss;
+    why = task_detail(perm, s->task, d->info.outputs, d->info.class_weight, d->info.tree, &s->net.detail);
+    if (why) return why;
     s->graph = network_supernet(perm, &s->space, &s->net);
     if (s->graph->error) return s->graph->error;
     s->arch = arch_new(perm, &s->space, w->seed);
@@ -94,6 +96,7 @@ const char *search_open(Arena *perm, Arena scratch, const Workplace *w, const Se
     if (!why) why = tally_open(perm, d, s->task, alphas, options.batch, &s->alpha);
     if (!why && s->valid_limit) why = tally_open(perm, d, s->task, s->valid_limit, options.batch, &s->valid);
     if (!why) why = start_engine(s, perm, &options);
+    s->train.brief = s->alpha.brief = true;
     if (why) search_close(s);
     s->schedule = (Schedule){
         .kind = SCHEDULE_COSINE, .lr = settings->lr, .lr_min = settings->lr_min, .epochs = (double)settings->epochs};

@@ -143,6 +143,9 @@ static const Field dataset_fields[] = {
     REALS(target_mean, ROWS(outputs), OR_NONE),
     REALS(target_sd, ROWS(outputs), OR_NONE),
     REALS(class_weight, ROWS(outputs), OR_NONE),
+    REALS(metric_weight, ROWS(outputs), OR_NONE),
+    TEXT(metric),
+    TEXT(tree),
     FLAG(flip_horizontal),
     FLAG(flip_vertical),
     COUNT(crop_padding),
@@ -249,6 +252,8 @@ static const Field network_fields[] = {
     REALS(sd, ROWS(input_channels)),
     REALS(target_mean, ROWS(outputs), OR_NONE),
     REALS(target_sd, ROWS(outputs), OR_NONE),
+    REALS(class_weight, ROWS(outputs), OR_NONE),
+    TEXT(tree),
     ANY_INT(seed),
     SETTINGS(settings, setting_count),
 };
@@ -269,6 +274,17 @@ static const Field checkpoint_fields[] = {TEXT(program), TEXT(run),     COUNT(ep
 LAYOUT(checkpoint_layout, checkpoint, S, checkpoint_fields, 0);
 #undef S
 
+#define S ScoreTable
+static const Field score_fields[] = {
+    TEXT(name),
+    TEXTS(rows, LENGTH(row_count)),
+    TEXTS(metrics, LENGTH(metric_count)),
+    REALS(value, SHAPE(row_count, metric_count)),
+    REALS(baseline, SHAPE(row_count, metric_count), OR_NONE),
+};
+LAYOUT(score_layout, score_table, S, score_fields, 0);
+#undef S
+
 #define S Evaluation
 static const Field evaluation_fields[] = {
     TEXT(run),
@@ -287,6 +303,7 @@ static const Field evaluation_fields[] = {
     REAL(eval_mode_loss),
     REALS(confusion, SHAPE(confusion_size, confusion_size), OR_NONE),
     COUNT(confusion_size),
+    STRUCTS(tables, ScoreTable, score_layout, table_count),
     SETTINGS(settings, setting_count),
 };
 LAYOUT(evaluation_layout, evaluation, S, evaluation_fields, 0);
@@ -304,6 +321,7 @@ static const Field predictions_fields[] = {
     FLOATS(targets, SHAPE(rows, target_width)),
     COUNT(target_width),
     INTS(ids, ROWS(rows), OR_NONE, ANY_VALUE),
+    TEXTS(output_names, ROWS(columns), OR_NONE),
 };
 LAYOUT(predictions_layout, predictions, S, predictions_fields, 0);
 #undef S

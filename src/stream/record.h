@@ -77,7 +77,10 @@ typedef struct {                     /* what a dataset is; a stream of samples h
     DType dtype;                     /* of the stored pixels */
     double *mean, *sd;               /* per channel, of the train split, in stored units: x = (raw - mean) / sd */
     double *target_mean, *target_sd; /* regression: per output, of the train split */
-    double *class_weight;            /* outputs values, or 0 */
+    double *class_weight;            /* outputs values, or 0: of a class, or of a label's positives, in the loss */
+    double *metric_weight;           /* outputs values, or 0: of a class in weighted_log_loss */
+    const char *metric;              /* the one that selects, or "": the task's */
+    const char *tree;                /* text of the tree of questions (data/tree.h), or "" */
     /* augmentation that keeps the meaning of a sample, as declared at ingest */
     bool flip_horizontal, flip_vertical;
     int64_t crop_padding, cutout;
@@ -160,6 +163,8 @@ typedef struct {          /* a network as trained: what is needed to build it ag
     int64_t parameters, macs, memory_bytes;
     double *mean, *sd;               /* input_channels values: the normalisation it was trained with */
     double *target_mean, *target_sd; /* outputs values for regression, or 0 */
+    double *class_weight;            /* outputs values, or 0: those of its loss */
+    const char *tree;                /* of its head, or "" */
     int64_t seed;
     Setting *settings;
     int64_t setting_count;
@@ -191,6 +196,13 @@ typedef struct { /* marks a resumable state; its Tensors precede it */
     int64_t setting_count;
 } CheckpointRecord;
 
+typedef struct {      /* numbers of every class or output, or of other parts; NaN: undefined */
+    const char *name; /* what a row is: "class", "label", "output", "answer", "question" */
+    const char **rows, **metrics;
+    int64_t row_count, metric_count;
+    double *value, *baseline; /* (rows, metrics): of the net; of the trivial predictor, or 0 */
+} ScoreTable;
+
 typedef struct {
     const char *run, *set, *dataset, *split, *genotype, *net;
     int64_t count; /* samples */
@@ -203,6 +215,8 @@ typedef struct {
     double train_mode_loss, eval_mode_loss; /* the health check, on the same samples; NaN if not measured */
     double *confusion;                      /* (outputs, outputs), row = true class, or 0 */
     int64_t confusion_size;
+    ScoreTable *tables;
+    int64_t table_count;
     Setting *settings;
     int64_t setting_count;
 } Evaluation;
@@ -213,7 +227,8 @@ typedef struct {
     const float *values;  /* (rows, columns): probabilities or predicted targets */
     const float *targets; /* (rows, target_width) */
     int64_t target_width;
-    const int64_t *ids; /* (rows) or 0 */
+    const int64_t *ids;        /* (rows) or 0 */
+    const char **output_names; /* (columns) or 0 */
 } Predictions;
 
 typedef struct {

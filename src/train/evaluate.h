@@ -8,6 +8,15 @@
 bool evaluate_split(Engine *e, const Dataset *d, Split split, int64_t limit, int64_t batch, Mode mode, Tally *t,
                     const char **why);
 
+/* The same with a loader's settings, in their epoch: augmented samples, if they say so. */
+bool evaluate_pass(Engine *e, const Dataset *d, const LoaderSpec *spec, int64_t epoch, Mode mode, Tally *t,
+                   const char **why);
+
+/* The metric that selects, between the 2.5 % and the 97.5 % of its values for `resamples` drawings of as many rows with
+ * replacement (percentile bootstrap; Efron, Tibshirani 1993, chapter 13). Drawings where it is undefined do not count; NaN
+ * if there is no other. Returns 0 or why not (memory). */
+const char *evaluate_bootstrap(Arena scratch, const Tally *t, int64_t resamples, uint64_t seed, double interval[2]);
+
 /* The health check: the loss of the same samples, by batch statistics and by running ones. Far apart, the running
  * statistics do not describe the net, and what it scores says nothing. */
 typedef struct {
@@ -23,4 +32,8 @@ const char *health_warning(Arena *a, const Health *h);
 double *evaluate_confusion(Arena *perm, const Tally *t);
 /* The trivial predictor of the task on the same rows. */
 int64_t evaluate_trivial(const Dataset *d, const Tally *t, Metric *m, int64_t room);
+/* Fills in what a record says of t: metrics, with those of the trivial predictor, the confusion, the numbers of every
+ * output; if `resamples`, also "<metric>_low" and "<metric>_high" of evaluate_bootstrap(). Returns 0 or why not. */
+const char *evaluate_record(Arena *perm, Arena scratch, const Dataset *d, Split split, const Tally *t,
+                            int64_t resamples, uint64_t seed, Evaluation *r);
 #endif

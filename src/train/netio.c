@@ -22,6 +22,8 @@ void netio_fit(NetworkRecord *n, const DatasetInfo *d)
     n->sd = d->sd;
     n->target_mean = d->target_mean;
     n->target_sd = d->target_sd;
+    n->class_weight = d->class_weight;
+    n->tree = d->tree ? d->tree : "";
 }
 
 Graph *netio_build(Arena *perm, const NetworkRecord *n, const char **why)
@@ -40,6 +42,8 @@ Graph *netio_build(Arena *perm, const NetworkRecord *n, const char **why)
                     .channels = n->channels,
                     .layers = n->layers,
                     .stem_multiplier = 3};
+    *why = task_detail(perm, task, n->outputs, n->class_weight, n->tree, &spec.detail);
+    if (*why) return 0;
     const char *reduce = setting_get(n->settings, n->setting_count, "reduce_at");
     *why = reduce_parse(perm, reduce ? reduce : "", n->layers, spec.reduce_at, COUNTOF(spec.reduce_at),
                         &spec.reduce_count);
@@ -64,12 +68,13 @@ static double *copy_reals(Arena *perm, const double *from, int64_t n)
 NetworkRecord netio_copy(Arena *perm, const NetworkRecord *n)
 {
     NetworkRecord c = *n;
-    const char **const text[] = {&c.run, &c.net, &c.genotype, &c.task, &c.dataset};
+    const char **const text[] = {&c.run, &c.net, &c.genotype, &c.task, &c.dataset, &c.tree};
     for (int i = 0; i < COUNTOF(text); i++) *text[i] = arena_strdup(perm, *text[i]);
     c.mean = copy_reals(perm, n->mean, n->input_channels);
     c.sd = copy_reals(perm, n->sd, n->input_channels);
     c.target_mean = copy_reals(perm, n->target_mean, n->outputs);
     c.target_sd = copy_reals(perm, n->target_sd, n->outputs);
+    c.class_weight = copy_reals(perm, n->class_weight, n->outputs);
     c.settings = n->setting_count ? NEW(perm, Setting, n->setting_count) : 0;
     for (int64_t i = 0; i < n->setting_count; i++)
         c.settings[i] = (Setting){arena_strdup(perm, n->settings[i].key), arena_strdup(perm, n->settings[i].value)};
@@ -101,6 +106,7 @@ const char *netio_mismatch(Arena *perm, const NetworkRecord *n, const DatasetInf
         (!n->target_mean || !n->target_sd || !reals_usable(n->target_mean, n->outputs, false) ||
          !reals_usable(n->target_sd, n->outputs, true)))
         return "its record lacks a usable normalisation of the targets";
+    if (strcmp(n->tree, d->tree ? d->tree : "")) return "its tree of questions is not that of the data";
     return 0;
 }
 

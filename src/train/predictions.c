@@ -5,7 +5,7 @@
 
 void predictions_make(Tally *t)
 {
-    t->task->predict(t->info, t->logits, t->rows);
+    task_predict(t->info, t->logits, t->rows);
 }
 
 void predictions_put(Writer *out, const Tally *t, const char *run, Split split, const int64_t *ids)
@@ -23,7 +23,8 @@ void predictions_put(Writer *out, const Tally *t, const char *run, Split split, 
                          .values = t->logits + first * columns,
                          .targets = t->targets + first * t->width,
                          .target_width = t->width,
-                         .ids = ids ? ids + first : 0};
+                         .ids = ids ? ids + first : 0,
+                         .output_names = t->info->output_names};
         writer_put(out, &(Record){.kind = REC_PREDICTIONS, .predictions = p});
     }
 }
@@ -69,7 +70,8 @@ void predictions_csv(FILE *f, const Tally *t, const char *run, const int64_t *id
     if (head) {
         fputs(classes ? "run,id,target,predicted" : "run,id", f);
         for (int64_t k = 0; !classes && k < t->width; k++) csv_name(f, "target", d, k);
-        for (int64_t k = 0; k < d->outputs; k++) csv_name(f, classes ? "p" : "predicted", d, k);
+        const char *said = classes || t->task->loss == LOSS_BINARY ? "p" : "predicted";
+        for (int64_t k = 0; k < d->outputs; k++) csv_name(f, said, d, k);
         fputc('\n', f);
     }
     for (int64_t r = 0; r < t->rows; r++) {
@@ -81,4 +83,19 @@ void predictions_csv(FILE *f, const Tally *t, const char *run, const int64_t *id
         for (int64_t k = 0; k < d->outputs; k++) fprintf(f, ",%.9g", (double)z[k]);
         fputc('\n', f);
     }
+}
+
+void predictions_npy_head(FILE *f, int64_t networks, int64_t rows, int64_t columns)
+{
+    enum { HEAD = 128, BEFORE = 10 }; /* magic, version and length are 10 bytes; the whole is a multiple of 64 */
+    char text[HEAD - BEFORE + 1];
+    snprintf(text, sizeof text, "{'descr': '<f4', 'fortran_order': False, 'shape': (%lld, %lld, %lld), }",
+             (long long)networks, (long long)rows, (long long)columns);
+    fwrite("\x93NUMPY\1\0\x76\0", 1, BEFORE, f); /* 0x76: what follows is 118 bytes */
+    fprintf(f, "%-*s\n", HEAD - BEFORE - 1, text);
+}
+
+void predictions_npy(FILE *f, const Tally *t)
+{
+    fwrite(t->logits, sizeof(float), (size_t)(t->rows * t->info->outputs), f);
 }

@@ -36,6 +36,6 @@ void progress_step(Progress *p, Arena scratch, int64_t done, const Tally *t, dou
     int64_t epoch = (done - 1) / p->steps, step = done - epoch * p->steps;
     cli_progress("%s: epoch %lld/%lld, step %lld/%lld, %.3g steps/s, ETA %s, loss %.4f, %s %.4f, %s", p->what,
                  (long long)epoch + 1, (long long)p->epochs, (long long)step, (long long)p->steps, rate,
-                 forecast_seconds(&scratch, left), loss, t->task->metric, tally_recent(t),
+                 forecast_seconds(&scratch, left), loss, task_selects(t->info)->name, tally_recent(t),
                  forecast_bytes(&scratch, memory_peak()));
 }

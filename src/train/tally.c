@@ -6,7 +6,7 @@
 
 int64_t tally_bytes(const Dataset *d, int64_t room)
 {
-    return room * (d->info.outputs + d->target_width) * (int64_t)sizeof(float);
+    return room * (d->info.outputs + d->target_width) * (int64_t)sizeof(float) + metrics_bytes(room, d->info.outputs);
 }
 
 const char *tally_open(Arena *perm, const Dataset *d, const Task *task, int64_t room, int64_t batch, Tally *out)
@@ -40,30 +40,30 @@ double tally_add(Tally *t, Engine *e, const Batch *b)
     return loss;
 }
 
-static int64_t measure(const Tally *t, int64_t first, Metric *m, int64_t room)
+static int64_t measure(const Tally *t, int64_t first, bool all, Metric *m, int64_t room)
 {
-    return t->task->metrics(t->info, t->logits + first * t->info->outputs, t->targets + first * t->width,
-                            t->rows - first, m, room);
+    return task_metrics(t->info, t->logits + first * t->info->outputs, t->targets + first * t->width, t->rows - first,
+                        all, m, room);
 }
 
 void tally_metrics(const Tally *t, const char *split, Metric *m, int64_t *count, int64_t room)
 {
     assert(*count <= room);
     if (!t->rows) return; /* nor need it be open */
-    int64_t n = measure(t, 0, m + *count, room - *count);
+    int64_t n = measure(t, 0, !t->brief, m + *count, room - *count);
     for (int64_t i = 0; i < n; i++) m[(*count)++].split = split;
 }
 
 double tally_loss(const Tally *t)
 {
     Metric m[TALLY_METRICS];
-    return metric_get(m, measure(t, 0, m, TALLY_METRICS), "", "loss");
+    return metric_get(m, measure(t, 0, false, m, TALLY_METRICS), "", "loss");
 }
 
 double tally_recent(const Tally *t)
 {
     enum { LATEST = 1024 };
     Metric m[TALLY_METRICS];
-    int64_t n = measure(t, t->rows > LATEST ? t->rows - LATEST : 0, m, TALLY_METRICS);
-    return metric_get(m, n, "", t->task->metric);
+    int64_t n = measure(t, t->rows > LATEST ? t->rows - LATEST : 0, false, m, TALLY_METRICS);
+    return metric_get(m, n, "", task_selects(t->info)->name);
 }

@@ -14,6 +14,7 @@ typedef struct {
     float *targets; /* (room, width), in their own unit */
     float *scaled;  /* (batch, width): of the batch in the engine, as the loss wants them */
     int64_t rows, room;
+    bool brief; /* metrics that need sorting are left out, but for the one that selects */
 } Tally;
 
 enum { TALLY_METRICS = 32 }; /* room for the metrics of one split */

@@ -127,6 +127,7 @@ const char *trainer_open(Arena *perm, Arena scratch, const Workplace *w, const T
     if (!start) return 0;
     why = tally_open(perm, d, out->task, samples, options.batch, &out->train);
     if (!why && out->valid_limit) why = tally_open(perm, d, out->task, out->valid_limit, options.batch, &out->valid);
+    out->train.brief = true;
     if (!why) why = start_engine(out, perm, &options);
     if (why) {
         trainer_close(out);
@@ -199,8 +200,9 @@ static bool take_best(Trainer *t)
     int64_t n = 0;
     if (t->valid_limit) {
         tally_metrics(&t->valid, "", m, &n, COUNTOF(m));
-        double now = metric_get(m, n, "", t->task->metric);
-        bool better = t->task->higher_is_better ? now >= t->best : now <= t->best;
+        const MetricInfo *selects = task_selects(&t->place->data->info);
+        double now = metric_get(m, n, "", selects->name);
+        bool better = selects->higher ? now >= t->best : now <= t->best;
         if (!better && t->best_epoch >= 0 && !isnan(t->best)) return false;
         t->best = now;
     }

@@ -14,6 +14,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from hashed import hash_u
 from networks import NODES, OPS, CellNet
 
 torch.set_default_dtype(torch.float64)
@@ -24,19 +25,6 @@ GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden"
 
 
 # ---- numbers that C can make too ----
-
-def hash_u(name, count):
-    """count numbers in [-1, 1): a mix of FNV-1a of the name with the element's index."""
-    seed = 2166136261
-    for byte in name.encode():
-        seed = (seed ^ byte) * 16777619 & 0xFFFFFFFF
-    x = (np.arange(count, dtype=np.uint64) * np.uint64(2654435761) + np.uint64(seed)) & np.uint64(0xFFFFFFFF)
-    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
-        x ^= x >> np.uint64(shift)
-        x = x * np.uint64(factor) & np.uint64(0xFFFFFFFF)
-    x ^= x >> np.uint64(16)
-    return x.astype(np.float64) / 2147483648.0 - 1
-
 
 def hash_tensor(name, shape, scale, shift=0.0):
     values = (shift + scale * hash_u(name, int(np.prod(shape)))).astype(np.float32)

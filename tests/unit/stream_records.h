@@ -52,6 +52,21 @@ static const char **texts(Arena *a, int64_t n)
     return p;
 }
 
+/* The last one has no baseline. */
+static ScoreTable *some_scores(Arena *a, int64_t n)
+{
+    ScoreTable *p = NEW(a, ScoreTable, n);
+    for (int64_t i = 0; i < n; i++)
+        p[i] = (ScoreTable){.name = a_text(a),
+                            .rows = texts(a, 3),
+                            .metrics = texts(a, 2),
+                            .row_count = 3,
+                            .metric_count = 2,
+                            .value = reals(a, 6),
+                            .baseline = i + 1 < n ? reals(a, 6) : 0};
+    return p;
+}
+
 static Setting *some_settings(Arena *a, int64_t n)
 {
     Setting *p = NEW(a, Setting, n);
@@ -101,6 +116,9 @@ __attribute__((unused)) static void make_records(Arena *a, Record *all)
                                              .target_mean = reals(a, 3),
                                              .target_sd = reals(a, 3),
                                              .class_weight = reals(a, 3),
+                                             .metric_weight = reals(a, 3),
+                                             .metric = a_text(a),
+                                             .tree = a_text(a),
                                              .flip_horizontal = true,
                                              .flip_vertical = true,
                                              .crop_padding = an_int(),
@@ -186,6 +204,8 @@ __attribute__((unused)) static void make_records(Arena *a, Record *all)
                                                .sd = reals(a, 2),
                                                .target_mean = reals(a, 2),
                                                .target_sd = reals(a, 2),
+                                               .class_weight = reals(a, 2),
+                                               .tree = a_text(a),
                                                .seed = an_int(),
                                                .settings = some_settings(a, 1),
                                                .setting_count = 1};
@@ -224,6 +244,8 @@ __attribute__((unused)) static void make_records(Arena *a, Record *all)
                                                   .eval_mode_loss = a_real(),
                                                   .confusion = reals(a, 4),
                                                   .confusion_size = 2,
+                                                  .tables = some_scores(a, 2),
+                                                  .table_count = 2,
                                                   .settings = some_settings(a, 1),
                                                   .setting_count = 1};
     THE(REC_PREDICTIONS).predictions = (Predictions){.run = a_text(a),
@@ -235,7 +257,8 @@ __attribute__((unused)) static void make_records(Arena *a, Record *all)
                                                      .values = floats(a, 6),
                                                      .targets = floats(a, 2),
                                                      .target_width = 1,
-                                                     .ids = ints(a, 2)};
+                                                     .ids = ints(a, 2),
+                                                     .output_names = texts(a, 3)};
     THE(REC_TRANSFER).transfer = (TransferRow){.genotype = a_text(a),
                                                .name = a_text(a),
                                                .from = a_text(a),
@@ -307,6 +330,19 @@ static void same_tables(const AlphaTable *a, int64_t na, const AlphaTable *b, in
     }
 }
 
+static void same_scores(const ScoreTable *a, int64_t na, const ScoreTable *b, int64_t nb)
+{
+    CHECK_EQ(na, nb);
+    for (int64_t i = 0; i < na && na == nb; i++, a++, b++) {
+        TEXT(name), INT(row_count), INT(metric_count);
+        same_texts(a->rows, b->rows, b->row_count);
+        same_texts(a->metrics, b->metrics, b->metric_count);
+        ARRAY(value, b->row_count * b->metric_count);
+        CHECK(!a->baseline == !b->baseline);
+        if (b->baseline) ARRAY(baseline, b->row_count * b->metric_count);
+    }
+}
+
 #define PAIR(member) __typeof__(read->member) const *a = &read->member, *b = &written->member
 
 __attribute__((unused)) static void same_record(const Record *read, const Record *written)
@@ -321,6 +357,7 @@ __attribute__((unused)) static void same_record(const Record *read, const Record
         for (int i = 0; i < SPLIT_COUNT; i++) INT(split_count[i]);
         INT(dtype), ARRAY(mean, b->channels), ARRAY(sd, b->channels), ARRAY(target_mean, b->outputs);
         ARRAY(target_sd, b->outputs), ARRAY(class_weight, b->outputs), INT(flip_horizontal), INT(flip_vertical);
+        ARRAY(metric_weight, b->outputs), TEXT(metric), TEXT(tree);
         INT(crop_padding), INT(cutout), INT(digest), SETTINGS(settings, setting_count);
         break;
     }
@@ -364,6 +401,7 @@ __attribute__((unused)) static void same_record(const Record *read, const Record
         INT(width), INT(outputs), TEXT(task), TEXT(dataset), INT(parameters), INT(macs), INT(memory_bytes);
         ARRAY(mean, b->input_channels), ARRAY(sd, b->input_channels), ARRAY(target_mean, b->outputs);
         ARRAY(target_sd, b->outputs), INT(seed), SETTINGS(settings, setting_count);
+        ARRAY(class_weight, b->outputs), TEXT(tree);
         break;
     }
     case REC_TENSOR: {
@@ -383,12 +421,14 @@ __attribute__((unused)) static void same_record(const Record *read, const Record
         INT(macs), REAL(seconds), METRICS(metrics, metric_count), METRICS(baseline, baseline_count);
         REAL(train_mode_loss), REAL(eval_mode_loss), INT(confusion_size), SETTINGS(settings, setting_count);
         ARRAY(confusion, b->confusion_size * b->confusion_size);
+        same_scores(a->tables, a->table_count, b->tables, b->table_count);
         break;
     }
     case REC_PREDICTIONS: {
         PAIR(predictions);
         TEXT(run), TEXT(split), TEXT(dataset), INT(first), INT(rows), INT(columns), INT(target_width);
         ARRAY(values, b->rows * b->columns), ARRAY(targets, b->rows * b->target_width), ARRAY(ids, b->rows);
+        same_texts(a->output_names, b->output_names, b->columns);
         break;
     }
     case REC_TRANSFER: {

@@ -197,8 +197,8 @@ static void test_grid(void)
     CHECK_EQ(d.info.height, 1);
     CHECK_EQ(d.info.width, 10);
     CHECK_EQ(d.info.outputs, 3);
-    CHECK_STR(d.info.output_names[0], "SNII (42)");
-    CHECK_STR(d.info.output_names[2], "RRL (92)");
+    CHECK_STR(d.info.output_names[0], "42 SNII");
+    CHECK_STR(d.info.output_names[2], "92 RRL");
     const SplitData *s = &d.split[SPLIT_TRAIN];
     CHECK_EQ(s->count, 3); /* 900 has no observations */
     static const int64_t ids[] = {615, 713, 730};

@@ -4,8 +4,9 @@
  */
 #include "base/rng.h"
 #include "engine/engine.h"
+#include "engine/loss.h"
 #include "nn/network.h"
-#include "tests/unit/check.h"
+#include "tests/unit/oracle.h"
 
 #include <malloc.h>
 #include <stdlib.h>
@@ -16,17 +17,6 @@ static Pool *pools[3];
 static const int pool_sizes[3] = {1, 2, 7};
 
 /* ---- numbers that tests/oracle/make_golden.py makes too ---- */
-
-static double hash_u(const char *name, int64_t element)
-{
-    uint32_t seed = 2166136261u;
-    for (const char *p = name; *p; p++) seed = (seed ^ (unsigned char)*p) * 16777619u;
-    uint32_t x = (uint32_t)element * 2654435761u + seed;
-    x = (x ^ x >> 16) * 0x7FEB352Du;
-    x = (x ^ x >> 15) * 0x846CA68Bu;
-    x ^= x >> 16;
-    return x / 2147483648.0 - 1;
-}
 
 static void hash_weights(const Graph *g, float *w)
 {
@@ -47,14 +37,18 @@ typedef struct {
 static Batch hash_batch(Arena *a, const Graph *g, const char *name, int64_t n)
 {
     const ValueInfo *in = &g->values[g->input];
-    int64_t size = n * in->channels * in->height * in->width, columns = g->loss == LOSS_MSE ? g->outputs : 1;
+    int64_t size = n * in->channels * in->height * in->width, columns = loss_width(g->loss, g->outputs);
     Batch b = {NEW(a, float, size), NEW(a, float, n *columns), n};
     char label[64];
     snprintf(label, sizeof label, "%s/label", name);
     for (int64_t i = 0; i < size; i++) b.x[i] = (float)(1.5 * hash_u(name, i));
     for (int64_t i = 0; i < n * columns; i++) {
         double u = hash_u(label, i);
-        b.y[i] = (float)(g->loss == LOSS_MSE ? u : floor((u + 1) / 2 * (double)g->outputs));
+        double value[] = {[LOSS_CROSS_ENTROPY] = floor((u + 1) / 2 * (double)g->outputs),
+                          [LOSS_MSE] = u,
+                          [LOSS_BINARY] = u > 0,
+                          [LOSS_TREE] = fabs(u)};
+        b.y[i] = (float)value[g->loss];
     }
     return b;
 }
@@ -92,6 +86,10 @@ static Graph *derived(Arena *a, const char *name, int64_t height, int64_t width)
     return network_genotype(a, &t, &n);
 }
 
+/* Two questions, the second after the last answer of the first; weights of classes and positives. */
+static const Question questions[] = {{0, 3, -1}, {3, CLASSES - 3, 2}};
+static const double loss_weights[CLASSES] = {1, 3, 0.5, 2, 0.25};
+
 /* Kernels of up to 49 values on a series of 23, which is halved twice. */
 static Graph *long_kernels(Arena *a)
 {
@@ -100,22 +98,37 @@ static Graph *long_kernels(Arena *a)
                                "('avg_pool_1x3', 1), ('dil_conv_1x39', 1), ('sep_conv_1x3', 2)], reduce_concat=[2, 3])";
     Genotype t;
     NetSpec n = net_spec(5, 4, 1, 23);
+    n.detail.weight = loss_weights;
     CHECK(!genotype_parse(a, text, &t));
     return network_genotype(a, &t, &n);
 }
 
-static Graph *named(Arena *a, const char *name, LossKind loss)
+static Graph *named(Arena *a, const char *name, int64_t channels, int64_t height, int64_t width, LossKind loss)
 {
-    NetSpec n = net_spec(8, 3, 10, 14);
+    NetSpec n = net_spec(channels, 3, height, width);
     const char *why = 0;
     n.loss = loss;
+    if (loss == LOSS_TREE) n.detail = (LossDetail){.question = questions, .questions = COUNTOF(questions)};
+    if (loss == LOSS_BINARY || loss == LOSS_CROSS_ENTROPY) n.detail.weight = loss_weights;
     Graph *g = network_named(a, name, &n, &why);
     CHECK_MSG(g, "%s: %s", name, why);
     return g;
 }
 
-static const char *const net_names[] = {"supernet", "odd supernet", "series supernet", "derived",
-                                        "resnet",   "long kernels", "regression"};
+static const char *const net_names[] = {"supernet",
+                                        "odd supernet",
+                                        "series supernet",
+                                        "derived",
+                                        "resnet, weighted classes",
+                                        "regression",
+                                        "labels",
+                                        "tree",
+                                        "inception time",
+                                        "wide resnet",
+                                        "googlenet",
+                                        "densenet",
+                                        "mlp",
+                                        "long kernels"};
 
 static Graph *network(Arena *a, int which)
 {
@@ -125,9 +138,16 @@ static Graph *network(Arena *a, int which)
     case 1: g = supernet(a, 3, 2, 7, 9); break;
     case 2: g = supernet(a, 4, 2, 1, 24); break;
     case 3: g = derived(a, "DARTS_V2", 9, 7); break;
-    case 4: g = named(a, "resnet-tiny", LOSS_CROSS_ENTROPY); break;
-    case 5: g = long_kernels(a); break;
-    default: g = named(a, "resnet-tiny", LOSS_MSE);
+    case 4: g = named(a, "resnet-tiny", 8, 10, 14, LOSS_CROSS_ENTROPY); break;
+    case 5: g = named(a, "resnet-tiny", 8, 10, 14, LOSS_MSE); break;
+    case 6: g = named(a, "resnet-tiny", 8, 10, 14, LOSS_BINARY); break;
+    case 7: g = named(a, "resnet-tiny", 8, 10, 14, LOSS_TREE); break;
+    case 8: g = named(a, "inception-time", 3, 1, 45, LOSS_CROSS_ENTROPY); break;
+    case 9: g = named(a, "wrn-16-4", 3, 13, 14, LOSS_CROSS_ENTROPY); break;
+    case 10: g = named(a, "googlenet", 12, 8, 7, LOSS_CROSS_ENTROPY); break;
+    case 11: g = named(a, "densenet-bc-40", 4, 9, 10, LOSS_CROSS_ENTROPY); break;
+    case 12: g = named(a, "mlp", 20, 3, 5, LOSS_CROSS_ENTROPY); break;
+    default: g = long_kernels(a);
     }
     CHECK_MSG(g && !g->error, "%s: %s", net_names[which], g && g->error ? g->error : "");
     return g;
@@ -276,23 +296,29 @@ static void test_ref_and_cpu(void)
 /* The losses by their formulas, from the logits. */
 static void test_losses(void)
 {
-    for (int i = 4; i < 6; i++) {
+    for (int i = 4; i < COUNTOF(net_names); i++) {
         Arena a = memory;
         Graph *g = network(&a, i);
         Batch b = hash_batch(&a, g, "train0", 5);
         Engine *e = open_engine(&a, g, "cpu", 5, pools[0]);
         Result r = step(&a, g, e, b, GRAD_WEIGHTS);
-        double loss = 0;
+        double loss = 0, over = 0;
         for (int64_t n = 0; n < b.n; n++) {
-            double total = 0;
-            for (int64_t o = 0; o < g->outputs; o++) {
-                double v = r.logits[n * g->outputs + o];
-                total += exp(v);
-                if (g->loss == LOSS_MSE) loss += pow(v - b.y[n * g->outputs + o], 2) / (double)(b.n * g->outputs);
+            const float *z = r.logits + n * CLASSES, *y = b.y + n * loss_width(g->loss, CLASSES);
+            double total = 0, part[2] = {0}, p[CLASSES];
+            for (int o = 0; o < CLASSES; o++) {
+                total += exp(z[o]);
+                part[o >= 3] += exp(z[o]);
+                if (g->loss == LOSS_MSE) loss += pow(z[o] - y[o], 2);
+                if (g->loss == LOSS_BINARY)
+                    loss += y[o] > 0 ? loss_weights[o] * log(1 + exp(-z[o])) : log(1 + exp(z[o]));
             }
-            if (g->loss == LOSS_CROSS_ENTROPY)
-                loss += (log(total) - r.logits[n * g->outputs + (int64_t)b.y[n]]) / (double)b.n;
+            for (int o = 0; o < CLASSES; o++) p[o] = exp(z[o]) / part[o >= 3] * (o >= 3 ? p[2] : 1);
+            for (int o = 0; o < CLASSES && g->loss == LOSS_TREE; o++) loss += pow(p[o] - y[o], 2);
+            if (g->loss == LOSS_CROSS_ENTROPY) loss += loss_weights[(int)y[0]] * (log(total) - z[(int)y[0]]);
+            over += g->loss == LOSS_CROSS_ENTROPY ? loss_weights[(int)y[0]] : CLASSES;
         }
+        loss /= over;
         CHECK_CLOSE(r.loss, loss, 0, 1e-5);
         float *logits = NEW(&a, float, b.n * g->outputs);
         engine_batch(e, b.x, 0, b.n); /* prediction: no targets */
@@ -326,7 +352,7 @@ static void test_weight_gradients(void)
         float *d = NEW(&a, float, g->weight_count);
         engine_download(e, BLOCK_WEIGHTS, w);
         for (int part = 0; part < 7; part++) {
-            double size = 0, slope = 0, length = 0, step_ = 1e-3, f[2];
+            double size = 0, slope = 0, length = 0, step_ = 1e-4, f[2];
             int64_t count = 0;
             memset(d, 0, (size_t)g->weight_count * sizeof *d);
             for (int32_t p = part; p < g->param_count; p += 7) {
@@ -346,7 +372,7 @@ static void test_weight_gradients(void)
                 f[s] = loss_of(e);
             }
             double found = (f[0] - f[1]) / (2 * step_);
-            CHECK_MSG(fabs(found - slope) <= 1e-2 * sqrt(size * length) + 5e-4,
+            CHECK_MSG(fabs(found - slope) <= 2e-2 * sqrt(size * length) + 5e-4,
                       "%s, %s, part %d: slope %.6g, gradient says %.6g", devices[i % 2], net_names[i / 2], part, found,
                       slope);
         }
@@ -721,10 +747,10 @@ static void test_memory(void)
     Arena a = memory, whole = arena_reserve((ptrdiff_t)1 << 32), scratch = arena_reserve(1 << 26);
     Arena perm = whole;
     Graph *g = supernet(&a, 8, 3, 32, 32);
-    Batch b = hash_batch(&a, g, "train0", 16);
+    Batch b = hash_batch(&a, g, "train0", 32); /* large beside the huge pages that arenas end in */
     float *w = NEW(&a, float, g->weight_count), *s = NEW(&a, float, g->stat_floats);
     graph_init(g, 1, w, s);
-    EngineOptions o = {.device = "cpu", .batch = 16, .pool = pools[1]};
+    EngineOptions o = {.device = "cpu", .batch = 32, .pool = pools[1]};
     const char *parts = 0, *why = 0;
     int64_t forecast = engine_memory(g, &o, scratch, &parts, &a);
     CHECK(parts && *parts);
@@ -760,17 +786,6 @@ static void test_memory(void)
 }
 
 /* ---- PyTorch ---- */
-
-static FILE *open_golden(const char *name)
-{
-    char path[256];
-    const char *here = strrchr(__FILE__, '/'); /* tests/unit/test_engine.c, as the compiler was called in the root */
-    int folder = here ? (int)(here - __FILE__) : 0;
-    snprintf(path, sizeof path, "%.*s/../golden/%s", folder, __FILE__, name);
-    FILE *f = fopen(path, "r");
-    CHECK_MSG(f, "%s cannot be opened", path);
-    return f;
-}
 
 /* One step of the supernet. Tolerances are relative: the oracle computes in double, we in float. */
 static void check_oracle_gradients(const char *device)

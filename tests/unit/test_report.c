@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "report/parts.h"
+#include "report/statistics.h"
 
 static Arena perm;
 static const char *folder;
@@ -518,7 +519,7 @@ static void test_formats(void)
     CHECK_STR(format_real(&perm, 1.0 / 3), "0.3333333333333333");
     CHECK_STR(format_real(&perm, -INFINITY), "-inf");
     CHECK_STR(format_metric(&perm, "accuracy", 0.90314), "90.31 %");
-    CHECK_STR(format_metric(&perm, "accuracy", NAN), "nan");
+    CHECK_STR(format_metric(&perm, "accuracy", NAN), "not defined");
     CHECK_STR(format_metric(&perm, "loss", 0.90314), "0.9031");
     CHECK_NEAR(figure_step(1, 5), 0.2, 1e-12);
     CHECK_NEAR(figure_step(47, 6), 10, 1e-12);
@@ -717,9 +718,9 @@ static void test_page(void)
     report_html(story_of("stats-story.nas", 0), &perm, &t);
     CHECK_CONTAINS(t.s, "<h1>search: 90.31 % accuracy on 10,000 test samples</h1>");
     CHECK_CONTAINS(t.s, "The trivial predictor, which looks at no sample, gets 50.00 %.");
-    CHECK_CONTAINS(t.s, "The random cell “random-1” gets 89.90 %: 0.41 points worse.");
-    CHECK_CONTAINS(t.s, "One run is no proof");
-    CHECK_CONTAINS(t.s, "± 0.58 points");
+    CHECK_CONTAINS(t.s, "search by darts1 cannot be told from random cells: +0.41 points");
+    CHECK_CONTAINS(t.s, "one run each, so nothing is known of another seed; within the sampling error");
+    CHECK_CONTAINS(t.s, "± 0.83 points");
     CHECK_EQ(occurrences(t.s, "class=\"plot\""), 6);
     CHECK(!strstr(t.s, "<script") && !strstr(t.s, "src=") && !strstr(t.s, "href="));
     CHECK_EQ(occurrences(t.s, "<svg "), occurrences(t.s, "</svg>"));
@@ -743,6 +744,42 @@ static void test_children(void)
               "/nonexistent/dot: not found: install the package graphviz");
 }
 
+/* Figures of statistical tables; Welch's test by hand: means 5 and 8, variances 2.5 and 10, five values each. */
+static void test_statistics(void)
+{
+    CHECK_NEAR(statistics_t_tail(2.2281388519649385, 10), 0.05, 1e-9);
+    CHECK_NEAR(statistics_t_tail(-12.706204736432095, 1), 0.05, 1e-9);
+    CHECK_NEAR(statistics_t_tail(0, 7), 1, 1e-12);
+    CHECK_NEAR(statistics_t_quantile(0.05, 30), 2.0422724563012373, 1e-9);
+    CHECK_NEAR(statistics_chi2_tail(3.841458820694124, 1), 0.05, 1e-12);
+    CHECK_NEAR(statistics_chi2_tail(18.307038053275146, 10), 0.05, 1e-9);
+    CHECK_NEAR(statistics_chi2_tail(2, 2), exp(-1), 1e-14);
+    CHECK(isnan(statistics_t_tail(NAN, 3)) && isnan(statistics_t_tail(1, 0)));
+    const double x[] = {3, 4, 5, 6, 7}, y[] = {4, 6, 8, 10, 12};
+    Sample a = statistics_of(x, 5), b = statistics_of(y, 5);
+    CHECK_NEAR(a.mean, 5, 0);
+    CHECK_NEAR(a.sd * a.sd, 2.5, 1e-12);
+    CHECK_NEAR(b.least, 4, 0);
+    CHECK_NEAR(b.most, 12, 0);
+    Difference d = statistics_welch(&a, &b);
+    CHECK_NEAR(d.difference, -3, 0);
+    CHECK_NEAR(d.t, -3 / sqrt(2.5), 1e-12);
+    CHECK_NEAR(d.freedom, 6.25 / (0.25 / 4 + 4.0 / 4), 1e-12);
+    CHECK_NEAR(d.p, statistics_t_tail(d.t, d.freedom), 0);
+    CHECK_NEAR(d.high + d.low, -6, 1e-9);
+    CHECK_NEAR(d.effect, (1 - 3.0 / 31) * -3 / 2.5, 1e-12);
+    const double z[] = {1, 2, 3};
+    d = statistics_paired(z, 3);
+    CHECK_NEAR(d.t, 2 * sqrt(3), 1e-12);
+    CHECK_NEAR(d.p, 0.07417990022744853, 1e-12);
+    a = statistics_of(x, 1);
+    CHECK(isnan(a.sd) && isnan(statistics_welch(&a, &b).p));
+    CHECK(isnan(statistics_of(x, 0).mean));
+    const double same[] = {2, 2};
+    a = b = statistics_of(same, 2);
+    CHECK(isnan(statistics_welch(&a, &b).p));
+}
+
 int main(int argc, char **argv)
 {
     perm = arena_reserve((ptrdiff_t)1 << 34);
@@ -755,6 +792,7 @@ int main(int argc, char **argv)
     folder = mkdtemp(template);
     if (!folder) return perror(template), 1;
     CHECK_RUN(make_fixtures);
+    CHECK_RUN(test_statistics);
     CHECK_RUN(test_escapes);
     CHECK_RUN(test_formats);
     CHECK_RUN(test_tables);

@@ -284,6 +284,32 @@ static void test_tally_and_predictions(void)
               "run,id,target,predicted,\"p_cat, grey\",p_dog\n\"a \"\"run\"\"\",42,0,0,0.880797088,0.119202919\n");
 }
 
+/* The interval of an accuracy is about that of the binomial distribution; the same seed gives the same one. */
+static void test_bootstrap(void)
+{
+    enum { ROWS = 400 };
+    Dataset d = small_data("classification");
+    Tally t;
+    CHECK(!tally_open(&perm, &d, task_find("classification"), ROWS, 4, &t));
+    for (int i = 0; i < ROWS; i++) {
+        t.logits[2 * i] = 1;
+        t.targets[i] = i % 4 == 0; /* 3 of 4 are right */
+    }
+    t.rows = ROWS;
+    double one[2], two[2], other[2], sd = sqrt(0.75 * 0.25 / ROWS);
+    CHECK_STR(evaluate_bootstrap(scratch, &t, 500, 1, one), 0);
+    CHECK_STR(evaluate_bootstrap(scratch, &t, 500, 1, two), 0);
+    CHECK_STR(evaluate_bootstrap(scratch, &t, 500, 2, other), 0);
+    CHECK_NEAR(one[0], 0.75 - 1.96 * sd, 0.01);
+    CHECK_NEAR(one[1], 0.75 + 1.96 * sd, 0.01);
+    CHECK(one[0] == two[0] && one[1] == two[1]);
+    CHECK(one[0] != other[0] || one[1] != other[1]);
+    d.info.metric = "auroc";
+    for (int i = 0; i < ROWS; i++) t.targets[i] = 0;
+    CHECK_STR(evaluate_bootstrap(scratch, &t, 5, 1, one), 0);
+    CHECK(isnan(one[0]) && isnan(one[1])); /* one class: never defined */
+}
+
 static void test_health(void)
 {
     CHECK(!health_warning(&perm, &(Health){256, 1.0, 2.4}));
@@ -324,6 +350,7 @@ int main(void)
     CHECK_RUN(test_whole);
     CHECK_RUN(test_forecast);
     CHECK_RUN(test_tally_and_predictions);
+    CHECK_RUN(test_bootstrap);
     CHECK_RUN(test_health);
     CHECK_RUN(test_settings_check);
     unlink(arena_printf(&perm, "%s/w.nas", dir));

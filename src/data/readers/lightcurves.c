@@ -435,7 +435,7 @@ static const char *class_name(Arena *perm, int64_t code, bool plasticc)
 {
     for (int i = 0; plasticc && i < COUNTOF(plasticc_class); i++)
         if (plasticc_class[i].code == code)
-            return arena_printf(perm, "%s (%lld)", plasticc_class[i].name, (long long)code);
+            return arena_printf(perm, "%lld %s", (long long)code, plasticc_class[i].name);
     return arena_printf(perm, "%lld", (long long)code);
 }
 

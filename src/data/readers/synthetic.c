@@ -22,6 +22,9 @@
  *                                                                which costs twice as much
  * linear    regression: outputs are fixed mixtures of the        skip_connect: linear
  *           channels' means
+ * labels    multi-label: of each such mixture, is it above 0?    skip_connect
+ * tree      fractions along a tree of questions, shares of the   skip_connect
+ *           answers being the softmax of such mixtures; the tree of --tree, or one of three questions
  *
  * In the repeating textures any view that spans less than the period is independent fair ±1 noise in every class, so
  * nothing can be learned from it.  Every value is a function of (seed, sample, position).  Classes go round in turn, so
@@ -32,8 +35,11 @@
 
 #include "base/rng.h"
 #include "data/readers/formats.h"
+#include "data/task.h"
+#include "data/tree.h"
+#include "engine/loss.h"
 
-enum { MAX_N = 10000000, MAX_SIDE = 256, MAX_CHANNELS = 16, MAX_CLASSES = 16, MAX_OUTPUTS = 16 };
+enum { MAX_N = 10000000, MAX_SIDE = 256, MAX_CHANNELS = 16, MAX_CLASSES = 16, MAX_OUTPUTS = 64 };
 /* Draws of one sample: DRAW_PIXEL + (channel, y, x) for pixels, DRAW_NOISE + … for added noise, the first for shape. */
 enum { DRAW_SHAPE = 0, DRAW_PIXEL = 1 << 21, DRAW_NOISE = 1 << 22, DRAW_BITS = 24 };
 
@@ -41,7 +47,12 @@ typedef struct {
     uint64_t seed, sample; /* sample: its draws begin at sample << DRAW_BITS */
     int64_t size, channels, classes, outputs, period;
     double noise;
+    const LossDetail *tree;
 } Plan;
+
+static const char demo_tree[] = "question Shape: smooth disk star\n"
+                                "question Edge after disk: edge-on face-on\n"
+                                "question Bar after face-on: bar no-bar\n";
 
 static double uniform(const Plan *p, int64_t draw)
 {
@@ -129,12 +140,28 @@ static void draw_linear(const Plan *p, int64_t label, float *x, float *y)
     for (int64_t k = 0; k < p->outputs; k++) y[k] = (float)target[k];
 }
 
+static void draw_labels(const Plan *p, int64_t label, float *x, float *y)
+{
+    draw_linear(p, label, x, y);
+    for (int64_t k = 0; k < p->outputs; k++) y[k] = y[k] > 0;
+}
+
+static void draw_tree(const Plan *p, int64_t label, float *x, float *y)
+{
+    double share[MAX_OUTPUTS];
+    draw_linear(p, label, x, y);
+    for (int64_t k = 0; k < p->outputs; k++) y[k] *= 2; /* clear, but not certain */
+    loss_predict(LOSS_TREE, p->tree, p->outputs, y, share);
+    for (int64_t k = 0; k < p->outputs; k++) y[k] = (float)share[k];
+}
+
 typedef struct {
     const char *name, *best;
     void (*draw)(const Plan *p, int64_t label, float *x, float *y);
     int64_t period, classes, max_classes; /* 0 classes: regression */
     int64_t least_size;
     double noise;
+    const char *task; /* 0: classification */
 } Kind;
 
 static const Kind kinds[] = {
@@ -144,8 +171,21 @@ static const Kind kinds[] = {
     {"sep3", "sep_conv_3x3", draw_texture, 4, 2, 4, 8, 0.1},
     {"sep5", "sep_conv_5x5", draw_texture, 6, 2, 4, 12, 0.1},
     {"dil5", "dil_conv_5x5", draw_texture, 9, 2, 4, 14, 0.1},
-    {"linear", "skip_connect", draw_linear, 0, 0, 0, 4, 0.5},
+    {"linear", "skip_connect", draw_linear, 0, 0, 0, 4, 0.5, "regression"},
+    {"labels", "skip_connect", draw_labels, 0, 0, 0, 4, 0.5, "multi-label"},
+    {"tree", "skip_connect", draw_tree, 0, 0, 0, 4, 0.5, "tree"},
 };
+
+static const char *plan_tree(Arena *perm, const char *text, Plan *p)
+{
+    Tree *t = NEW(perm, Tree, 1);
+    const char *why = tree_parse(perm, text, t);
+    if (why) return arena_printf(perm, "the tree of questions: %s", why);
+    if (t->outputs > MAX_OUTPUTS) return arena_printf(perm, "a tree of at most %d answers expected", MAX_OUTPUTS);
+    p->outputs = t->outputs;
+    p->tree = &t->detail;
+    return 0;
+}
 
 static const char *make_plan(Arena *perm, const IngestSpec *spec, const Kind *kind, Plan *p, int64_t *n)
 {
@@ -157,15 +197,17 @@ static const char *make_plan(Arena *perm, const IngestSpec *spec, const Kind *ki
                 .period = kind->period,
                 .noise = kind->noise};
     *n = 2000;
-    const bool regression = !kind->classes;
-    const char *why =
-        reader_option_check(perm, spec, regression ? "kind=linear" : "this kind",
-                            regression ? "kind n size noise outputs channels" : "kind n size noise classes");
+    const bool regression = !kind->classes, tree = kind->draw == draw_tree;
+    const char *why = reader_option_check(perm, spec, arena_printf(perm, "kind=%s", kind->name),
+                                          !regression ? "kind n size noise classes"
+                                          : tree      ? "kind n size noise channels"
+                                                      : "kind n size noise channels outputs");
     if (!why) why = reader_option_int(perm, spec, "n", 2, MAX_N, n);
     if (!why) why = reader_option_int(perm, spec, "size", kind->least_size, MAX_SIDE, &p->size);
     if (!why) why = reader_option_double(perm, spec, "noise", 0, 1000, &p->noise);
     if (!why && !regression) why = reader_option_int(perm, spec, "classes", 2, kind->max_classes, &p->classes);
     if (!why && regression) why = reader_option_int(perm, spec, "outputs", 1, MAX_OUTPUTS, &p->outputs);
+    if (!why && tree) why = plan_tree(perm, spec->tree && *spec->tree ? spec->tree : demo_tree, p);
     if (regression) p->channels = p->outputs < 3 ? p->outputs : 3;
     if (!why && regression) why = reader_option_int(perm, spec, "channels", 1, MAX_CHANNELS, &p->channels);
     return why;
@@ -186,7 +228,7 @@ const char *synthetic_read(Arena *perm, Arena scratch, const char *const *source
     int64_t count;
     const char *why = make_plan(perm, spec, kind, &p, &count);
     if (why) return arena_printf(perm, "synthetic: %s", why);
-    const char *task = kind->classes ? "classification" : "regression";
+    const char *task = kind->task ? kind->task : "classification";
     if (*spec->task && strcmp(spec->task, task))
         return arena_printf(perm, "synthetic: kind %s is a %s set, not %s", kind->name, task, spec->task);
 
@@ -199,6 +241,8 @@ const char *synthetic_read(Arena *perm, Arena scratch, const char *const *source
     info->outputs = kind->classes ? p.classes : p.outputs;
     info->dtype = DTYPE_F32;
     out->target_width = kind->classes ? 1 : p.outputs;
+    if (p.tree) info->tree = spec->tree && *spec->tree ? spec->tree : demo_tree;
+    if (p.tree && (why = task_take_tree(perm, info, info->tree))) return arena_printf(perm, "synthetic: %s", why);
     const int64_t values = dataset_sample_values(info);
     float *x = dataset_memory(perm, count, values * (int64_t)sizeof *x, &why);
     float *y = x ? dataset_memory(perm, count, out->target_width * (int64_t)sizeof *y, &why) : 0;

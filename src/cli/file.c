@@ -1,0 +1,45 @@
+/* file: files that a program writes beside its stream. They appear under their names when they are complete. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+enum { FILES = 8, PATH_BYTES = 4096 };
+
+static struct {
+    FILE *f;
+    char path[PATH_BYTES], temporary[PATH_BYTES + 32];
+} files[FILES];
+static int count;
+
+static void remove_files(void)
+{
+    for (int i = 0; i < count; i++)
+        if (files[i].f) unlink(files[i].temporary);
+}
+
+FILE *cli_file_open(const char *path)
+{
+    if (count == FILES || strlen(path) >= PATH_BYTES) cli_die(EXIT_FAILED, "%s: too many files or too long", path);
+    if (!count) atexit(remove_files);
+    snprintf(files[count].path, sizeof files[count].path, "%s", path);
+    snprintf(files[count].temporary, sizeof files[count].temporary, "%s.%ld.tmp", path, (long)getpid());
+    FILE *f = fopen(files[count].temporary, "w");
+    if (!f) cli_die(EXIT_FAILED, "%s: %s", path, strerror(errno));
+    return files[count++].f = f;
+}
+
+void cli_file_close(FILE *f)
+{
+    int i = 0;
+    while (i < count && files[i].f != f) i++;
+    if (i == count) return;
+    int failed = ferror(f) ? EIO : 0;
+    if (fclose(f) && !failed) failed = errno;
+    if (!failed && rename(files[i].temporary, files[i].path)) failed = errno;
+    if (failed) cli_die(EXIT_FAILED, "%s: %s", files[i].path, strerror(failed));
+    files[i].f = 0;
+}

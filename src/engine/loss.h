@@ -1,0 +1,28 @@
+/* loss: what the logits of a row are worth: value, gradient, and the predictions that they stand for. In double; a row is
+ * `outputs` logits z and loss_width() targets y. A mean over rows is the sum of loss_row() divided by that of
+ * loss_share(), so that it does not depend on how rows were put into batches.
+ *
+ *   LOSS_CROSS_ENTROPY  w[y] (log(sum(exp(z))) - z[y]), share w[y]: PyTorch's CrossEntropyLoss(weight=w)
+ *   LOSS_MSE            sum (z - y)², share outputs
+ *   LOSS_BINARY         sum w y log(1 + exp(-z)) + (1 - y) log(1 + exp(z)), share outputs: PyTorch's
+ *                       BCEWithLogitsLoss(pos_weight=w)
+ *   LOSS_TREE           sum (p - y)², share outputs, of the predictions p: within a question the logits become shares q
+ *                       of 1, and p = q times p of the answer that leads to the question (times 1 where none does).
+ *                       q is the softmax, or, divisive, max(z, 0) / (sum of max(z, 0) + 1e-12), which can give a hard 0
+ *                       (Dieleman et al. 2015, arXiv:1503.07077, section 6.3). There a question without any positive
+ *                       logit answers 0 throughout and would never learn; its gradient is passed on as if q were z.
+ */
+#ifndef NAS_LOSS_H
+#define NAS_LOSS_H
+#include "engine/graph.h"
+
+int64_t loss_width(LossKind kind, int64_t outputs); /* targets of a row: 1 for classes, else outputs */
+double loss_share(LossKind kind, const LossDetail *d, int64_t outputs, const float *y);
+/* grad (outputs) may be 0; it is that of loss_row() / over. */
+double loss_row(LossKind kind, const LossDetail *d, int64_t outputs, const float *z, const float *y, double over,
+                float *grad);
+/* Predictions of a row: class probabilities, the values themselves, probabilities, shares along the tree. */
+void loss_predict(LossKind kind, const LossDetail *d, int64_t outputs, const float *z, double *p);
+double loss_softplus(double x); /* log(1 + exp(x)), without overflow */
+double loss_sigmoid(double x);
+#endif
