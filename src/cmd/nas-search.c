@@ -23,6 +23,7 @@ static SearchSettings settings = {
     .momentum = 0.9,
     .weight_decay = 3e-4,
     .clip = 5,
+    .recompute = "auto",
     .alpha = {.lr = 3e-4, .beta1 = 0.5, .beta2 = 0.999, .weight_decay = 1e-3},
 };
 static bool dry_run, keep_samples, weights, profile;
@@ -68,6 +69,7 @@ static const CliOption options[] = {
     {CLI_FLAG, 0, "profile", 0, &profile,
      "At the end, tell where the time went, as a table and as Profile records; some percent slower, same results."},
     {CLI_INT, 0, "memory", "MIB", &settings.memory, "Take at most so much memory, in MiB; 0: what is free.", 0, 1e9},
+    {CLI_CHOICE, 0, "recompute", recompute_choices, &settings.recompute, recompute_help},
     {CLI_TABLE, .to = (void *)checkpoint_options},
     {CLI_TABLE, .to = (void *)cli_common_options},
     {CLI_END},

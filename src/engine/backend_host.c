@@ -75,7 +75,7 @@ typedef struct {
     int64_t scratch_bytes; /* per thread */
     char *slots;           /* gradients of the weights of one group, all slots */
     double loss;
-    bool weights_changed, has_targets;
+    bool weights_changed, has_targets, spent; /* spent: the backward pass has used up the forward pass's tensors */
     double drop_p;
     uint64_t drop_seed;
     int64_t drop_step;
@@ -84,7 +84,8 @@ typedef struct {
     int32_t profile_count;
     const char *device;
     /* the region in flight */
-    int32_t group, only; /* only: one operation of the group, or -1 */
+    int32_t step, group, only; /* only: one operation of the group, or -1 */
+    bool again;                /* only operations that are computed again */
     int64_t parts;
     GradWhat what;
     const float *source;
@@ -429,7 +430,7 @@ static Host *host_prepare(Arena *perm, Arena scratch, const Graph *g, const Engi
     h->pool = o->pool;
     h->capacity = o->batch;
     h->forward_only = o->forward_only;
-    h->plan = plan_make(perm, scratch, g, o->batch, o->forward_only, tensor_bytes, h->k);
+    h->plan = plan_make(perm, scratch, g, o->batch, o->forward_only, o->recompute, tensor_bytes, h->k);
     h->op = NEW(perm, HostOp, g->op_count);
     h->norm = NEW(perm, Norm, g->value_count);
     h->mix_weight = NEW(perm, float *, g->table_count);
@@ -444,10 +445,13 @@ static int64_t host_memory(const Graph *g, const EngineOptions *o, Arena scratch
 {
     Arena room = scratch, rest = scratch; /* one half for what the host keeps, one for the planner */
     room.end = rest.beg = scratch.beg + (scratch.end - scratch.beg) / 128 * 64;
+    room.beg += -(uintptr_t)room.beg & 63; /* what is used must not depend on what was there before */
+    int64_t left = arena_left(&room);
     Carver c = {0};
     int64_t p[4];
     const char *why = g->error ? g->error : g->logits < 0 ? "the graph has no head" : 0;
     Host *h = why ? 0 : host_prepare(&room, rest, g, o, device, &c, p, &why);
+    if (h) p[3] += left - arena_left(&room), h->planned += left - arena_left(&room);
     const char *text = h ? arena_printf(perm,
                                         "tensors and gradients %.1f MB, parameters %.1f MB, packed weights and sums "
                                         "%.1f MB, work areas %.1f MB",
@@ -915,7 +919,7 @@ static void forward_part(void *context, int64_t part, int thread)
     for (int32_t i = h->plan->group_start[h->group]; i < h->plan->group_start[h->group + 1]; i++) {
         int32_t index = h->plan->order[i];
         HostOp *o = &h->op[index];
-        if (!o->active || (h->only >= 0 && h->only != index)) continue;
+        if (!o->active || (h->only >= 0 && h->only != index) || (h->again && !h->plan->again[index])) continue;
         switch (h->g->ops[index].kind) {
         case OP_CONV:
         case OP_SEPCONV:
@@ -1054,6 +1058,7 @@ static void host_forward(void *b, Mode mode)
     const Graph *g = h->g;
     const Plan *p = h->plan;
     h->mode = mode;
+    h->spent = false;
     if (h->weights_changed) {
         pool_run(h->pool, p->group_start[p->groups], pack_part, h);
         h->weights_changed = false;
@@ -1188,10 +1193,10 @@ static void backward_part(void *context, int64_t part, int thread)
     int64_t n0, n1;
     run_range(h, part, h->parts, &n0, &n1);
     void *scratch = thread_scratch(h, thread);
-    int32_t from = p->group_start[h->group], to = p->group_start[h->group + 1], now = 2 * p->groups - 1 - h->group;
+    int32_t from = p->group_start[h->group], to = p->group_start[h->group + 1];
     if (h->only < 0 || h->only == p->order[to - 1])
         for (int32_t v = 0; v < h->g->value_count; v++) /* gradients that are added to from now on */
-            if (p->grad[v].bytes && p->grad[v].birth == now && h->g->values[v].kind == VALUE_PLAIN) {
+            if (p->grad[v].bytes && p->grad[v].life[0].birth == h->step && h->g->values[v].kind == VALUE_PLAIN) {
                 int64_t image = tensor_bytes(&h->g->values[v], 1, h->k);
                 memset((char *)grad_of(h, v) + n0 * image, 0, (size_t)((n1 - n0) * image));
             }
@@ -1257,16 +1262,36 @@ static void reduce_part(void *context, int64_t part, int thread)
     }
 }
 
+/* Makes the tensors of a group once more from what is kept, normalisation included: nothing else changes. */
+static void run_again(Host *h)
+{
+    const Plan *p = h->plan;
+    for (int32_t i = p->group_start[h->group]; i < p->group_start[h->group + 1]; i++) {
+        OpKind kind = h->g->ops[p->order[i]].kind;
+        if (kind == OP_CONV || kind == OP_SEPCONV) h->op[p->order[i]].conv.sums = 0;
+    }
+    h->parts = group_parts(h, h->n, -1);
+    h->again = true;
+    run_group(h, forward_part, false);
+    h->again = false;
+}
+
 static void host_backward(void *b, GradWhat what)
 {
     Host *h = b;
     const Graph *g = h->g;
     const Plan *p = h->plan;
-    assert(!h->forward_only && h->mode == MODE_TRAIN && h->has_targets);
+    assert(!h->forward_only && h->mode == MODE_TRAIN && h->has_targets && !h->spent);
+    h->spent = true;
     h->what = what;
     if (what & GRAD_WEIGHTS) memset(h->block[BLOCK_GRAD], 0, (size_t)g->weight_count * sizeof(float));
     for (int32_t t = 0; t < g->table_count; t++) memset(h->mix_grad[t], 0, (size_t)g->tables[t].count * sizeof(float));
-    for (h->group = p->groups - 1; h->group >= 0; h->group--) {
+    for (h->step = p->groups; h->step < p->steps; h->step++) {
+        h->group = p->step[h->step].group;
+        if (p->step[h->step].kind == STEP_AGAIN) {
+            run_again(h);
+            continue;
+        }
         int32_t from = p->group_start[h->group], count = p->group_start[h->group + 1] - from;
         h->parts = group_parts(h, h->n, h->group);
         prepare_backward(h, h->group);

@@ -21,9 +21,10 @@ typedef enum { MODE_TRAIN, MODE_EVAL } Mode; /* batch statistics (running ones u
 typedef enum { GRAD_WEIGHTS = 1, GRAD_MIX = 2, GRAD_ALL = 3 } GradWhat; /* MIX alone skips all weight gradients */
 
 typedef struct {
-    const char *device; /* "cpu", "ref", "cuda:0" … */
-    int64_t batch;      /* largest batch */
-    bool forward_only;  /* no gradients: far less memory */
+    const char *device;    /* "cpu", "ref", "cuda:0" … */
+    int64_t batch;         /* largest batch */
+    bool forward_only;     /* no gradients: far less memory */
+    SegmentKind recompute; /* less memory, more time, the same bits: plan.h; SEGMENT_WHOLE: nothing is recomputed */
     Pool *pool;
 } EngineOptions;
 
@@ -67,7 +68,7 @@ void engine_batch(Engine *e, const float *x, const float *y, int64_t n);
 void engine_forward(Engine *e, Mode mode);
 double engine_loss(Engine *e);             /* mean over the batch (MSE: over batch and outputs) */
 void engine_logits(Engine *e, float *out); /* (n, outputs) */
-/* Gradients of the last forward pass (MODE_TRAIN). BLOCK_GRAD is overwritten. */
+/* Gradients of the last forward pass (MODE_TRAIN), once: it uses up the pass's tensors. BLOCK_GRAD is overwritten. */
 void engine_backward(Engine *e, GradWhat what);
 
 /* Optimiser steps, each one fused pass over the blocks. Weight decay is L2, added to the gradient, as in PyTorch.
@@ -81,7 +82,8 @@ void engine_sgd(Engine *e, double lr, double momentum, double weight_decay, bool
 void engine_adam(Engine *e, double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled,
                  int64_t step, double grad_scale);
 
-/* For tests and tools: a value's tensor (n, C, H, W) after forward; raw values before normalisation. */
+/* For tests and tools: a value's tensor (n, C, H, W) after forward, if nothing else has its place by then (forward_only,
+ * recompute); raw values before normalisation. */
 void engine_value(Engine *e, Value v, float *out);
 
 typedef struct {

@@ -99,6 +99,7 @@ static Value new_op(Graph *g, Op op, ValueInfo out)
     op.output = new_value(g, op.name, out);
     if (op.output < 0) return -1;
     op.name = arena_strdup(g->perm, op.name);
+    memcpy(op.segment, g->segment, sizeof op.segment);
     g->macs = size_add(g->macs, op.macs);
     if (g->macs < 0) g->macs = INT64_MAX; /* an absurd net: "more than can be counted" */
     *PUSH(g, ops, op) = op;
@@ -292,6 +293,12 @@ int32_t graph_table(Graph *g, const char *name, int64_t count)
     if (!extent_ok(count, 1)) return fail(g, name, "impossible number of mixing weights %lld", (long long)count);
     *PUSH(g, tables, table) = (MixTable){.name = arena_strdup(g->perm, name), .count = count};
     return g->table_count - 1;
+}
+
+void graph_segment(Graph *g, SegmentKind kind)
+{
+    assert(kind > SEGMENT_WHOLE && kind < SEGMENT_KIND_COUNT);
+    for (int k = kind; k < SEGMENT_KIND_COUNT; k++) g->segment[k]++;
 }
 
 Value graph_mix(Graph *g, const Term *terms, int32_t count, const char *name)

@@ -17,6 +17,9 @@
  * reductions of the same pass) and the derived net's addition of two operations.
  *
  * Shapes: (N, C, H, W). All sizes are those of one sample; N comes at run time, up to the engine's batch.
+ *
+ * Segments are runs of operations in the order in which they were built, coarse (cells) and, within these, fine (nodes).
+ * They change no number: they say where a plan may forget tensors and compute them again (plan.h).
  */
 #ifndef NAS_GRAPH_H
 #define NAS_GRAPH_H
@@ -32,6 +35,7 @@ typedef enum { VALUE_PLAIN, VALUE_RAW, VALUE_POOLED, VALUE_CONCAT, VALUE_LOGITS 
 typedef enum { POOL_MAX, POOL_AVG } PoolKind; /* AVG does not count padding */
 typedef enum { LOSS_CROSS_ENTROPY, LOSS_MSE, LOSS_BINARY, LOSS_TREE, LOSS_KIND_COUNT } LossKind;
 typedef enum { NORM_NONE, NORM_PLAIN, NORM_AFFINE } NormKind; /* batch normalisation without / with gamma and beta */
+typedef enum { SEGMENT_WHOLE, SEGMENT_CELL, SEGMENT_NODE, SEGMENT_KIND_COUNT } SegmentKind; /* coarse to fine */
 
 enum { GRAPH_MAX_TAPS = 49 * 4, GRAPH_EPS_INV = 100000 }; /* BN epsilon 1e-5, momentum 0.1, as PyTorch's defaults */
 
@@ -125,6 +129,7 @@ typedef struct {
     int32_t weight,
         weight2;  /* param ids: conv: kernel (factorised: both); sepconv: depthwise, pointwise; head: matrix, bias */
     int64_t macs; /* per sample, forward */
+    int32_t segment[SEGMENT_KIND_COUNT]; /* of each kind, the one that it belongs to, counted from 0 */
 } Op;
 
 typedef struct {
@@ -143,6 +148,7 @@ typedef struct {
     int64_t stat_floats;  /* floats in the block of running statistics */
     int64_t macs;
     Value input, logits;
+    int32_t segment[SEGMENT_KIND_COUNT]; /* the latest */
     LossKind loss;
     LossDetail detail;
     int64_t outputs;
@@ -160,6 +166,8 @@ Value graph_sepconv(Graph *g, Value x, ConvSpec spec, const char *weight_names, 
 Value graph_pool(Graph *g, Value x, PoolSpec spec, const char *norm_name);
 Value graph_concat(Graph *g, const Value *parts, int32_t count);
 int32_t graph_table(Graph *g, const char *name, int64_t count);
+/* What is built from here on is a new segment of this kind, and of the finer ones. */
+void graph_segment(Graph *g, SegmentKind kind);
 Value graph_mix(Graph *g, const Term *terms, int32_t count, const char *name);
 /* Global average pooling, then a linear layer to `outputs` values; sets g->logits. */
 Value graph_head(Graph *g, Value x, int64_t outputs, const char *name);

@@ -147,6 +147,7 @@ typedef struct {
 
 static void preprocess(Net *n, CellBuild *c, Value before_last, Value last)
 {
+    graph_segment(n->g, SEGMENT_CELL);
     const char *p0 = join(n, c->prefix, "preprocess0"), *p1 = join(n, c->prefix, "preprocess1");
     Value s0 = c->reduction_before ? factorized_reduce(n, before_last, c->channels, p0)
                                    : relu_conv_bn(n, before_last, c->channels, p0);
@@ -164,6 +165,7 @@ static Value search_cell(Net *n, CellBuild *c, const Space *s)
     Arena *perm = n->g->perm;
     Term *terms = NEW(perm, Term, MAX_TERMS);
     for (int64_t node = 0; node < s->nodes && !n->g->error; node++) {
+        graph_segment(n->g, SEGMENT_NODE);
         int32_t count = 0;
         for (int64_t input = 0; input < node + 2; input++) {
             int64_t edge = space_edge(node, input);
@@ -187,6 +189,7 @@ static Value derived_cell(Net *n, CellBuild *c, const Cell *cell)
 {
     Graph *g = n->g;
     for (int64_t node = 0; node < cell->nodes && !g->error; node++) {
+        graph_segment(g, SEGMENT_NODE);
         Term terms[GENOTYPE_MAX_INPUTS];
         int32_t count = 0;
         for (int64_t k = node * cell->inputs; k < (node + 1) * cell->inputs; k++) {

@@ -123,7 +123,8 @@ const char *search_open(Arena *perm, Arena scratch, const Workplace *w, const Se
     ForecastNeed need = {.fixed = tally_bytes(d, s->samples) + tally_bytes(d, alphas) + tally_bytes(d, s->valid_limit),
                          .per_sample = 3 * loader_bytes(d), /* train, alpha, validation */
                          .limit = settings->memory << 20,
-                         .least = 2};
+                         .least = 2,
+                         .recompute = settings->recompute};
     why = forecast_fit(perm, scratch, s->graph, &options, &need, &s->forecast);
     s->batches = (s->samples + options.batch - 1) / options.batch;
     if (why || !start) return why;
@@ -283,7 +284,7 @@ SearchEnd search_run(Search *s, Arena scratch)
 {
     if (!s->resumed) { /* else these records are written */
         put_space(s, scratch);
-        workplace_tell_batch(s->place, scratch, "search", &s->forecast);
+        workplace_tell_memory(s->place, scratch, "search", &s->forecast);
         s->started = clock_wall();
         s->rate = schedule_rate(&s->schedule, 0, 0);
         put_epoch(s, scratch, 0);

@@ -16,6 +16,7 @@ typedef struct {
     AlphaSettings alpha;
     bool no_augment;
     int64_t memory; /* MiB, 0: what is free */
+    const char *recompute;
 } SearchSettings;
 
 typedef enum { SEARCH_DONE, SEARCH_DIVERGED, SEARCH_INTERRUPTED } SearchEnd;
