@@ -23,7 +23,7 @@ untimed() { nas-stats --json "$1" | grep -v '"kind":"provenance"' | sed -E 's/"(
         ' 1 "kind":"dataset" 1 "kind":"space" 3 "kind":"search_epoch" ' ]]
     [[ $(json s.nas search_epoch | grep -o '"epoch":[0-9]*' | tr '\n' ' ') = '"epoch":0 "epoch":1 "epoch":2 ' ]]
     json s.nas space | grep -q '"strategy":"darts1"'
-    json s.nas space | grep -q '"parts","value":"softmax + first-order + l2 + adam"'
+    json s.nas space | grep -q '"parts","value":"softmax + first-order + l2:0.001 + adam"'
     local metric
     for metric in loss accuracy; do # of the whole splits, after every epoch
         for split in train alpha validation; do

@@ -24,6 +24,7 @@ typedef struct {
     const char *device;    /* "cpu", "ref", "cuda:0" … */
     int64_t batch;         /* largest batch */
     bool forward_only;     /* no gradients: far less memory */
+    bool single_path;      /* a promise: of the alternatives of a choice (graph_alternative) one is active at most */
     SegmentKind recompute; /* less memory, more time, the same bits: plan.h; SEGMENT_WHOLE: nothing is recomputed */
     Pool *pool;
 } EngineOptions;
@@ -60,7 +61,8 @@ void engine_get_mix_grad(Engine *e, int32_t table, float *grad);
 /* Switches elements of a table on or off (1/0 per element; 0 pointer = all on): operations whose every term is off cost
  * nothing, and running statistics do not move. */
 void engine_set_active(Engine *e, int32_t table, const uint8_t *active);
-/* Drop-path: keep probability 1-p; masks are f(seed, step, term, sample). p = 0 switches off. Applies to MODE_TRAIN. */
+/* Drop-path: keep probability 1-p; masks are f(seed, step, term, sample). p = 0 switches off. Applies to MODE_TRAIN. Noise
+ * operations take their seed and step from here, in both modes. */
 void engine_set_drop(Engine *e, double p, uint64_t seed, int64_t step);
 
 /* x (n, C, H, W) float32; y (n, 1) class indices or (n, outputs) targets; y may be 0 for prediction. n <= batch. */

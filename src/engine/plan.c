@@ -175,18 +175,20 @@ static void plan_lives(Arena scratch, const Graph *g, Plan *p, const Choice *how
         int32_t group = max32(p->group_of[info->op], 0);
         b->bytes = how->size[v];
         b->life[0] = (Life){group, group};
-        if (p->again[info->op]) b->life[1].birth = again[group];
+        if (p->again[info->op]) b->life[1] = (Life){again[group], again[group]};
         if (info->kind == VALUE_RAW && !how->forward_only) /* its producer reads it in the backward pass */
             b->life[p->again[info->op]].death = back[group];
     }
     for (int32_t i = 0; i < p->group_start[p->groups]; i++) {
         const Op *op = &g->ops[p->order[i]];
         int32_t group = p->group_of[p->order[i]];
+        if (op->kind == OP_NOISE) continue; /* only the shape of its input matters */
         c.time = group;
         each_input(g, op, last_read, &c);
         if (how->forward_only) continue;
-        c.time = back[group];
+        c.time = op->kind != OP_SELECT ? back[group] : p->again[p->order[i]] ? again[group] : group;
         each_input(g, op, last_read_again, &c);
+        c.time = back[group];
         if (op->kind != OP_MIX) each_input(g, op, first_gradient, &c);
         for (int32_t t = 0; op->kind == OP_MIX && t < op->mix.count; t++)
             if (g->values[op->mix.terms[t].value].kind == VALUE_PLAIN) first_gradient(&c, op->mix.terms[t].value);
@@ -199,6 +201,7 @@ static void plan_lives(Arena scratch, const Graph *g, Plan *p, const Choice *how
             continue;
         }
         const Op *op = &g->ops[info->op];
+        if (op->kind == OP_NOISE) continue;
         b->bytes = how->size[v];
         b->life[0].death = back[p->group_of[info->op]];
         if (op->kind == OP_MIX) /* the producers of its terms read the sum's gradient in their own backward pass */
@@ -273,6 +276,7 @@ static int by_offset(const void *a, const void *b)
 
 static bool meet(const Buffer *a, const Buffer *b)
 {
+    if (a->choice && a->choice == b->choice && a->alternative != b->alternative) return false;
     for (int i = 0; i < 4; i++) {
         const Life *x = &a->life[i / 2], *y = &b->life[i % 2];
         if (x->birth >= 0 && y->birth >= 0 && x->birth <= y->death && y->birth <= x->death) return true;
@@ -303,8 +307,8 @@ static int64_t plan_place(Arena scratch, Buffer **buffers, int32_t count)
     return top;
 }
 
-Plan *plan_make(Arena *perm, Arena scratch, const Graph *g, int64_t batch, bool forward_only, SegmentKind recompute,
-                PlanSize size, const void *context)
+Plan *plan_make(Arena *perm, Arena scratch, const Graph *g, int64_t batch, bool forward_only, bool single_path,
+                SegmentKind recompute, PlanSize size, const void *context)
 {
     assert(!g->error && g->logits >= 0 && recompute >= 0 && recompute < SEGMENT_KIND_COUNT);
     Plan *p = NEW(perm, Plan, 1);
@@ -332,8 +336,15 @@ Plan *plan_make(Arena *perm, Arena scratch, const Graph *g, int64_t batch, bool 
     Buffer **buffers = NEW(&scratch, Buffer *, 2 * g->value_count);
     int32_t count = 0;
     for (int32_t v = 0; v < g->value_count; v++) {
-        if (p->data[v].bytes) buffers[count++] = &p->data[v];
-        if (p->grad[v].bytes) buffers[count++] = &p->grad[v];
+        Buffer *both[] = {&p->data[v], &p->grad[v]};
+        for (int i = 0; i < 2; i++) {
+            if (!both[i]->bytes) continue;
+            if (single_path && g->values[v].op >= 0) {
+                both[i]->choice = g->ops[g->values[v].op].choice;
+                both[i]->alternative = g->ops[g->values[v].op].alternative;
+            }
+            buffers[count++] = both[i];
+        }
     }
     p->bytes = plan_place(scratch, buffers, count);
     return p;

@@ -25,6 +25,8 @@ typedef struct {
     int64_t bytes;  /* 0: there is none */
     int64_t offset; /* within the arena of the plan */
     Life life[2];   /* the second: computed again */
+    int32_t choice,
+        alternative; /* of its operation; with a single path, those of a choice may share bytes at any time */
 } Buffer;
 
 typedef enum { STEP_FORWARD, STEP_AGAIN, STEP_BACKWARD } StepKind;
@@ -50,8 +52,9 @@ typedef struct {
 /* Sizes are the backend's business: bytes of a tensor of `v` for the largest batch. */
 typedef int64_t (*PlanSize)(const ValueInfo *v, int64_t batch, const void *context);
 
-/* recompute: the kind of segment to recompute; SEGMENT_WHOLE: none, the whole net being its own last segment. */
+/* recompute: the kind of segment to recompute; SEGMENT_WHOLE: none, the whole net being its own last segment. single_path:
+ * the promise of EngineOptions. */
 extern const char *const recompute_name[SEGMENT_KIND_COUNT]; /* "none", "cell", "node" */
-Plan *plan_make(Arena *perm, Arena scratch, const Graph *g, int64_t batch, bool forward_only, SegmentKind recompute,
-                PlanSize size, const void *context);
+Plan *plan_make(Arena *perm, Arena scratch, const Graph *g, int64_t batch, bool forward_only, bool single_path,
+                SegmentKind recompute, PlanSize size, const void *context);
 #endif

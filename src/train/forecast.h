@@ -9,7 +9,7 @@ typedef struct {
     SegmentKind recompute;    /* what fits */
     bool recompute_asked;     /* by name, not "auto" */
     int64_t parameters, macs; /* macs: of one sample's forward pass */
-    int64_t bytes;            /* of the engine and the buffers beside it */
+    int64_t bytes;            /* of the engine and the buffers beside it; program and samples are there already */
     int64_t one_thread;       /* the same with one thread: for records, which must not depend on --threads */
     int64_t available;        /* 0: unknown */
     const char *parts;        /* for what */

@@ -314,7 +314,7 @@ static void test_random_graphs(void)
         for (int kind = 0; kind < SEGMENT_KIND_COUNT; kind++) {
             char what[64];
             snprintf(what, sizeof what, "graph %d, %s", (int)seed, recompute_name[kind]);
-            Plan *p = plan_make(&a, scratch, g, 2, false, (SegmentKind)kind, tensor_bytes, 0);
+            Plan *p = plan_make(&a, scratch, g, 2, false, false, (SegmentKind)kind, tensor_bytes, 0);
             check_plan(what, a, g, p, false);
             peak[kind] = alive_peak(g, p);
             CHECK_MSG(p->bytes >= peak[kind], "%s: %d bytes for %d", what, (int)p->bytes, (int)peak[kind]);
@@ -329,7 +329,7 @@ static void test_random_graphs(void)
             spared += kind && peak[kind] < peak[0];
             CHECK(kind || p->steps == 2 * p->groups);
         }
-        Plan *p = plan_make(&a, scratch, g, 2, true, SEGMENT_NODE, tensor_bytes, 0);
+        Plan *p = plan_make(&a, scratch, g, 2, true, false, SEGMENT_NODE, tensor_bytes, 0);
         check_plan("forward only", a, g, p, true);
     }
     CHECK_MSG(recomputed > GRAPHS && spared > GRAPHS / 2, "%d operations recomputed, %d plans smaller", (int)recomputed,
@@ -368,7 +368,7 @@ static void test_steps(void)
                           "F0 F1 F2 F3 F4 F5 F6 F7 F8 B8 B7 B6 B5 B4 A2 B3 B2 A0 B1 B0"};
     int64_t bytes[SEGMENT_KIND_COUNT];
     for (int kind = 0; kind < SEGMENT_KIND_COUNT; kind++) {
-        Plan *p = plan_make(&a, scratch, g, 2, false, (SegmentKind)kind, tensor_bytes, 0);
+        Plan *p = plan_make(&a, scratch, g, 2, false, false, (SegmentKind)kind, tensor_bytes, 0);
         CHECK_STR(steps_text(&a, p), want[kind]);
         bytes[kind] = p->bytes;
     }
@@ -416,7 +416,7 @@ static void test_networks(void)
         for (int kind = 0; kind < SEGMENT_KIND_COUNT; kind++) {
             char what[64];
             snprintf(what, sizeof what, "%s, %s", nets[i].net, recompute_name[kind]);
-            Plan *p = plan_make(&a, scratch, g, 1, false, (SegmentKind)kind, tensor_bytes, 0);
+            Plan *p = plan_make(&a, scratch, g, 1, false, false, (SegmentKind)kind, tensor_bytes, 0);
             check_plan(what, a, g, p, false);
             bytes[kind] = (double)p->bytes;
             double peak = (double)alive_peak(g, p);
