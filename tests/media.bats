@@ -270,7 +270,7 @@ kirigami()
         { echo 'netcdf c { dimensions: n = 12; y = 2; x = 2; variables: short image(n, y, x); int label(n); data:'
           echo "image = $(numbers 48 $f); label = 1,2,3,1,2,3,1,2,3,1,2,3; }"; } | cdl $f.nc
     done
-    says 'nas-ingest: 1: train 3, alpha 4, validation 1, test 4; 1x2x2 f32; 3 classes' 1.nc --test 0.3
+    says '*nas-ingest: 1: train 3, alpha 4, validation 1, test 4; 1x2x2 f32; 3 classes' 1.nc --test 0.3
     grep -q 'classes  *1, 2, 3' <(shown)
     says '*train 10, alpha 11, validation 3, test 12; 1x2x2 f32; 3 classes' 1.nc 2.nc --option test=3.nc --valid 0.12
     says '*train 12, alpha 12, validation 0, test 12; 1x2x2 f32; 3 classes' 1.nc 2.nc 3.nc --split-by file \
