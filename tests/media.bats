@@ -100,6 +100,17 @@ wav()
         made/flat --option labels=t.csv --skip-bad
 }
 
+@test "images: several labels an image" {
+    local label=(nothing 'mass|node' node mass)
+    for i in {0..39}; do echo "p$i.png,${label[i % 4]},$((i / 2))"; done >rows
+    { echo 'Image Index,Finding Labels,Patient ID'; cat rows; } >t.csv
+    says 'nas-ingest: flat: train 14, alpha 14, validation 4, test 8; 1x4x4 f32; 2 outputs' images made/flat \
+        --task multi-label --option labels=t.csv --option 'label=Finding Labels' --option none=nothing \
+        --option 'group=Patient ID'
+    grep -q 'outputs  *mass, node' <(shown)
+    grep -q 'units=20 of 40 samples' <(shown)
+}
+
 @test "images: the label as a part of the name" {
     says '*; 1x4x4 f32; 40 classes' made/flat --option 'pattern=p{label}.png' --valid 0 --alpha 0 --test 0
     refused 'nas-ingest: made/flat/p0.png: its name does not fit the pattern q{label}' \
@@ -180,14 +191,14 @@ wav()
     local bad
     mkdir -p set/a set/b
     for i in {1..10}; do wav 8000 900 $i >set/a/$i.wav; wav 8000 900 $((20 + i)) >set/b/$i.wav; done
-    wav 8000 900 | head -c 500 >cut
+    wav 8000 900 | head -c 500 >short
     wav 8000 900 | head -c 30 >header
     : >empty
     echo hello >text
     wav 8000 0 >silent
     { printf RIFF; le32 44; printf 'WAVEfmt '; le32 16; printf '\3\0\1\0'; le32 8000; le32 32000
       printf '\4\0\40\0data'; le32 8; printf '\0\0\300\177\0\0\0\0'; } >nan
-    for bad in 'cut:byte 500: cut short: it should have 944 bytes' 'header:byte 30: cut short*' \
+    for bad in 'short:byte 500: cut short: it should have 944 bytes' 'header:byte 30: cut short*' \
         'empty:byte 0: the file is empty' 'text:*' 'silent:no sound in it' 'nan:frame 0: a value that is not finite'; do
         cp "${bad%%:*}" set/b/99.wav
         refused "nas-ingest: set/b/99.wav: ${bad#*:}" set --option mels=16

@@ -11,7 +11,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -94,24 +93,25 @@ static void settle(pid_t parent)
 #endif
 }
 
-static _Noreturn void serve(const ArrayLibrary *library, const char *path, int fd)
+/* `a` is the child's own copy. */
+static _Noreturn void serve(Arena a, const ArrayLibrary *library, const char *path, int fd)
 {
-    Answer a = {0};
-    void *file = library->open(path, a.message);
-    ArrayInfo *list = file ? calloc(ARRAY_MAX, sizeof *list) : 0;
-    char *slab = file ? malloc(ARRAY_SLAB) : 0;
-    if (file && (!list || !slab)) snprintf(a.message, sizeof a.message, "no memory to read it");
-    a.failed = !file || !list || !slab;
-    if (!a.failed) {
-        a.size = library->list(file, list, ARRAY_MAX);
-        if (a.size < 0) snprintf(a.message, sizeof a.message, "more than %d arrays", ARRAY_MAX);
-        a.failed = a.size < 0;
+    Answer first = {0};
+    ArrayInfo *list = NEW(&a, ArrayInfo, ARRAY_MAX);
+    void *file = library->open(&a, path, first.message);
+    first.failed = !file;
+    if (file) {
+        first.size = library->list(file, list, ARRAY_MAX);
+        if (first.size < 0) snprintf(first.message, sizeof first.message, "more than %d arrays", ARRAY_MAX);
+        first.failed = first.size < 0;
     }
-    tell(fd, &a, sizeof a);
-    if (a.failed) _exit(0);
-    tell(fd, list, a.size * (int64_t)sizeof *list);
+    tell(fd, &first, sizeof first);
+    if (first.failed) _exit(0);
+    tell(fd, list, first.size * (int64_t)sizeof *list);
     for (Request r; hear(fd, &r, sizeof r);) {
+        Arena once = a;
         Answer reply = {.size = slab_bytes(&list[r.index], r.count)};
+        char *slab = arena_alloc(&once, 1, 64, reply.size);
         reply.failed = library->read(file, &list[r.index], r.start, r.count, slab, reply.message) != 0;
         tell(fd, &reply, sizeof reply);
         if (!reply.failed) tell(fd, slab, reply.size);
@@ -246,7 +246,7 @@ ArrayFile *array_open(Arena *perm, const char *path, int patience, const char **
     if (f->child == 0) {
         close(pair[0]);
         settle(parent);
-        serve(library, path, pair[1]);
+        serve(*perm, library, path, pair[1]);
     }
     const int error = errno;
     close(pair[1]);

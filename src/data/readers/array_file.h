@@ -49,7 +49,7 @@ bool array_magic(const unsigned char *head, int64_t bytes);
 
 /* ---- what a library behind it provides; these run in the child ---- */
 typedef struct {
-    void *(*open)(const char *path, char *message); /* 0 and a message (ARRAY_MESSAGE bytes) */
+    void *(*open)(Arena *a, const char *path, char *message); /* 0 and a message (ARRAY_MESSAGE bytes) */
     int64_t (*list)(void *file, ArrayInfo *to, int64_t room);
     /* 0, or -1 and a message */
     int (*read)(void *file, const ArrayInfo *a, const int64_t *start, const int64_t *count, void *to, char *message);

@@ -37,16 +37,14 @@ static void failure(char *message)
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, message);
 }
 
-static void *hdf5_open(const char *path, char *message)
+static void *hdf5_open(Arena *a, const char *path, char *message)
 {
     setenv("HDF5_USE_FILE_LOCKING", "FALSE", 1); /* many file systems have no locks, and this one only reads */
     H5Eset_auto2(H5E_DEFAULT, 0, 0);
-    Hdf5 *h = calloc(1, sizeof *h);
-    if (h) h->id = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-    if (h && h->id >= 0) {
-        h->open = -1;
-        return h;
-    }
+    Hdf5 *h = NEW(a, Hdf5, 1);
+    h->id = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    h->open = -1;
+    if (h->id >= 0) return h;
     failure(message);
     return 0;
 }

@@ -4,7 +4,6 @@
 #include <netcdf.h>
 #include <netcdf_mem.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -18,13 +17,13 @@ static const char *reason(int status)
 }
 
 /* Opened as memory: libnetcdf takes what lies behind the end of a file for zeros, but not what lies behind memory. */
-static void *netcdf_open(const char *path, char *message)
+static void *netcdf_open(Arena *a, const char *path, char *message)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC), *id = malloc(sizeof *id), status = NC_ENOMEM;
+    int fd = open(path, O_RDONLY | O_CLOEXEC), *id = NEW(a, int, 1), status = NC_ENOMEM;
     struct stat st = {0};
     void *memory = MAP_FAILED;
     if (fd >= 0 && !fstat(fd, &st)) memory = mmap(0, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (memory != MAP_FAILED && id) status = nc_open_mem(path, NC_NOWRITE, (size_t)st.st_size, memory, id);
+    if (memory != MAP_FAILED) status = nc_open_mem(path, NC_NOWRITE, (size_t)st.st_size, memory, id);
     if (status == NC_NOERR) return id;
     snprintf(message, ARRAY_MESSAGE, "cut short or damaged: %s", reason(status));
     return 0;

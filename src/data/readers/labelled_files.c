@@ -9,7 +9,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-#include "data/readers/csv_table.h"
+#include "data/readers/delimited.h"
 #include "data/split.h"
 #include "data/task.h"
 
@@ -277,18 +277,30 @@ static int64_t file_of(Key *const *keys, int64_t count, const char *name)
     return -1;
 }
 
+typedef struct {
+    const char *path, **head;
+    int64_t columns;
+} Heading;
+
+static int64_t column_of(const Heading *h, const char *name)
+{
+    for (int64_t i = 0; i < h->columns; i++)
+        if (!strcmp(h->head[i], name)) return i;
+    return -1;
+}
+
 /* The column that an option names, or `otherwise`. */
-static const char *choose_column(Arena *perm, const CsvTable *t, const IngestSpec *spec, const char *option,
+static const char *choose_column(Arena *perm, const Heading *h, const IngestSpec *spec, const char *option,
                                  int64_t otherwise, int64_t *to)
 {
     const char *name = reader_option(spec, option);
-    *to = name ? csv_column(t, name) : otherwise;
+    *to = name ? column_of(h, name) : otherwise;
     if (!name || *to >= 0) return 0;
-    return arena_printf(perm, "%s: line 1: no column \"%s\" (option %s)", t->path, name, option);
+    return arena_printf(perm, "%s: line 1: no column \"%s\" (option %s)", h->path, name, option);
 }
 
 /* Columns of numbers: those that targets= names, or all that are nothing else. */
-static const char *choose_targets(Arena *perm, const CsvTable *t, const IngestSpec *spec, const int64_t *used, int uses,
+static const char *choose_targets(Arena *perm, const Heading *h, const IngestSpec *spec, const int64_t *used, int uses,
                                   int64_t *column, int64_t *count)
 {
     const char *names = reader_option(spec, "targets");
@@ -296,68 +308,98 @@ static const char *choose_targets(Arena *perm, const CsvTable *t, const IngestSp
     while (names && *names) {
         const size_t n = strcspn(names, ",");
         const char *name = arena_strndup(perm, names, (ptrdiff_t)n);
-        const int64_t c = csv_column(t, name);
-        if (c < 0 || *count == t->columns)
-            return arena_printf(perm, "%s: line 1: no column \"%s\" (option targets)", t->path, name);
+        const int64_t c = column_of(h, name);
+        if (c < 0 || *count == h->columns)
+            return arena_printf(perm, "%s: line 1: no column \"%s\" (option targets)", h->path, name);
         column[(*count)++] = c;
         names += n + (names[n] == ',');
     }
-    for (int64_t c = 0; !names && c < t->columns; c++) {
+    for (int64_t c = 0; !names && c < h->columns; c++) {
         bool taken = false;
         for (int i = 0; i < uses; i++) taken |= used[i] == c;
         if (!taken) column[(*count)++] = c;
     }
-    return *count ? 0 : arena_printf(perm, "%s: line 1: no column with labels", t->path);
+    return *count ? 0 : arena_printf(perm, "%s: line 1: no column with labels", h->path);
 }
 
-static const char *label_by_table(Arena *perm, Arena scratch, const char *path, const IngestSpec *spec, bool classes,
-                                  bool several, LabelledFiles *l, Texts *t, int64_t *unmatched, const char **first)
-{
-    enum { FILE_NAME, LABEL, GROUP, SPLIT, USES };
-    CsvTable table;
-    int64_t used[USES], count = 0;
-    const char *why = csv_read(perm, path, &table);
-    if (!why) why = choose_column(perm, &table, spec, "file", 0, &used[FILE_NAME]);
-    if (!why) why = choose_column(perm, &table, spec, "label", -1, &used[LABEL]);
-    if (!why) why = choose_column(perm, &table, spec, "group", -1, &used[GROUP]);
-    if (!why) why = choose_column(perm, &table, spec, "split", -1, &used[SPLIT]);
-    if (why) return why;
-    int64_t *column = NEW(&scratch, int64_t, table.columns);
-    if (used[LABEL] < 0 && (why = choose_targets(perm, &table, spec, used, USES, column, &count))) return why;
-    if (used[LABEL] < 0 && count == 1 && classes && !several && !reader_option(spec, "targets")) {
-        used[LABEL] = column[0]; /* the only column left is the label */
-        count = 0;
-    }
-    t->columns = count;
-    t->column_name = NEW(perm, const char *, count + 1);
-    for (int64_t c = 0; c < count; c++) t->column_name[c] = table.head[column[c]];
-    t->number = dataset_memory(perm, size_mul(l->count, count), sizeof *t->number, &why);
-    if (why) return arena_printf(perm, "%s: %s", path, why);
+enum { FILE_NAME, LABEL, GROUP, SPLIT, USES };
 
+/* Which columns of a table are what, and which of its rows name no file: how many, and the first. */
+typedef struct {
+    int64_t used[USES], *column, columns; /* columns of the four uses, or -1; those of numbers */
+    int64_t unmatched;
+    const char *first;
+} TableUse;
+
+static const char *read_heading(Arena *perm, const Delimited *d, const IngestSpec *spec, bool one_class, TableUse *u)
+{
+    Heading h = {d->path, NEW(perm, const char *, d->fields), d->fields};
+    for (int64_t i = 0; i < h.columns; i++) h.head[i] = arena_strdup(perm, d->field[i]);
+    const char *why = choose_column(perm, &h, spec, "file", 0, &u->used[FILE_NAME]);
+    if (!why) why = choose_column(perm, &h, spec, "label", -1, &u->used[LABEL]);
+    if (!why) why = choose_column(perm, &h, spec, "group", -1, &u->used[GROUP]);
+    if (!why) why = choose_column(perm, &h, spec, "split", -1, &u->used[SPLIT]);
+    u->column = NEW(perm, int64_t, h.columns);
+    if (!why && u->used[LABEL] < 0) why = choose_targets(perm, &h, spec, u->used, USES, u->column, &u->columns);
+    if (!why && u->columns == 1 && one_class && !reader_option(spec, "targets")) {
+        u->used[LABEL] = u->column[0]; /* the only column left is the label */
+        u->columns = 0;
+    }
+    return why;
+}
+
+static const char *take_row(Arena *perm, Delimited *d, Key *const *keys, const TableUse *u, bool *done,
+                            LabelledFiles *l, Texts *t, int64_t *file)
+{
+    const char *name = d->field[u->used[FILE_NAME]];
+    const int64_t f = *file = file_of(keys, l->count, name);
+    if (f == -1) return 0;
+    if (f == -2 || done[f])
+        return arena_printf(perm, "%s: line %lld: \"%s\" %s", d->path, (long long)d->line, name,
+                            f == -2 ? "is the name of several files" : "is a file that had a row before");
+    done[f] = true;
+    if (u->used[LABEL] >= 0) t->label[f] = arena_strdup(perm, d->field[u->used[LABEL]]);
+    if (u->used[GROUP] >= 0) t->group[f] = arena_strdup(perm, d->field[u->used[GROUP]]);
+    for (int64_t c = 0; c < u->columns; c++) t->number[f * u->columns + c] = arena_strdup(perm, d->field[u->column[c]]);
+    if (u->used[SPLIT] < 0) return 0;
+    const char *split = d->field[u->used[SPLIT]];
+    l->file[f].named = split_find(split, (int64_t)strlen(split));
+    return l->file[f].named >= 0
+               ? 0
+               : arena_printf(perm, "%s: line %lld: \"%s\" is no split", d->path, (long long)d->line, split);
+}
+
+static const char *label_by_table(Arena *perm, Arena scratch, const char *path, const IngestSpec *spec, bool one_class,
+                                  LabelledFiles *l, Texts *t, TableUse *u)
+{
+    Delimited d;
+    const char *why = 0;
+    *u = (TableUse){0};
+    if (delimited_open(perm, &scratch, path, DELIMITED_FOUND, &d) && delimited_next(&d))
+        why = read_heading(perm, &d, spec, one_class, u);
+    else
+        delimited_fail(&d, "the table is empty");
+    const int64_t columns = d.fields;
+    if (!why && !d.why) {
+        t->columns = u->columns;
+        t->column_name = NEW(perm, const char *, u->columns + 1);
+        for (int64_t c = 0; c < u->columns; c++) t->column_name[c] = arena_strdup(perm, d.field[u->column[c]]);
+        t->number = dataset_memory(perm, size_mul(l->count, u->columns), sizeof *t->number, &why);
+        if (why) delimited_fail(&d, "%s", why);
+    }
     Key *keys[3];
     for (int form = 0; form < 3; form++) keys[form] = make_keys(&scratch, l, form);
     bool *done = NEW(&scratch, bool, l->count + 1);
-    for (int64_t r = 0; r < table.rows; r++) {
-        const char **cell = table.cell + r * table.columns, *name = cell[used[FILE_NAME]];
-        const int64_t f = file_of(keys, l->count, name);
-        if (f == -1) {
-            if (!(*unmatched)++)
-                *first = arena_printf(perm, "%s: line %lld: no file \"%s\"", path, (long long)table.line[r], name);
-            continue;
-        }
-        if (f == -2 || done[f])
-            return arena_printf(perm, "%s: line %lld: \"%s\" %s", path, (long long)table.line[r], name,
-                                f == -2 ? "is the name of several files" : "is a file that had a row before");
-        done[f] = true;
-        if (used[LABEL] >= 0) t->label[f] = cell[used[LABEL]];
-        if (used[GROUP] >= 0) t->group[f] = cell[used[GROUP]];
-        for (int64_t c = 0; c < count; c++) t->number[f * count + c] = cell[column[c]];
-        if (used[SPLIT] < 0) continue;
-        l->file[f].named = split_find(cell[used[SPLIT]], (int64_t)strlen(cell[used[SPLIT]]));
-        if (l->file[f].named < 0)
-            return arena_printf(perm, "%s: line %lld: \"%s\" is no split", path, (long long)table.line[r],
-                                cell[used[SPLIT]]);
+    while (!why && !d.why && delimited_next(&d)) {
+        int64_t file;
+        if (d.fields != columns)
+            delimited_fail(&d, "%lld fields, the heading has %lld", (long long)d.fields, (long long)columns);
+        else if (!(why = take_row(perm, &d, keys, u, done, l, t, &file)) && file == -1 && !u->unmatched++)
+            u->first = arena_printf(perm, "%s: line %lld: no file \"%s\"", path, (long long)d.line,
+                                    d.field[u->used[FILE_NAME]]);
     }
+    delimited_close(&d);
+    if (why || d.why) return why ? why : d.why;
     for (int64_t f = 0; f < l->count; f++)
         if (!done[f]) l->file[f].flaw = arena_printf(perm, "%s: no row in %s", l->file[f].path, path);
     return 0;
@@ -464,19 +506,19 @@ const char *labelled_files(Arena *perm, Arena scratch, const char *const *source
 
     const char **rest = dataset_memory(perm, out->count, sizeof *rest, &why);
     Texts t = {.label = NEW(perm, const char *, out->count), .group = NEW(perm, const char *, out->count)};
-    int64_t unmatched = 0;
-    const char *first = 0;
+    TableUse use = {0};
     find_splits(out, rest);
     if (table)
-        why = label_by_table(perm, scratch, table, spec, classes, several, out, &t, &unmatched, &first);
+        why = label_by_table(perm, scratch, table, spec, classes, out, &t, &use);
     else if (pattern)
         why = label_by_pattern(perm, pattern, group, out, &t);
     else
         label_by_folder(perm, out, rest, &t);
     if (why) return why;
-    if (unmatched && !spec->skip_bad) return first;
-    if (unmatched)
-        dataset_setting(perm, &d->info, "rows without a file", "%lld; the first: %s", (long long)unmatched, first);
+    if (use.unmatched && !spec->skip_bad) return use.first;
+    if (use.unmatched)
+        dataset_setting(perm, &d->info, "rows without a file", "%lld; the first: %s", (long long)use.unmatched,
+                        use.first);
 
     if (t.columns && classes) {
         if (*wanted)
