@@ -84,20 +84,21 @@ LIB_OBJ    := $(LIB_SRC:%.c=$(OBJ)/%.o) $(KERNEL_SRC:%.c=$(OBJ)/%.o) $(addsuffix
               $(foreach isa,$(ISAS),$(ISA_SRC:%.c=$(OBJ)/%.$(isa).o))
 PROGRAMS   := $(patsubst src/cmd/%.c,%,$(wildcard src/cmd/nas-*.c))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(OBJ)/tests/%,$(wildcard tests/unit/test_*.c))
-BENCHES    := $(patsubst tests/bench/%.c,$(OBJ)/bench/%,$(wildcard tests/bench/*.c))
+PEAK_SRC   := tests/bench/peak_isa.c
+BENCHES    := $(patsubst tests/bench/%.c,$(OBJ)/bench/%,$(filter-out $(PEAK_SRC),$(wildcard tests/bench/*.c)))
 FUZZERS    := $(patsubst tests/fuzz/%.c,$(OBJ)/fuzz/%,$(wildcard tests/fuzz/*.c))
 NAS_BIN    := $(if $(SAN),$(OBJ)/bin,bin)
 FORMATTED   = $(wildcard src/*/*.[ch] src/data/readers/*.[ch] kernels/*.h kernels/*/*.[ch] tests/*/*.[ch])
 
 .PHONY: all programs tests objects test bench fuzz fuzz-run man install uninstall clean check-layers format check-format help
-.PHONY: print-obj print-nas-bin
+.PHONY: print-obj print-nas-bin check-aarch64
 .DELETE_ON_ERROR:
 .SECONDARY:
 
 all: programs
 
 help:
-	@echo 'targets: all test bench fuzz man install uninstall clean check-layers format check-format'
+	@echo 'targets: all test bench fuzz man install uninstall clean check-layers check-aarch64 format check-format'
 	@echo 'knobs:   CC OPT CFLAGS LDFLAGS SAN WERROR CUDA PREFIX DESTDIR FUZZ_SECONDS'
 	@echo 'probes:  PKG_CONFIG PROTOC_C CLANG_FORMAT NVCC LIBS'
 	@echo 'now:     CC=$(CC) OPT="$(OPT)" SAN=$(SAN) objects in $(OBJ)'
@@ -111,7 +112,8 @@ ifeq ($(SAN),)
 	done
 endif
 
-tests: programs $(UNIT_TESTS)
+# bench_kernels is tested, too.
+tests: programs $(UNIT_TESTS) $(OBJ)/bench/bench_kernels
 
 # Everything compiled, nothing linked: enough to see warnings.
 objects: $(LIB_OBJ) $(patsubst %.c,$(OBJ)/%.o,$(wildcard src/cmd/*.c tests/unit/*.c tests/bench/*.c tests/fuzz/*.c))
@@ -125,7 +127,7 @@ $(OBJ)/tests/%: $(OBJ)/tests/unit/%.o $(OBJ)/libnas.a
 	@mkdir -p $(@D)
 	$(LINK)
 
-$(OBJ)/bench/%: $(OBJ)/tests/bench/%.o $(OBJ)/libnas.a
+$(OBJ)/bench/%: $(OBJ)/tests/bench/%.o $(foreach isa,$(ISAS),$(PEAK_SRC:%.c=$(OBJ)/%.$(isa).o)) $(OBJ)/libnas.a
 	@mkdir -p $(@D)
 	$(LINK)
 
@@ -171,8 +173,11 @@ $(OBJ)/gen/%.o: $(OBJ)/gen/%.c
 test: tests
 	NAS_BIN=$(abspath $(NAS_BIN)) NAS_UNIT=$(abspath $(OBJ)/tests) tests/run --no-build
 
-bench: programs $(BENCHES)
-	@for b in $(BENCHES); do echo "== $${b##*/}"; $$b || exit 1; done
+# BENCH: options of bench_kernels (--filter PATTERN, --json FILE, …); --markdown makes tables for README.
+BENCH =
+bench: $(BENCHES)
+	$(OBJ)/bench/bench_kernels $(BENCH)
+	$(OBJ)/bench/bench_step a $$(nproc) 5 $(if $(findstring --markdown,$(BENCH)),markdown,profile)
 
 # Beside PyTorch, which is installed if need be: tests/bench/README.md.
 .PHONY: bench-peer
@@ -193,6 +198,10 @@ fuzz-run: $(FUZZERS)
 
 check-layers:
 	tests/check-layers
+
+# Built for 64-bit Arm, tested under emulation: minutes, and packages are installed.
+check-aarch64:
+	tests/aarch64
 
 format:
 	$(CLANG_FORMAT) -i $(FORMATTED)

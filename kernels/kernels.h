@@ -135,9 +135,11 @@ typedef struct {
 } NasKernels;
 
 const NasKernels *nas_kernels_ref(void);
-/* The best set for this machine and net: `isa` "" (probe) or "v2" "v3" "v4" "base"; `lanes` 0 (widest) or 8 or 16. 0 if
- * it cannot run here or does not exist. */
+/* The best set for this machine and net: `isa` "" (probe), "v2" "v3" "v4" "base", or with the lanes, "v4/8"; `lanes` 0
+ * (widest) or 8 or 16. 0 if it cannot run here or does not exist. */
 const NasKernels *nas_kernels_cpu(const char *isa, int lanes);
+/* The sets that this machine can run, best first: the i-th, or 0. */
+const NasKernels *nas_kernels_cpu_at(int i);
 
 /* ---- geometry shared by all kernel sets ---- */
 typedef struct { /* an input image with its padding: rows of `width` pixels, the first real pixel at (top, left) */

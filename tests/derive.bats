@@ -224,3 +224,118 @@ END
     [[ $(names p.nas) = PDARTS ]]
     run -1 pipe 'nas-derive --print --named all >/dev/full'
 }
+
+@test "alphas as NumPy and PyTorch write them, and definitions in Python" {
+    need lz4 protoc
+    local golden=$NAS_ROOT/tests/golden e # made by tests/oracle/make_alphas.py
+    nas-derive --print -A "$golden/alphas_normal.npy" -A "$golden/alphas_reduce.npy" | golden derive_cifar10.genotype
+    nas-derive --print -A "$golden/alphas_both_f8_fortran.npy" | golden derive_cifar10.genotype
+    nas-derive --print -A - <"$golden/alphas_flat_big_endian.npy" | golden derive_cifar10.genotype
+    grep -o 'Genotype(.*' "$golden/alphas_darts.log" >logged # what Python derived
+    for e in 0 1 2; do nas-derive --print --epoch $e -A "$golden/alphas_darts.log"; done | cmp - logged
+    nas-derive --print -A "$golden/alphas_darts.log" | cmp - <(tail -1 logged)
+    nas-derive --print --from python -A "$golden/alphas_darts.log" | cmp - logged
+    head -c 7000 "$golden/alphas_darts.log" >killed.log # in the third epoch
+    nas-derive --print -A killed.log | cmp - <(sed -n 2p logged)
+    nas-derive -A "$golden/alphas_darts.log" -A "$golden/alphas_normal.npy" -A "$golden/alphas_reduce.npy" -o out.nas
+    [[ $(names out.nas) = "alphas_darts alphas_normal" ]]
+    records out.nas | grep -q 'epoch: 2'
+    nas-derive --list | awk -F'\t' '{ print $1 " = " $3 "  # " $2 }' >genotypes.py
+    nas-derive -A genotypes.py -o out.nas
+    [[ $(names out.nas) = "$(nas-derive --list | cut -f 1 | paste -sd ' ')" ]]
+    rm out.nas
+    local case status words arguments
+    for case in "1|that of the reduction cells is to follow|-A $golden/alphas_normal.npy" \
+        "1|an array of 14x8, expected 5x8|--nodes 2 -A $golden/alphas_normal.npy" \
+        "1|a tensor of 14x8, expected 14x9|--ops galaxy-zoo-9 -A $golden/alphas_darts.log" \
+        "1|no epoch 3: the log has 0 to 2|--epoch 3 -A $golden/alphas_darts.log" \
+        "1|no .npy file|--from npy -A $golden/alphas_darts.log" "1|no pair of tensors|--from log -A $table" \
+        "1|is no number|--from table -A $golden/alphas_darts.log" "2|best or last|--epoch first -A $table" \
+        "2|expected auto|--from matlab -A $table"; do
+        IFS='|' read -r status words arguments <<<"$case"
+        # shellcheck disable=SC2086
+        run "-$status" --separate-stderr nas-derive $arguments -o out.nas
+        one_line "$stderr"
+        [[ $stderr == *"$words"* ]] || { echo "$arguments: $stderr" >&2; return 1; }
+        left_nothing
+    done
+}
+
+@test "--epoch best is the epoch of the best metric on the validation split, the later of equals" {
+    nas-ingest -q synthetic --option n=300 --option size=8 -o data.nas
+    nas-search -q --layers 2 --channels 2 --batch 16 --epochs 6 --alpha-lr 0.1 data.nas -o s.nas
+    local best
+    best=$(nas-stats --tsv search_epoch s.nas | awk -F'\t' '$8 == "validation" && $9 == "accuracy" && $10 >= most { most = $10; epoch = $3 }
+        END { print epoch }')
+    nas-derive -q --print --epoch best s.nas | cmp - <(nas-derive -q --print --epoch "$best" s.nas)
+    nas-ingest -q synthetic --option n=60 --option size=8 --valid 0 -o blind.nas
+    nas-search -q --layers 1 --channels 1 --epochs 1 blind.nas -o s.nas
+    run -1 --separate-stderr nas-derive --print --epoch best s.nas
+    one_line "$stderr"
+    [[ $stderr == *"which is best is unknown"* ]]
+}
+
+@test "the rule threshold leaves weak edges out; the network of such a cell can be trained" {
+    nas-ingest -q synthetic --option n=80 --option size=8 -o data.nas
+    nas-derive --rule threshold --threshold 0.16 -A "$table" -o t.nas
+    nas-stats --json t.nas | grep -q "\"rule\":\"threshold\".*\"key\":\"threshold\",\"value\":\"0.16\""
+    nas-stats --json t.nas | grep -q "('none', "
+    nas-train -q --data data.nas --layers 3 --channels 2 --epochs 1 t.nas -o n.nas
+    nas-derive --print --rule threshold --threshold 0.000001 -A "$table" | golden derive_cifar10.genotype
+}
+
+@test "bounds: the heaviest cell whose network is small enough, with its size; none fits: one line" {
+    nas-ingest -q synthetic --option n=80 --option size=8 -o data.nas
+    search good s.nas
+    local limit size
+    for limit in 20000 30000 60000; do
+        nas-derive -q --max-params $limit --layers 4 --channels 4 --data data.nas s.nas -o b.nas
+        size=$(nas-train --dry-run --data data.nas --layers 4 --channels 4 b.nas | grep -o '[0-9,]* parameters' | tr -dc 0-9)
+        (( size <= limit ))
+        nas-stats --json b.nas | grep -q "{\"key\":\"parameters\",\"value\":\"$size\"}.*{\"key\":\"exact\",\"value\":\"yes\"}"
+    done
+    nas-derive -q --print --max-params 100000000 --max-macs 1000000000 --data data.nas s.nas | golden derive_cifar10.genotype
+    run -1 --separate-stderr nas-derive -q --max-params 1000 --data data.nas s.nas -o out.nas
+    one_line "$stderr"
+    [[ $stderr == *"no cell fits: a network has at least "*" parameters and "* ]]
+    left_nothing
+    run -1 --separate-stderr nas-derive -q --max-macs 1000 -A "$table" -o out.nas
+    [[ $stderr == *"--data FILE names one" ]]
+    run -2 --separate-stderr nas-derive -q --max-macs 1000 --rule threshold s.nas -o out.nas
+    one_line "$stderr"
+}
+
+@test "the rule perturbation finds what the supernet needs, even where the alphas never moved" {
+    nas-ingest -q synthetic --option kind=sep5 --option n=2000 --option size=12 -o sep5.nas
+    # alphas that rest, so that DARTS' rule has nothing to go by
+    nas-search -q --weights --nodes 1 --layers 1 --reduce-at none --channels 8 --batch 32 --epochs 8 --warmup 8 sep5.nas -o s.nas
+    nas-derive -q --print s.nas >magnitude
+    run -1 grep -q "normal=.*sep_conv_5x5.*reduce=" magnitude
+    local seed
+    for seed in 1 2; do # one edge with it is enough for all samples: the other may be anything
+        nas-derive -q --seed $seed --print --rule perturbation --data sep5.nas s.nas >out
+        grep -q "normal=\[('sep_conv_5x5', " out
+    done
+    nas-derive -q --print --rule perturbation --criterion loss --threads 1 --data sep5.nas s.nas -o one.nas >one
+    nas-derive -q --print --rule perturbation --criterion loss --threads 3 --data sep5.nas s.nas >three
+    same one three
+    nas-stats --json one.nas | grep '"kind":"genotype"' >record
+    grep -q '"rule":"perturbation".*"margin":\[.*"evaluations","value":"18"' record
+    [[ $(nas-stats --json one.nas | grep -c '"kind":"tensor"') = 0 ]]
+    nas-derive -q --print --rule perturbation --split alpha --valid-limit 64 --tune-epochs 1 --data sep5.nas s.nas | grep -q '^Genotype'
+
+    nas-ingest -q synthetic --option n=80 --option size=8 -o other.nas
+    nas-search -q --nodes 1 --layers 1 --channels 2 --epochs 1 sep5.nas -o bare.nas
+    nas-ingest -q synthetic --option kind=sep5 --option n=100 --option size=12 --valid 0 -o blind.nas
+    local case status words arguments
+    for case in "1|no weights of a supernet|--data sep5.nas bare.nas" "1|the data are 1x8x8|--data other.nas s.nas" \
+        "2|needs a stream|s.nas" "2|no --every|--every --data sep5.nas s.nas" "2|needs a stream|--data sep5.nas -A $table" \
+        "1|the validation split is empty|--data blind.nas s.nas" "1|No such file|--data none.nas s.nas"; do
+        IFS='|' read -r status words arguments <<<"$case"
+        # shellcheck disable=SC2086
+        run "-$status" --separate-stderr nas-derive -q --rule perturbation $arguments -o out.nas
+        one_line "$stderr"
+        [[ $stderr == *"$words"* ]] || { echo "$arguments: $stderr" >&2; return 1; }
+        left_nothing
+    done
+}

@@ -69,6 +69,37 @@ untimed() { nas-stats --json "$1" | grep -v '"kind":"provenance"' | sed -E 's/"(
     run -1 cmp -s 1.txt other.txt
 }
 
+# whole_profile FILE: the seconds of the profile's rows add up, waiting for data is among them, every row is of the same run.
+whole_profile()
+{
+    nas-stats --json "$1" | jq -es '[.[] | select(.kind == "profile")] |
+        (map(.share) | add - 1 | fabs < 1e-6) and (map(.run) | unique | length == 1) and
+        ([.[] | select(.op == "data wait")] | length == 1 and .[0].share >= 0 and .[0].share < 1) and
+        (.[-1].op == "rest") and ([.[] | select(.calls > 0)] | length > 8 and all(.[]; .seconds > 0 and .gbs > 0 and
+            (.seconds - .forward_seconds - .backward_seconds | fabs < 1e-9))) and
+        any(.[]; .op == "sepconv 5x5 C4" and .gflops > 0 and .forward_seconds > 0 and .backward_seconds > 0)'
+}
+
+@test "--profile tells where the time went, as a table and as records, and changes nothing else" {
+    nas-search -q "${SMALL[@]}" --threads 2 "$DATA" -o plain.nas
+    nas-search --profile "${SMALL[@]}" --threads 2 "$DATA" -o s.nas 2>err
+    whole_profile s.nas
+    grep -Eq '^search: .*, [0-9]+\.[0-9] % of it waiting for data$' err
+    grep -Eq '^ +search +sepconv 5x5 C4 .* % ' err
+    untimed plain.nas >plain.txt
+    untimed s.nas | grep -v '"kind":"profile"' >s.txt
+    same plain.txt s.txt
+    nas-stats s.nas | grep -Eq '^ +search +data wait .* %$'
+    [[ $(nas-stats --tsv profile s.nas | head -1) = \
+        $'file\trecord\trun\top\tcalls\tforward_seconds\tbackward_seconds\tseconds\tshare\tgflops\tgbs' ]]
+    nas-search -q --profile "${SMALL[@]}" "$DATA" -o quiet.nas 2>err
+    [[ ! -s err && $(json quiet.nas profile | wc -l) = $(json s.nas profile | wc -l) ]]
+    # and of a training, each network's own
+    nas-train -q --profile --data "$DATA" --layers 2 --channels 4 --batch 8 --epochs 1 --genotype DARTS_V2 --net small-cnn -o t.nas
+    [[ $(nas-stats --tsv profile t.nas | cut -f 3 | uniq | tr '\n' ' ') = 'run DARTS_V2 small-cnn ' ]]
+    nas-stats --json t.nas | jq -es '[.[] | select(.kind == "profile" and .run == "DARTS_V2") | .share] | add - 1 | fabs < 1e-6'
+}
+
 @test "samples and weights come on request only" {
     nas-search -q "${SMALL[@]}" "$DATA" -o plain.nas
     ! nas-stats --json plain.nas | grep -qE '"kind":"(samples|tensor|network)"' || false

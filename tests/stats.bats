@@ -49,7 +49,7 @@ import json
 rows = [json.loads(line, parse_constant=lambda c: 1 / 0) for line in open("out.json", encoding="utf-8")]
 kinds = {r["kind"] for r in rows}
 assert kinds == set("dataset samples space search_epoch genotype train_epoch network tensor checkpoint evaluation "
-                    "predictions transfer study event provenance".split()), kinds
+                    "predictions transfer study event profile provenance".split()), kinds
 e = [r for r in rows if r["kind"] == "search_epoch"]
 assert len(e) == 12 and len(e[0]["tables"][1]["weight"]) == 14 and len(e[0]["tables"][1]["weight"][0]) == 8
 assert e[0]["metrics"][0] == {"name": "loss", "split": "train", "value": None}

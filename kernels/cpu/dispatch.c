@@ -30,11 +30,25 @@ static int can_run(const char *isa)
 static const NasKernels *const builds[] = {&nas_cpu_base_8};
 #endif
 
+const NasKernels *nas_kernels_cpu_at(int i)
+{
+    for (size_t k = 0; k < sizeof builds / sizeof builds[0]; k++)
+        if (can_run(builds[k]->name) && !i--) return builds[k];
+    return 0;
+}
+
+/* Whether `isa` means this set: "", "v4" or "v4/8". */
+static int is_meant(const char *isa, const NasKernels *k)
+{
+    size_t n = strlen(k->name);
+    if (!*isa) return 1;
+    return !strncmp(isa, k->name, n) && (!isa[n] || !strcmp(isa + n, k->lanes == 8 ? "/8" : "/16"));
+}
+
 const NasKernels *nas_kernels_cpu(const char *isa, int lanes)
 {
-    for (size_t i = 0; i < sizeof builds / sizeof builds[0]; i++)
-        if ((!*isa || !strcmp(isa, builds[i]->name)) && (!lanes || lanes == builds[i]->lanes) &&
-            can_run(builds[i]->name))
-            return builds[i];
-    return 0;
+    const NasKernels *k = 0;
+    for (int i = 0; (k = nas_kernels_cpu_at(i)); i++)
+        if (is_meant(isa, k) && (!lanes || lanes == k->lanes)) break;
+    return k;
 }

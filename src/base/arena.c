@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
 
 #ifndef __has_feature
 #define __has_feature(x) 0
@@ -23,8 +24,21 @@ enum { REDZONE = 64 };
 enum { REDZONE = 0 };
 #endif
 
+/* Pages beyond what the machine has can never be touched, and cost dearly where addresses are few (39 bits on some Arm
+ * systems) or an emulator keeps a list of them. */
+static ptrdiff_t usable(ptrdiff_t bytes)
+{
+    const ptrdiff_t least = (ptrdiff_t)1 << 33, absurd = (ptrdiff_t)1 << 46; /* which the system is to refuse */
+    struct sysinfo machine;
+    if (bytes <= least || bytes > absurd || sysinfo(&machine)) return bytes;
+    double most = ((double)machine.totalram + (double)machine.totalswap) * machine.mem_unit;
+    if (most < (double)least) return least;
+    return most < (double)bytes ? (ptrdiff_t)most & ~(ptrdiff_t)4095 : bytes;
+}
+
 Arena arena_reserve(ptrdiff_t bytes)
 {
+    bytes = usable(bytes);
     char *p = bytes > 0
                   ? mmap(0, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
                   : MAP_FAILED;

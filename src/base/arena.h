@@ -16,7 +16,8 @@ typedef struct {
     char *beg, *end;
 } Arena;
 
-/* Reserves `bytes` of address space (pages are committed on first touch). Ends the program if the range is refused. */
+/* Reserves `bytes` of address space (pages are committed on first touch), or what the machine has of memory and swap if
+ * that is less. Ends the program if the range is refused. */
 Arena arena_reserve(ptrdiff_t bytes);
 /* Gives a reserved arena's whole range back. `whole` is the value that arena_reserve returned. */
 void arena_release(Arena whole);

@@ -79,6 +79,38 @@ const char *choice_next(const char *s)
 }
 
 typedef struct {
+    void (*visit)(void *context, const CliOption *o);
+    void *context;
+} Visit;
+
+static bool visit_row(void *context, const CliOption *o)
+{
+    const Visit *v = context;
+    if (o->kind != CLI_HEADING) v->visit(v->context, o);
+    return false;
+}
+
+void cli_options_visit(const CliOption *table, void (*visit)(void *context, const CliOption *o), void *context)
+{
+    table_walk(table, visit_row, &(Visit){visit, context});
+}
+
+void cli_option_value(Arena *a, Text *t, const CliOption *o)
+{
+    const CliList *list = o->to;
+    const char *text;
+    switch (o->kind) {
+    case CLI_FLAG: text_add(a, t, *(bool *)o->to ? "yes" : "no"); break;
+    case CLI_INT: text_addf(a, t, "%lld", (long long)*(int64_t *)o->to); break;
+    case CLI_DOUBLE: text_addf(a, t, "%.17g", *(double *)o->to); break;
+    case CLI_LIST:
+        for (int i = 0; i < list->count; i++) text_addf(a, t, "%s%s", i ? ", " : "", list->item[i]);
+        break;
+    default: text = *(const char **)o->to; text_add(a, t, text ? text : "");
+    }
+}
+
+typedef struct {
     const char *name;
     size_t length; /* 0: look for the letter */
     char letter;

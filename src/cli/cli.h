@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/arena.h"
+
 enum {
     EXIT_OK = 0,
     EXIT_FAILED = 1, /* the work could not be done: bad data, no memory, disk full */
@@ -73,6 +75,10 @@ extern const CliOption cli_basic_options[];  /* without seed, threads, device (n
  * (whole string, range); INT accepts 10k, 2M suffixes (×1000, ×1000000).  SIGPIPE is set to default; SIGINT/SIGTERM
  * handlers are NOT installed here. */
 char **cli_begin(int argc, char **argv, const CliProgram *program);
+/* Calls visit for every option of a table and of those spliced into it, headings left out. */
+void cli_options_visit(const CliOption *table, void (*visit)(void *context, const CliOption *o), void *context);
+/* Appends the value that an option has now, such that another value gives another text: "50", "0.025", "yes". */
+void cli_option_value(Arena *a, Text *t, const CliOption *o);
 /* Flushes and closes stdout, checks for errors; returns the exit code for main: 0, EXIT_FAILED, or that of the signal that
  * cli_catch_signals() caught. */
 int cli_end(void);

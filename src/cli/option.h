@@ -1,7 +1,6 @@
 /* option: what the parts of src/cli share. */
 #ifndef NAS_OPTION_H
 #define NAS_OPTION_H
-#include "base/arena.h"
 #include "cli/cli.h"
 
 /* Walks a table with its nested tables: calls visit for every row until it returns non-zero, and returns that row. */

@@ -2,8 +2,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "cli/cli.h"
+#include "report/report.h"
 #include "search/bilevel.h"
+#include "train/profile.h"
 
 static SearchSettings settings = {
     .strategy = "darts1",
@@ -22,7 +25,7 @@ static SearchSettings settings = {
     .clip = 5,
     .alpha = {.lr = 3e-4, .beta1 = 0.5, .beta2 = 0.999, .weight_decay = 1e-3},
 };
-static bool dry_run, keep_samples, weights;
+static bool dry_run, keep_samples, weights, profile;
 
 static const CliOption options[] = {
     {CLI_HEADING, 0, "What is searched"},
@@ -62,7 +65,10 @@ static const CliOption options[] = {
     {CLI_FLAG, 'n', "dry-run", 0, &dry_run, "Print what the search would take, and stop."},
     {CLI_FLAG, 0, "keep-samples", 0, &keep_samples, "Pass the samples on."},
     {CLI_FLAG, 0, "weights", 0, &weights, "Write the supernet's weights at the end."},
+    {CLI_FLAG, 0, "profile", 0, &profile,
+     "At the end, tell where the time went, as a table and as Profile records; some percent slower, same results."},
     {CLI_INT, 0, "memory", "MIB", &settings.memory, "Take at most so much memory, in MiB; 0: what is free.", 0, 1e9},
+    {CLI_TABLE, .to = (void *)checkpoint_options},
     {CLI_TABLE, .to = (void *)cli_common_options},
     {CLI_END},
 };
@@ -82,8 +88,7 @@ static const CliProgram program = {
         "nas-stats --follow can watch. nas-derive makes the genotype of it. Other records are passed on; samples "
         "are dropped unless --keep-samples is given.\n\n"
         "A search whose loss is no longer finite ends with an Event record and exit status 1; so does SIGINT or "
-        "SIGTERM, with status 130 or 143. The stream is valid in both cases.\n\n"
-        "Examples:\n\n"
+        "SIGTERM, with status 130 or 143. The stream is valid in both cases.\n\n" CHECKPOINT_DETAILS "Examples:\n\n"
         "nas-search --epochs 10 --channels 8 data.nas -o search.nas\n\n"
         "nas-search --dry-run data.nas",
     .options = options,
@@ -100,6 +105,16 @@ static const char *forecast_line(Arena *a, const Search *s)
 {
     return arena_printf(a, "%s; %lld epochs of %lld steps", forecast_text(a, &s->forecast), (long long)settings.epochs,
                         (long long)s->batches);
+}
+
+static void put_profile(Arena *perm, const Search *s)
+{
+    double wall = clock_wall() - s->started, wait = loader_wait(s->train_loader) + loader_wait(s->alpha_loader);
+    int64_t count;
+    const ProfileRecord *rows = profile_put(perm, s->place, s->engine, "search", wall, wait, &count);
+    Text table = {0};
+    report_profile(perm, &table, rows, count);
+    if (!cli_common.quiet) fputs(table.s, stderr);
 }
 
 int main(int argc, char **argv)
@@ -127,6 +142,18 @@ int main(int argc, char **argv)
     why = workplace_open(&perm, &place, &data, out);
     if (why) cli_die(EXIT_FAILED, "%s", why);
     Search search;
+    Checkpoint checkpoint;
+    if (!dry_run) {
+        bool damaged = false;
+        if (keep_samples)
+            dataset_write(out, scratch, &data);
+        else
+            writer_put(out, &(Record){.kind = REC_DATASET, .dataset = data.info});
+        why = checkpoint_open(&perm, scratch, options, &data.info, &checkpoint);
+        if (!why) why = checkpoint_begin(&checkpoint, &perm, out, &damaged);
+        if (why) cli_die_input(damaged, why);
+        place.checkpoint = &checkpoint;
+    }
     why = search_open(&perm, scratch, &place, &settings, !dry_run, &search);
     if (why) cli_die(EXIT_FAILED, "%s: %s", reader_name(in), why);
     if (dry_run) {
@@ -134,14 +161,14 @@ int main(int argc, char **argv)
         return cli_end();
     }
     cli_note("%s, %s", forecast_line(&perm, &search), engine_device(search.engine));
-    if (keep_samples)
-        dataset_write(place.out, scratch, &data);
-    else
-        writer_put(place.out, &(Record){.kind = REC_DATASET, .dataset = data.info});
+    engine_set_profile(search.engine, profile);
     SearchEnd end = search_run(&search, scratch);
+    if (profile) put_profile(&perm, &search);
     if (weights && end != SEARCH_DIVERGED) search_write_weights(&search, scratch);
     if (!writer_finish(place.out)) cli_die(EXIT_FAILED, "%s", writer_error(place.out));
     cli_guard_file(0);
+    checkpoint_tell(&checkpoint);
+    checkpoint_close(&checkpoint);
     search_close(&search);
     workplace_close(&place);
     if (end == SEARCH_DIVERGED) cli_die(EXIT_FAILED, "%s", search.trouble);

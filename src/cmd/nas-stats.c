@@ -21,7 +21,7 @@ static const CliOption options[] = {
      "file follows its records. Values that are not finite are null."},
     {CLI_STRING, 0, "tsv", "KIND", &tsv,
      "Tab-separated rows with a heading, one row a metric where a record has metrics. KIND is search-epoch, "
-     "train-epoch, evaluation, transfer or genotype. The columns only ever grow at the end."},
+     "train-epoch, evaluation, transfer, genotype or profile. The columns only ever grow at the end."},
     {CLI_FLAG, 0, "records", 0, &records, "One line a record: its number, kind, bytes and what it says."},
     {CLI_FLAG, 'f', "follow", 0, &follow,
      "Print records as they arrive, each at once; as --records if no other form is chosen."},
@@ -107,7 +107,7 @@ static uint32_t wanted = UINT32_MAX; /* a bit for each kind */
 
 static uint32_t kind_bit(RecordKind k)
 {
-    return 1u << (k > REC_EVENT ? 31 : k);
+    return 1u << (k > REC_LAST ? 31 : k);
 }
 
 static uint32_t parse_kinds(const char *list)
@@ -120,7 +120,7 @@ static uint32_t parse_kinds(const char *list)
             cli_die(EXIT_USAGE,
                     "%.*s: no kind of record; there are: dataset samples space search-epoch genotype "
                     "train-epoch network tensor checkpoint evaluation predictions transfer study event "
-                    "unknown",
+                    "profile unknown",
                     (int)n, s);
         }
         set |= kind_bit(k);

@@ -118,7 +118,8 @@ Loader *loader_open(const Dataset *d, const LoaderSpec *spec,
                     const char **why);                     /* 0 and *why when the split is empty */
 Batch loader_next(Loader *l);                              /* endless: the next epoch follows the last batch */
 void loader_seek(Loader *l, int64_t epoch, int64_t index); /* exact resume */
-int64_t loader_batches(const Loader *l);                   /* per epoch */
-double loader_wait(const Loader *l);                       /* seconds that loader_next had to wait so far */
+int64_t loader_taken(const Loader *l);   /* batches given from epoch 0 on: loader_seek(l, 0, that) goes on from there */
+int64_t loader_batches(const Loader *l); /* per epoch */
+double loader_wait(const Loader *l);     /* seconds that loader_next had to wait so far */
 void loader_close(Loader *l);
 #endif

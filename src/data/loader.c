@@ -36,6 +36,7 @@ struct Loader {
     Slot slot[2];
     int fill, take;       /* slots are filled and taken in turn */
     int64_t epoch, index; /* of the next batch to assemble */
+    int64_t taken;        /* the caller's alone: batches given, counted from epoch 0 */
 
     int64_t *order;  /* the thread's alone: the permutation of `ordered` */
     int64_t ordered; /* epoch, or -1 */
@@ -161,6 +162,7 @@ Batch loader_next(Loader *l)
     }
     next->state = SLOT_HELD;
     l->take = !l->take;
+    l->taken = next->epoch * l->batches + next->index + 1;
     pthread_mutex_unlock(&l->lock);
     return (Batch){next->x, next->y, next->n, next->epoch, next->index, next->index == l->batches - 1};
 }
@@ -174,8 +176,14 @@ void loader_seek(Loader *l, int64_t epoch, int64_t index)
     l->fill = l->take = 0;
     l->epoch = epoch + index / l->batches; /* the batch after an epoch's last is the next epoch's first */
     l->index = index % l->batches;
+    l->taken = epoch * l->batches + index;
     pthread_cond_broadcast(&l->changed);
     pthread_mutex_unlock(&l->lock);
+}
+
+int64_t loader_taken(const Loader *l)
+{
+    return l->taken;
 }
 
 int64_t loader_batches(const Loader *l)

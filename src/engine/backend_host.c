@@ -298,7 +298,7 @@ static const NasKernels *choose_kernels(const char *device, const char **why)
     if (!strcmp(device, "ref")) return nas_kernels_ref();
     const char *isa = getenv("NAS_ISA");
     const NasKernels *k = nas_kernels_cpu(isa ? isa : "", 0);
-    if (!k) *why = "NAS_ISA names no instruction set of this machine (v2, v3, v4)";
+    if (!k) *why = "NAS_ISA names no instruction set of this machine (v2, v3, v4; v4/8: of 8 lanes)";
     return k;
 }
 
@@ -1019,6 +1019,8 @@ static int32_t profile_row(Host *h, int32_t index)
     return row;
 }
 
+static bool has_work(const Host *h, int32_t index);
+
 /* One region for the group, or, when profiling, one for each of its operations. */
 static void run_group(Host *h, PoolFn part, bool backward)
 {
@@ -1033,10 +1035,15 @@ static void run_group(Host *h, PoolFn part, bool backward)
         h->only = index;
         double start = clock_wall();
         pool_run(h->pool, h->parts, part, h);
+        double took = clock_wall() - start;
         EngineProfile *row = &h->profile[profile_row(h, index)];
         row->calls += !backward;
-        row->flops += 2.0 * (double)h->g->ops[index].macs * (double)h->n * (backward ? 2 : 1);
-        *(backward ? &row->backward : &row->forward) += clock_wall() - start;
+        if (backward ? has_work(h, index) : h->op[index].active) {
+            int passes = backward && (h->what & GRAD_WEIGHTS) ? 2 : 1; /* gradients of the input and of the weights */
+            row->flops += 2.0 * (double)h->g->ops[index].macs * (double)h->n * passes;
+            row->bytes += (double)sizeof(float) * (double)(graph_traffic(h->g, index, backward) * h->n);
+        }
+        *(backward ? &row->backward : &row->forward) += took;
     }
     h->only = -1;
 }

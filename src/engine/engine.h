@@ -85,9 +85,10 @@ void engine_adam(Engine *e, double lr, double beta1, double beta2, double eps, d
 void engine_value(Engine *e, Value v, float *out);
 
 typedef struct {
-    const char *op; /* kind, e.g. "sepconv 3x3" */
-    int64_t calls;
-    double forward, backward, flops;
+    const char *op;           /* kind, e.g. "sepconv 3x3" */
+    int64_t calls;            /* forward */
+    double forward, backward; /* seconds */
+    double flops, bytes;      /* that had to be done and moved: two a multiply-add; graph_traffic as floats */
 } EngineProfile;
 /* Time per kind of operation since open; profiling is on if NAS_PROFILE is set or engine_set_profile was called. */
 void engine_set_profile(Engine *e, bool on);

@@ -351,6 +351,40 @@ void graph_loss(Graph *g, LossKind kind, const LossDetail *detail)
     if (detail) g->detail = *detail;
 }
 
+static int64_t value_size(const Graph *g, Value v)
+{
+    return g->values[v].channels * g->values[v].height * g->values[v].width;
+}
+
+/* The tensor that a term of a mix reads: a pooled value is made again from the pool's input. */
+static Value term_tensor(const Graph *g, const Term *t)
+{
+    return g->values[t->value].kind == VALUE_POOLED ? g->ops[g->values[t->value].op].input : t->value;
+}
+
+int64_t graph_traffic(const Graph *g, int32_t op, bool backward)
+{
+    const Op *o = &g->ops[op];
+    int64_t in = o->input < 0 ? 0 : value_size(g, o->input), out = value_size(g, o->output);
+    switch (o->kind) {
+    case OP_CONV:
+    case OP_SEPCONV: /* y and its gradient; a raw input's gradient is written, others are added to */
+        return backward ? in + 2 * out + (g->values[o->input].kind == VALUE_RAW ? 1 : 2) * in : in + out;
+    case OP_POOL: return backward ? in + out + 2 * in : in;
+    case OP_HEAD: return backward ? 2 * in : in;
+    case OP_MIX:
+        for (int32_t t = 0; t < o->mix.count; t++) {
+            const Term *term = &o->mix.terms[t];
+            bool seen = false;
+            for (int32_t k = 0; k < t && !seen; k++) seen = term_tensor(g, &o->mix.terms[k]) == term_tensor(g, term);
+            if (!seen) out += value_size(g, term_tensor(g, term));
+            if (backward && g->values[term->value].kind == VALUE_PLAIN) out += 2 * value_size(g, term->value);
+        }
+        return out;
+    default: return 0;
+    }
+}
+
 int64_t graph_param_total(const Graph *g)
 {
     return g->weight_count;

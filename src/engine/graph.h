@@ -165,6 +165,9 @@ Value graph_mix(Graph *g, const Term *terms, int32_t count, const char *name);
 Value graph_head(Graph *g, Value x, int64_t outputs, const char *name);
 /* What `detail` (0: none) points to must outlive the graph. */
 void graph_loss(Graph *g, LossKind kind, const LossDetail *detail);
+/* Values that a sample's pass through an operation has to read and write at the least: each tensor once, but a gradient
+ * that is added to twice; no weights. */
+int64_t graph_traffic(const Graph *g, int32_t op, bool backward);
 /* Element count of all parameters. */
 int64_t graph_param_total(const Graph *g);
 /* Fills `weights` (g->weight_count) with initial values: kernels Kaiming-uniform, gamma 1, beta 0; a function of seed

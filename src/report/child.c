@@ -51,14 +51,14 @@ static const char *spawn_and_wait(Arena *a, const char *const *argv, const int f
     pid_t pid = 0;
     if (!wrong) wrong = posix_spawnp(&pid, argv[0], &actions, 0, (char *const *)argv, environ);
     posix_spawn_file_actions_destroy(&actions);
-    if (wrong == ENOENT) {
-        return arena_printf(a, "%s: not found: install the package %s", argv[0], package);
-    }
+    const char *not_found = arena_printf(a, "%s: not found: install the package %s", argv[0], package);
+    if (wrong == ENOENT) return not_found;
     if (wrong) return arena_printf(a, "%s: cannot be run: %s", argv[0], strerror(wrong));
     while (waitpid(pid, status, 0) < 0) {
         if (errno != EINTR) return arena_printf(a, "%s: %s", argv[0], strerror(errno));
     }
-    return 0;
+    if (WIFEXITED(*status) && WEXITSTATUS(*status) == 127) wrong = ENOENT; /* POSIX: it may be told so late */
+    return wrong ? not_found : 0;
 }
 
 const char *child_run(Arena *a, const char *const *argv, const Text *input, const char *package, Text *output)

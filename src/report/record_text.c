@@ -110,18 +110,23 @@ static const Field study_fields[] = {
     ONE(StudyRow, F_TEXT, study), MANY(StudyRow, F_SETTINGS, columns, column_count), END};
 static const Field event_fields[] = {
     ONE(EventRecord, F_TEXT, what), ONE(EventRecord, F_TEXT, text), ONE(EventRecord, F_INT, epoch), END};
+static const Field profile_fields[] = {
+    ONE(ProfileRecord, F_TEXT, run), ONE(ProfileRecord, F_TEXT, op), ONE(ProfileRecord, F_INT, calls),
+    ONE(ProfileRecord, F_REAL, forward_seconds), ONE(ProfileRecord, F_REAL, backward_seconds),
+    ONE(ProfileRecord, F_REAL, seconds), ONE(ProfileRecord, F_REAL, share), ONE(ProfileRecord, F_REAL, gflops),
+    ONE(ProfileRecord, F_REAL, gbs), END};
 static const Field provenance_fields[] = {
     ONE(Provenance, F_TEXT, program), ONE(Provenance, F_TEXT, version), ONE(Provenance, F_TEXT, command),
     ONE(Provenance, F_TEXT, host), ONE(Provenance, F_INT, seed), ONE(Provenance, F_REAL, unix_time),
     MANY(Provenance, F_TEXTS, inputs, input_count), END};
 
-static const Field *const kind_fields[REC_EVENT + 1] = {
+static const Field *const kind_fields[REC_LAST + 1] = {
     [REC_DATASET] = dataset_fields, [REC_SAMPLES] = samples_fields, [REC_SPACE] = space_fields,
     [REC_SEARCH_EPOCH] = search_epoch_fields, [REC_GENOTYPE] = genotype_fields,
     [REC_TRAIN_EPOCH] = train_epoch_fields, [REC_NETWORK] = network_fields, [REC_TENSOR] = tensor_fields,
     [REC_CHECKPOINT] = checkpoint_fields, [REC_EVALUATION] = evaluation_fields,
     [REC_PREDICTIONS] = predictions_fields, [REC_TRANSFER] = transfer_fields, [REC_STUDY] = study_fields,
-    [REC_EVENT] = event_fields};
+    [REC_EVENT] = event_fields, [REC_PROFILE] = profile_fields};
 /* clang-format on */
 
 const char *dtype_name(DType t)
@@ -249,7 +254,7 @@ void report_json(Arena *a, Text *out, const char *file, const Record *r)
     json_text(a, out, file);
     text_addf(a, out, ",\"record\":%lld,\"kind\":\"%s\",\"bytes\":%lld", (long long)r->number,
               record_kind_name(r->kind), (long long)r->byte_count);
-    if (r->kind > REC_NONE && r->kind <= REC_EVENT && kind_fields[r->kind]) {
+    if (r->kind > REC_NONE && r->kind <= REC_LAST && kind_fields[r->kind]) {
         text_add(a, out, ",");
         json_fields(a, out, kind_fields[r->kind], &r->dataset); /* all members of the union begin there */
     }
@@ -279,6 +284,7 @@ static const struct { /* a column is a field of the record, or one of: file reco
      "file\trecord\trun\tset\tnet\tdataset\tsplit\tcount\tparameters\tmacs\tseconds\tmetric\tvalue\ttrivial"},
     {REC_TRANSFER, "file\trecord\tname\tfrom\tto\tlayers\tchannels\tparameters\tmacs\tepochs\tseed\tseconds\t"
                    "metric\tvalue\ttrivial"},
+    {REC_PROFILE, "file\trecord\trun\top\tcalls\tforward_seconds\tbackward_seconds\tseconds\tshare\tgflops\tgbs"},
     {REC_GENOTYPE, "file\trecord\tname\trule\tdataset\tseed\tepoch\tnone_mass\tweight_kept\ttext"},
 };
 
@@ -373,7 +379,7 @@ void report_tsv(Arena *a, Text *out, const char *file, const Record *r)
 
 RecordKind report_kind(const char *name, int64_t length)
 {
-    for (RecordKind k = REC_DATASET; k <= REC_UNKNOWN; k = k == REC_EVENT ? REC_UNKNOWN : k + 1) {
+    for (RecordKind k = REC_DATASET; k <= REC_UNKNOWN; k = k == REC_LAST ? REC_UNKNOWN : k + 1) {
         const char *have = record_kind_name(k);
         int64_t i = 0;
         while (i < length && have[i] && (have[i] == name[i] || (strchr("-_ ", have[i]) && strchr("-_", name[i])))) i++;
@@ -460,6 +466,9 @@ static const char *line_body(Arena *a, const Record *r)
     }
     case REC_EVENT:
         return arena_printf(a, "epoch %lld: %s: %s", (long long)r->event.epoch, r->event.what, r->event.text);
+    case REC_PROFILE:
+        return arena_printf(a, "%s: %s: %s, %.1f %%", r->profile.run, r->profile.op,
+                            format_seconds(a, r->profile.seconds), 100 * r->profile.share);
     default: return "";
     }
 }

@@ -27,10 +27,10 @@ static Table *none_if_empty(Table *t)
 
 char *section_contents(const Story *s, Arena *a)
 {
-    int64_t count[REC_EVENT + 2] = {0}; /* the last is of unknown kinds */
+    int64_t count[REC_LAST + 2] = {0}; /* the last is of unknown kinds */
     for (int64_t i = 0; i < s->count; i++) {
         RecordKind k = s->item[i].r.kind;
-        count[k > REC_NONE && k <= REC_EVENT ? (int)k : REC_EVENT + 1]++;
+        count[k > REC_NONE && k <= REC_LAST ? (int)k : REC_LAST + 1]++;
     }
     Text t = {0};
     text_addf(a, &t, "%s file%s, %s record%s", format_count(a, s->file_count), s->file_count == 1 ? "" : "s",
@@ -38,7 +38,7 @@ char *section_contents(const Story *s, Arena *a)
     bool first = true;
     for (int k = 0; k < COUNTOF(count); k++) {
         if (!count[k]) continue;
-        text_addf(a, &t, "%s%s %s", first ? ": " : ", ", record_kind_name(k <= REC_EVENT ? (RecordKind)k : REC_UNKNOWN),
+        text_addf(a, &t, "%s%s %s", first ? ": " : ", ", record_kind_name(k <= REC_LAST ? (RecordKind)k : REC_UNKNOWN),
                   format_count(a, count[k]));
         first = false;
     }
@@ -468,6 +468,63 @@ static Table *events(const Story *s, Arena *a)
     return none_if_empty(t);
 }
 
+static Table *profile_new(Arena *a)
+{
+    return table_new(a, "Profile", "run|operation|>calls|>forward|>backward|>time|>share|>GFLOP/s|>GB/s");
+}
+
+static void profile_row(Arena *a, Table *t, const ProfileRecord *p)
+{
+    const char **row = table_row(a, t);
+    row[0] = p->run;
+    row[1] = p->op;
+    row[2] = number(a, p->calls);
+    if (p->forward_seconds > 0) row[3] = arena_printf(a, "%.3f s", p->forward_seconds);
+    if (p->backward_seconds > 0) row[4] = arena_printf(a, "%.3f s", p->backward_seconds);
+    row[5] = arena_printf(a, "%.3f s", p->seconds);
+    row[6] = arena_printf(a, "%.1f %%", 100 * p->share);
+    if (p->gflops > 0) row[7] = arena_printf(a, "%.1f", p->gflops);
+    if (p->gbs > 0) row[8] = arena_printf(a, "%.1f", p->gbs);
+}
+
+static Table *profiles(const Story *s, Arena *a)
+{
+    Table *t = profile_new(a);
+    FOR_KIND(s, i, REC_PROFILE) profile_row(a, t, &s->item[i].r.profile);
+    return none_if_empty(t);
+}
+
+void report_profile(Arena *a, Text *out, const ProfileRecord *p, int64_t count)
+{
+    Table *t = profile_new(a);
+    double all = 0, wait = 0;
+    for (int64_t i = 0; i < count; i++) {
+        profile_row(a, t, &p[i]);
+        all += p[i].seconds;
+        if (!strcmp(p[i].op, "data wait")) wait += p[i].share;
+    }
+    text_addf(a, out, "%s: %s, %.1f %% of it waiting for data\n", count ? p->run : "", format_seconds(a, all),
+              100 * wait);
+    table_text(a, out, t);
+}
+
+static Table *checkpoints(const Story *s, Arena *a)
+{
+    Table *t = table_new(a, "Checkpoints", "run|of|>epochs done|>steps|>seed|made on");
+    FOR_KIND(s, i, REC_CHECKPOINT)
+    {
+        const CheckpointRecord *r = &s->item[i].r.checkpoint;
+        const char *device = setting_get(r->settings, r->setting_count, "device"), **row = table_row(a, t);
+        row[0] = r->run;
+        row[1] = r->program;
+        row[2] = format_count(a, r->epoch);
+        row[3] = format_count(a, r->step);
+        row[4] = arena_printf(a, "%lld", (long long)r->seed);
+        row[5] = device ? device : "";
+    }
+    return none_if_empty(t);
+}
+
 static int64_t tensor_values(const TensorRecord *t)
 {
     int64_t n = 1;
@@ -508,9 +565,18 @@ static Table *tensors(const Story *s, Arena *a)
     return none_if_empty(t);
 }
 
-Section *const section_table[SECTION_COUNT] = {
-    [SECTION_PROVENANCE] = provenance, [SECTION_DATASETS] = datasets, [SECTION_SEARCHES] = searches,
-    [SECTION_GENOTYPES] = genotypes,   [SECTION_RUNS] = runs,         [SECTION_EVALUATIONS] = evaluations,
-    [SECTION_VERDICT] = verdict_table, [SECTION_SCORES] = scores,     [SECTION_CONFUSION] = confusions,
-    [SECTION_TRANSFERS] = transfers,   [SECTION_STUDIES] = studies,   [SECTION_EVENTS] = events,
-    [SECTION_TENSORS] = tensors};
+Section *const section_table[SECTION_COUNT] = {[SECTION_PROVENANCE] = provenance,
+                                               [SECTION_DATASETS] = datasets,
+                                               [SECTION_SEARCHES] = searches,
+                                               [SECTION_GENOTYPES] = genotypes,
+                                               [SECTION_RUNS] = runs,
+                                               [SECTION_EVALUATIONS] = evaluations,
+                                               [SECTION_VERDICT] = verdict_table,
+                                               [SECTION_SCORES] = scores,
+                                               [SECTION_CONFUSION] = confusions,
+                                               [SECTION_TRANSFERS] = transfers,
+                                               [SECTION_STUDIES] = studies,
+                                               [SECTION_EVENTS] = events,
+                                               [SECTION_PROFILES] = profiles,
+                                               [SECTION_CHECKPOINTS] = checkpoints,
+                                               [SECTION_TENSORS] = tensors};

@@ -18,6 +18,13 @@ Arch *arch_new(Arena *perm, const Space *s, uint64_t seed)
     return a;
 }
 
+void arch_state(Arch *a, ArchBlock out[ARCH_STATE])
+{
+    out[0] = (ArchBlock){"alphas", a->raw, a->count};
+    out[1] = (ArchBlock){"alphas_moment1", a->moment1, a->count};
+    out[2] = (ArchBlock){"alphas_moment2", a->moment2, a->count};
+}
+
 static double entropy(const double *weight, int64_t n)
 {
     double sum = 0;

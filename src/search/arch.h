@@ -21,6 +21,15 @@ typedef struct {
 /* Alphas as published: 1e-3 × normal, f(seed). */
 Arch *arch_new(Arena *perm, const Space *s, uint64_t seed);
 
+typedef struct {
+    const char *name;
+    double *data;
+    int64_t count;
+} ArchBlock;
+enum { ARCH_STATE = 3 };
+/* What changes in a search, beside `step`: the alphas and the moments. The rest is a function of it. */
+void arch_state(Arch *a, ArchBlock out[ARCH_STATE]);
+
 /* The tables as a record has them, with entropies and margins; ARCH_TABLES of them. */
 AlphaTable *arch_record(Arena *a, const Arch *arch, const Space *s);
 #endif

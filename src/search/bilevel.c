@@ -59,6 +59,40 @@ static const char *start_engine(Search *s, Arena *perm, const EngineOptions *opt
     return 0;
 }
 
+/* All that changes in a run. */
+static void visit_state(void *run, State *st)
+{
+    Search *s = run;
+    state_batch(st, s->forecast.batch);
+    state_int(st, "epoch", &s->epoch);
+    state_int(st, "index", &s->index);
+    state_int(st, "step", &s->step);
+    state_real(st, "rate", &s->rate);
+    state_clock(st, "seconds", &s->started);
+    state_engine(st, s->engine);
+    ArchBlock part[ARCH_STATE];
+    arch_state(s->arch, part);
+    for (int i = 0; i < ARCH_STATE; i++) state_block(st, part[i].name, DTYPE_F64, part[i].data, part[i].count);
+    state_int(st, "alpha_steps", &s->arch->step);
+    state_tally(st, "train", &s->train);
+    state_tally(st, "alpha", &s->alpha);
+    state_loader(st, "train", s->train_loader);
+    state_loader(st, "alpha", s->alpha_loader);
+}
+
+static void save(Search *s, Arena scratch)
+{
+    checkpoint_save(s->place->checkpoint, scratch, "search", s->epoch, s->step, visit_state, s);
+}
+
+static const char *restore(Search *s, Arena *perm, Arena scratch)
+{
+    const char *why;
+    s->resumed = checkpoint_restore(s->place->checkpoint, perm, scratch, visit_state, s, &why);
+    if (s->resumed && !why) strategy_mix(s->strategy, s->arch, s->engine, scratch);
+    return why;
+}
+
 const char *search_open(Arena *perm, Arena scratch, const Workplace *w, const SearchSettings *settings, bool start,
                         Search *s)
 {
@@ -84,6 +118,7 @@ const char *search_open(Arena *perm, Arena scratch, const Workplace *w, const Se
     s->valid_limit = dataset_limit(settings->valid_limit, d->split[SPLIT_VALID].count);
     int64_t most = s->samples > d->split[SPLIT_ALPHA].count ? s->samples : d->split[SPLIT_ALPHA].count;
     EngineOptions options = {.device = w->device, .batch = dataset_limit(settings->batch, most), .pool = w->pool};
+    if (start) checkpoint_batch(w->checkpoint, &options.batch);
     int64_t alphas = s->samples + options.batch; /* at most: a whole batch for every train batch */
     ForecastNeed need = {.fixed = tally_bytes(d, s->samples) + tally_bytes(d, alphas) + tally_bytes(d, s->valid_limit),
                          .per_sample = 3 * loader_bytes(d), /* train, alpha, validation */
@@ -97,6 +132,7 @@ const char *search_open(Arena *perm, Arena scratch, const Workplace *w, const Se
     if (!why && s->valid_limit) why = tally_open(perm, d, s->task, s->valid_limit, options.batch, &s->valid);
     if (!why) why = start_engine(s, perm, &options);
     s->train.brief = s->alpha.brief = true;
+    if (!why) why = restore(s, perm, scratch);
     if (why) search_close(s);
     s->schedule = (Schedule){
         .kind = SCHEDULE_COSINE, .lr = settings->lr, .lr_min = settings->lr_min, .epochs = (double)settings->epochs};
@@ -166,7 +202,7 @@ static void put_epoch(Search *s, Arena a, int64_t epoch)
     if (s->valid.rows) m[n++] = (Metric){"samples", split_name[SPLIT_VALID], (double)s->valid.rows};
     Derived derived;
     const double *weight = s->arch->weight;
-    const char *why = derive_magnitude(&a, &s->space, weight, weight + s->arch->count / ARCH_TABLES, &derived);
+    const char *why = derive_magnitude(&a, &s->space, weight, weight + s->arch->count / ARCH_TABLES, 0, &derived);
     if (!why) {
         if (derived.none_mass >= 0) m[n++] = (Metric){"none_mass", "", derived.none_mass};
         m[n++] = (Metric){"weight_kept", "", derived.weight_kept};
@@ -235,38 +271,52 @@ static SearchEnd diverged(Search *s, double loss, int64_t index)
     return SEARCH_DIVERGED;
 }
 
+static void begin_epoch(Search *s)
+{
+    tally_reset(&s->train);
+    tally_reset(&s->alpha);
+    tally_reset(&s->valid);
+    s->rate = schedule_rate(&s->schedule, (double)s->epoch, 0); /* one rate an epoch, as published */
+}
+
 SearchEnd search_run(Search *s, Arena scratch)
 {
-    put_space(s, scratch);
-    workplace_tell_batch(s->place, scratch, "search", &s->forecast);
-    s->started = clock_wall();
-    s->rate = schedule_rate(&s->schedule, 0, 0);
-    put_epoch(s, scratch, 0);
+    if (!s->resumed) { /* else these records are written */
+        put_space(s, scratch);
+        workplace_tell_batch(s->place, scratch, "search", &s->forecast);
+        s->started = clock_wall();
+        s->rate = schedule_rate(&s->schedule, 0, 0);
+        put_epoch(s, scratch, 0);
+    }
+    bool saved = false;
     while (s->epoch < s->settings->epochs && !cli_interrupted() && !writer_error(s->place->out)) {
-        tally_reset(&s->train);
-        tally_reset(&s->alpha);
-        tally_reset(&s->valid);
-        s->rate = schedule_rate(&s->schedule, (double)s->epoch, 0); /* one rate an epoch, as published */
-        int64_t index = 0;
-        while (index < s->batches && !cli_interrupted()) {
-            index++;
+        if (!s->index) begin_epoch(s);
+        while (s->index < s->batches && !cli_interrupted()) {
+            s->index++;
             double loss = s->epoch < s->settings->warmup ? 0 : alpha_step(s, scratch);
             if (isfinite(loss)) loss = weight_step(s);
-            if (!isfinite(loss) || !alphas_finite(s->arch)) return diverged(s, loss, index);
+            if (!isfinite(loss) || !alphas_finite(s->arch)) return diverged(s, loss, s->index);
             progress_step(&s->progress, scratch, s->step, &s->train, loss);
+            if (checkpoint_due(s->place->checkpoint)) save(s, scratch);
         }
-        if (!index) break; /* a signal before the first step */
-        bool complete = index == s->batches;
+        if (!s->index) break; /* a signal before the first step */
+        bool complete = s->index == s->batches;
         const char *why = 0;
         if (complete && s->valid_limit &&
             !evaluate_split(s->engine, s->place->data, SPLIT_VALID, s->valid_limit, s->forecast.batch, MODE_EVAL,
                             &s->valid, &why))
             tally_reset(&s->valid); /* a part of it says nothing about the whole */
+        if (cli_interrupted()) {
+            save(s, scratch); /* as it is before the records of an interrupted epoch */
+            saved = true;
+        }
         if (why) workplace_event(s->place, s->epoch, "validation", arena_printf(&scratch, "no validation: %s", why));
         put_epoch(s, scratch, ++s->epoch);
+        s->index = 0;
     }
     cli_progress_done();
     if (!cli_interrupted()) return SEARCH_DONE;
+    if (!saved) save(s, scratch);
     workplace_event(s->place, s->epoch, "interrupted", arena_printf(&scratch, "after %lld steps", (long long)s->step));
     return SEARCH_INTERRUPTED;
 }

@@ -38,13 +38,16 @@ typedef struct { /* a search; all that changes while it runs is here, in the arc
     int64_t samples, batches; /* of an epoch */
     int64_t valid_limit;      /* samples of validation, 0: there is no such split */
     int64_t epoch, step;      /* done */
+    int64_t index;            /* steps of the running epoch */
+    bool resumed;
     double started, rate;
     const char *trouble; /* of SEARCH_DIVERGED */
 } Search;
 
 /* Why the settings are wrong, whatever the data, or 0. */
 const char *search_settings_check(Arena *perm, const SearchSettings *s);
-/* Builds the supernet and finds the batch; engine and loaders only with `start`. Returns 0 or why not. */
+/* Builds the supernet and finds the batch; engine and loaders only with `start`, and then goes on from the place's
+ * checkpoint if there is one. Returns 0 or why not. */
 const char *search_open(Arena *perm, Arena scratch, const Workplace *w, const SearchSettings *s, bool start,
                         Search *out);
 /* Writes the SearchSpace, a SearchEpoch for epoch 0, then one after every epoch. */

@@ -22,8 +22,18 @@ typedef struct {
     int64_t none_wins[2]; /* edges where none is the heaviest: normal, reduce */
 } Derived;
 
-/* normal, reduce: (edges, ops) weights. Returns 0, or why not (a weight that is no finite number >= 0). */
-const char *derive_magnitude(Arena *perm, const Space *s, const double *normal, const double *reduce, Derived *out);
+/* normal, reduce: (edges, ops) weights. `threshold` is for the sparse rule: of the edges that a node would keep, only those
+ * whose operation weighs more than that are kept, and the strongest in any case; none stands in place of the others,
+ * whose margin is what their weight lacks, below 0 (FairDARTS: Chu et al. 2020, with 0.85 for sigmoid weights). 0: the
+ * rule of DARTS. Returns 0, or why not (a weight that is no finite number >= 0). */
+const char *derive_magnitude(Arena *perm, const Space *s, const double *normal, const double *reduce, double threshold,
+                             Derived *out);
+/* A cell without edges, with the outputs of the space. */
+Cell derive_empty(const Space *s);
+/* Fills what is known of a finished genotype besides its margins: none_mass, none_wins, weight_kept. */
+void derive_describe(const Space *s, const double *normal, const double *reduce, Derived *out);
+/* Why a weight is none, or 0. */
+const char *derive_check(Arena *perm, const Space *s, const double *normal, const double *reduce);
 
 /* Reads a whitespace-separated table of weights, a row an edge: the rows of the normal cell, then those of the reduction
  * cell; # starts a comment. text need not be terminated. *weights gets 2 * edges * ops values, normal first. Returns 0,

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <lz4frame.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -197,6 +198,7 @@ struct Sink {
     bool owned;            /* fd is ours to close */
     const char *path;      /* the final name, behind links; 0: written in place */
     const char *temporary; /* 0: there is none now */
+    bool durable;          /* fsync before the rename, and of the folder after it */
     LZ4F_cctx *lz4;
     uint8_t *buffer; /* of compressed bytes */
     size_t capacity;
@@ -287,6 +289,23 @@ void sink_flush(Sink *out)
     if (!out->why[0]) sink_write(out, LZ4F_flush(out->lz4, out->buffer, out->capacity, 0));
 }
 
+void sink_durable(Sink *out)
+{
+    out->durable = true;
+}
+
+/* Has the folder of a renamed file on the disk, so that the name survives a power cut. */
+static void sync_folder(Sink *out)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(out->path, '/');
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - out->path) + 1 : 1, slash ? out->path : ".");
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return; /* a folder that may be written but not read: the file is there nevertheless */
+    fsync(fd);          /* not every file system can */
+    close(fd);
+}
+
 /* Gives back what the sink holds outside its arena; standard output stays open. */
 static void sink_close(Sink *out)
 {
@@ -299,9 +318,11 @@ static void sink_close(Sink *out)
 bool sink_finish(Sink *out)
 {
     if (!out->why[0]) sink_write(out, LZ4F_compressEnd(out->lz4, out->buffer, out->capacity, 0));
+    if (!out->why[0] && out->durable && out->temporary && fsync(out->fd) != 0) sink_fail(out, strerror(errno));
     sink_close(out);
     if (!out->why[0] && out->temporary && rename(out->temporary, out->path) != 0) sink_fail(out, strerror(errno));
     if (out->why[0] && out->temporary) unlink(out->temporary);
+    if (!out->why[0] && out->durable && out->temporary) sync_folder(out);
     out->temporary = 0;
     return !out->why[0];
 }

@@ -32,6 +32,7 @@ typedef struct Sink Sink;
 Sink *sink_open(Arena *perm, const char *path);
 void sink_put(Sink *out, const void *bytes, int64_t n);
 void sink_flush(Sink *out);
+void sink_durable(Sink *out); /* sink_finish() will have the file on the disk before it gets its name */
 /* Ends the frame, closes, renames; false: sink_why(). Nothing stays under the final name or the temporary one then. */
 bool sink_finish(Sink *out);
 void sink_abandon(Sink *out);

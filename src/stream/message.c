@@ -356,6 +356,13 @@ static const Field event_fields[] = {TEXT(what), TEXT(text), INT_FROM(epoch, -1)
 LAYOUT(event_layout, event, S, event_fields, 0);
 #undef S
 
+#define S ProfileRecord
+static const Field profile_fields[] = {
+    TEXT(run),   TEXT(op),     COUNT(calls), REAL(forward_seconds), REAL(backward_seconds), REAL(seconds),
+    REAL(share), REAL(gflops), REAL(gbs)};
+LAYOUT(profile_layout, profile, S, profile_fields, 0);
+#undef S
+
 static const Layout *const layouts[] = {
     [KIND_HEADER] = &header_layout,
     [KIND_TRAILER] = &trailer_layout,
@@ -373,6 +380,7 @@ static const Layout *const layouts[] = {
     [REC_TRANSFER] = &transfer_layout,
     [REC_STUDY] = &study_layout,
     [REC_EVENT] = &event_layout,
+    [REC_PROFILE] = &profile_layout,
 };
 
 bool message_known(int64_t kind)

@@ -49,6 +49,7 @@ const char *record_kind_name(RecordKind k)
         [REC_TRANSFER] = "transfer",
         [REC_STUDY] = "study",
         [REC_EVENT] = "event",
+        [REC_PROFILE] = "profile",
     };
     return k < COUNTOF(name) && name[k] ? name[k] : "unknown";
 }
@@ -307,6 +308,9 @@ struct Writer {
     bool is_stdout;
     int64_t records;
     uint64_t checksum;
+    Arena *keep; /* 0: what was written is not kept */
+    RecordBytes *kept;
+    int64_t kept_count, kept_room;
 };
 
 /* Takes an error of the sink over. */
@@ -321,6 +325,16 @@ static void writer_bytes(Writer *out, const void *bytes, int64_t n)
     sink_put(out->sink, bytes, n);
     out->checksum = checksum_add(out->checksum, bytes, n);
     writer_check(out);
+    if (!out->keep || out->error) return;
+    if (out->kept_count == out->kept_room) {
+        out->kept_room = out->kept_room ? 2 * out->kept_room : 64;
+        RecordBytes *more = NEW(out->keep, RecordBytes, out->kept_room);
+        if (out->kept_count) memcpy(more, out->kept, (size_t)out->kept_count * sizeof *more);
+        out->kept = more;
+    }
+    void *copy = arena_alloc(out->keep, 1, 1, n);
+    memcpy(copy, bytes, (size_t)n);
+    out->kept[out->kept_count++] = (RecordBytes){copy, n};
 }
 
 static void writer_message(Writer *out, int64_t kind, const void *plain)
@@ -381,6 +395,22 @@ void writer_flush(Writer *out)
     writer_check(out);
 }
 
+void writer_durable(Writer *out)
+{
+    sink_durable(out->sink);
+}
+
+void writer_keep(Writer *out, Arena *memory)
+{
+    out->keep = memory;
+}
+
+const RecordBytes *writer_kept(const Writer *out, int64_t *count)
+{
+    *count = out->kept_count;
+    return out->kept;
+}
+
 static void writer_release(Writer *out)
 {
     arena_release(out->whole);
@@ -389,6 +419,7 @@ static void writer_release(Writer *out)
 
 bool writer_finish(Writer *out)
 {
+    out->keep = 0;
     if (!out->error) writer_message(out, KIND_TRAILER, &(Trailer){out->records, out->checksum});
     if (out->error) {
         sink_abandon(out->sink);

@@ -41,6 +41,8 @@ typedef enum {
     REC_TRANSFER = 14,
     REC_STUDY = 15,
     REC_EVENT = 16,
+    REC_PROFILE = 17,
+    REC_LAST = REC_PROFILE,
     REC_UNKNOWN = 1000 /* a kind this version does not know: passes through byte for byte */
 } RecordKind;
 
@@ -142,10 +144,10 @@ typedef struct {
 typedef struct {
     const char *name;    /* "DARTS_V2", "random-3", "search", … */
     const char *text;    /* the genotype in DARTS notation */
-    const char *rule;    /* "magnitude", "named", "random", "text" */
+    const char *rule;    /* "magnitude", "threshold", "perturbation", "named", "random", "text" */
     const char *dataset; /* it was searched on, or "" */
     int64_t seed, epoch; /* epoch of the search it was taken from, or -1 */
-    double *margin;      /* per kept edge, normal then reduce, or 0 */
+    double *margin;      /* per kept edge, normal then reduce, in the unit of the rule; or 0 */
     int64_t margin_count;
     double none_mass;   /* mean weight of `none` over edges, or -1 */
     double weight_kept; /* mean over kept edges of the weight kept by discretisation, or -1 */
@@ -180,7 +182,7 @@ typedef struct {
 } TrainEpoch;
 
 typedef struct {
-    const char *run, *set; /* set: "best", "last", "supernet", "optimizer", … */
+    const char *run, *set; /* set: "best", "last", "supernet", "checkpoint", … */
     const char *name;      /* parameter name */
     int64_t *shape;
     int64_t rank;
@@ -189,7 +191,7 @@ typedef struct {
     int64_t data_bytes;
 } TensorRecord;
 
-typedef struct { /* marks a resumable state; its Tensors precede it */
+typedef struct { /* marks a resumable state; its Tensors precede it: train/checkpoint.h */
     const char *program, *run;
     int64_t epoch, step, seed;
     Setting *settings;
@@ -254,6 +256,12 @@ typedef struct { /* something that happened: a guard fired, a batch was made sma
     int64_t epoch;
 } EventRecord;
 
+typedef struct { /* where a run's time went, one kind of operation; see nas.proto */
+    const char *run, *op;
+    int64_t calls;
+    double forward_seconds, backward_seconds, seconds, share, gflops, gbs;
+} ProfileRecord;
+
 typedef struct {
     RecordKind kind;
     union {
@@ -271,6 +279,7 @@ typedef struct {
         TransferRow transfer;
         StudyRow study;
         EventRecord event;
+        ProfileRecord profile;
     };
     const void *bytes; /* the record as it stood in the stream, for writer_pass() */
     int64_t byte_count;
@@ -307,11 +316,20 @@ Writer *writer_open(Arena *perm, const char *path, Reader *from, const Provenanc
 void writer_put(Writer *out, const Record *r);   /* encodes r (kind + struct); takes no ownership */
 void writer_pass(Writer *out, const Record *r);  /* writes r.bytes untouched */
 void writer_flush(Writer *out);                  /* makes everything so far visible to the reader (end of epoch) */
+void writer_durable(Writer *out);                /* writer_finish() will have the file on the disk before its name */
 bool writer_finish(Writer *out);                 /* trailer, flush, fsync-free close, rename; false: writer_error() */
 void writer_abandon(Writer *out);                /* no trailer; removes the temporary file */
 const char *writer_error(const Writer *out);     /* 0 while all is well */
 const char *writer_temporary(const Writer *out); /* path of the temporary file, or 0: for signal clean-up */
 bool writer_is_stdout(const Writer *out);
+
+typedef struct { /* a record as it stands in a stream */
+    const void *bytes;
+    int64_t byte_count;
+} RecordBytes;
+/* From now on keeps a copy of every record in `memory`, for whoever must tell the story again: a checkpoint. */
+void writer_keep(Writer *out, Arena *memory);
+const RecordBytes *writer_kept(const Writer *out, int64_t *count); /* in order */
 
 /* Helpers over records. */
 double metric_get(const Metric *m, int64_t n, const char *split, const char *name); /* NaN if absent */

@@ -2,6 +2,7 @@
 #include "train/netio.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "data/task.h"
@@ -26,6 +27,19 @@ void netio_fit(NetworkRecord *n, const DatasetInfo *d)
     n->tree = d->tree ? d->tree : "";
 }
 
+static int64_t whole_setting(const NetworkRecord *n, const char *key)
+{
+    const char *text = setting_get(n->settings, n->setting_count, key);
+    return text ? strtoll(text, 0, 10) : 0;
+}
+
+const char *netio_space(Arena *perm, const NetworkRecord *n, Space *out)
+{
+    const char *ops = setting_get(n->settings, n->setting_count, "ops");
+    return space_make(perm, ops ? ops : "", whole_setting(n, "nodes"), whole_setting(n, "inputs"),
+                      whole_setting(n, "concat"), out);
+}
+
 Graph *netio_build(Arena *perm, const NetworkRecord *n, const char **why)
 {
     const Task *task = task_find(n->task);
@@ -48,6 +62,14 @@ Graph *netio_build(Arena *perm, const NetworkRecord *n, const char **why)
     *why = reduce_parse(perm, reduce ? reduce : "", n->layers, spec.reduce_at, COUNTOF(spec.reduce_at),
                         &spec.reduce_count);
     if (*why) return 0;
+    if (!strcmp(n->net, netio_supernet)) {
+        Space s;
+        *why = netio_space(perm, n, &s);
+        if (*why) return 0;
+        Graph *g = network_supernet(perm, &s, &spec);
+        *why = g->error;
+        return *why ? 0 : g;
+    }
     if (strcmp(n->net, netio_genotype)) return network_named(perm, n->net, &spec, why);
     Genotype t;
     *why = genotype_parse(perm, n->genotype, &t);

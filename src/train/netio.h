@@ -4,13 +4,16 @@
 #define NAS_NETIO_H
 #include "data/dataset.h"
 #include "engine/graph.h"
+#include "nn/space.h"
 
 extern const char netio_genotype[], netio_supernet[]; /* NetworkRecord.net of derived nets and of supernets */
 
 /* Shape, task, name and normalisation of the data that the net is for. */
 void netio_fit(NetworkRecord *n, const DatasetInfo *d);
-/* The graph of a derived or hand-designed net. 0 and *why: unknown net, genotype that cannot be read, misfit. */
+/* The graph of a derived net, a hand-designed one or a supernet. 0 and *why: unknown net, genotype that cannot be read, misfit. */
 Graph *netio_build(Arena *perm, const NetworkRecord *n, const char **why);
+/* The space of a supernet. Returns 0, or why not. */
+const char *netio_space(Arena *perm, const NetworkRecord *n, Space *out);
 NetworkRecord netio_copy(Arena *perm, const NetworkRecord *n); /* of a record whose memory will go */
 /* Why a network does not fit this data, or 0. */
 const char *netio_mismatch(Arena *perm, const NetworkRecord *n, const DatasetInfo *d);

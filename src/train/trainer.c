@@ -108,6 +108,28 @@ static const char *start_engine(Trainer *t, Arena *perm, const EngineOptions *op
     return 0;
 }
 
+/* All that changes in a run. */
+static void visit_state(void *run, State *s)
+{
+    Trainer *t = run;
+    state_batch(s, t->forecast.batch);
+    state_int(s, "epoch", &t->epoch);
+    state_int(s, "index", &t->index);
+    state_int(s, "step", &t->step);
+    state_real(s, "rate", &t->rate);
+    state_real(s, "best", &t->best);
+    state_int(s, "best_epoch", &t->best_epoch);
+    state_clock(s, "seconds", &t->started);
+    state_engine(s, t->engine);
+    state_tally(s, "train", &t->train);
+    state_loader(s, "train", t->loader);
+}
+
+static void save(Trainer *t, Arena scratch)
+{
+    checkpoint_save(t->place->checkpoint, scratch, t->net.run, t->epoch, t->step, visit_state, t);
+}
+
 const char *trainer_open(Arena *perm, Arena scratch, const Workplace *w, const TrainSettings *s,
                          const NetworkRecord *net, bool start, Trainer *out)
 {
@@ -121,6 +143,7 @@ const char *trainer_open(Arena *perm, Arena scratch, const Workplace *w, const T
     if (samples < 1) return "the train split is empty";
     out->valid_limit = dataset_limit(s->valid_limit, d->split[SPLIT_VALID].count);
     EngineOptions options = {.device = w->device, .batch = dataset_limit(s->batch, samples), .pool = w->pool};
+    if (start) checkpoint_batch(w->checkpoint, &options.batch);
     ForecastNeed need = {.fixed = tally_bytes(d, samples) + tally_bytes(d, out->valid_limit),
                          .per_sample = 2 * loader_bytes(d), /* of training and of validation */
                          .limit = s->memory << 20,
@@ -135,6 +158,7 @@ const char *trainer_open(Arena *perm, Arena scratch, const Workplace *w, const T
     if (!why && out->valid_limit) why = tally_open(perm, d, out->task, out->valid_limit, options.batch, &out->valid);
     out->train.brief = true;
     if (!why) why = start_engine(out, perm, &options);
+    if (!why) out->resumed = checkpoint_restore(w->checkpoint, perm, scratch, visit_state, out, &why);
     if (why) {
         trainer_close(out);
         return why;
@@ -220,27 +244,34 @@ static bool take_best(Trainer *t)
 
 enum { SETTLED_STEPS = 100 }; /* 0.9^100: what is left of the initial statistics */
 
-/* After an epoch, complete or (by a signal) not: measures, remembers the best weights, writes the record. */
-static void end_epoch(Trainer *t, Arena scratch, bool complete)
+/* After an epoch, complete or (by a signal) not: measures, remembers the best weights, writes the record. Returns whether
+ * a signal came and the run was saved, as it was before the epoch's end. */
+static bool end_epoch(Trainer *t, Arena scratch)
 {
     Metric m[3 * TALLY_METRICS];
     int64_t n = 0;
-    bool best = false;
+    bool best = false, complete = t->index == t->batches, validated = false, checked = false;
+    Health health;
     tally_metrics(&t->train, split_name[SPLIT_TRAIN], m, &n, TALLY_METRICS);
     if (complete) {
         const Dataset *d = t->place->data;
         const char *why = 0;
-        t->epoch++;
         engine_set_drop(t->engine, 0, 0, 0);
-        Health health;
         int64_t batch = t->forecast.batch;
-        if (t->valid_limit &&
-            evaluate_split(t->engine, d, SPLIT_VALID, t->valid_limit, batch, MODE_EVAL, &t->valid, &why)) {
+        validated = t->valid_limit &&
+                    evaluate_split(t->engine, d, SPLIT_VALID, t->valid_limit, batch, MODE_EVAL, &t->valid, &why);
+        checked = !evaluate_health(t->engine, d, SPLIT_TRAIN, batch, scratch, &health);
+    }
+    bool interrupted = cli_interrupted();
+    if (interrupted) save(t, scratch);
+    if (complete) {
+        t->epoch++;
+        if (validated) {
             tally_metrics(&t->valid, split_name[SPLIT_VALID], m, &n, n + TALLY_METRICS);
             m[n++] = (Metric){"samples", split_name[SPLIT_VALID], (double)t->valid_limit};
         }
-        if (!cli_interrupted()) best = take_best(t);
-        if (!evaluate_health(t->engine, d, SPLIT_TRAIN, batch, scratch, &health) && !cli_interrupted()) {
+        if (!interrupted) best = take_best(t);
+        if (checked && !interrupted) {
             m[n++] = (Metric){"train_mode_loss", split_name[SPLIT_TRAIN], health.train_mode};
             m[n++] = (Metric){"eval_mode_loss", split_name[SPLIT_TRAIN], health.eval_mode};
             /* running statistics start from nothing: at first they cannot be right */
@@ -263,34 +294,41 @@ static void end_epoch(Trainer *t, Arena scratch, bool complete)
                     .metric_count = n};
     writer_put(t->place->out, &(Record){.kind = REC_TRAIN_EPOCH, .train_epoch = e});
     writer_flush(t->place->out);
+    t->index = 0;
+    return interrupted;
 }
 
 TrainEnd trainer_run(Trainer *t, Arena scratch)
 {
     Writer *out = t->place->out;
-    writer_put(out, &(Record){.kind = REC_NETWORK, .network = t->net});
-    workplace_tell_batch(t->place, scratch, t->net.run, &t->forecast);
-    writer_flush(out);
-    t->started = clock_wall();
+    if (!t->resumed) { /* else these records are written */
+        writer_put(out, &(Record){.kind = REC_NETWORK, .network = t->net});
+        workplace_tell_batch(t->place, scratch, t->net.run, &t->forecast);
+        writer_flush(out);
+        t->started = clock_wall();
+    }
+    bool saved = false;
     while (t->epoch < t->settings->epochs && !cli_interrupted() && !writer_error(out)) {
-        tally_reset(&t->train);
-        int64_t index = 0;
-        while (index < t->batches && !cli_interrupted()) {
-            double loss = train_step(t, index++);
+        if (!t->index) tally_reset(&t->train);
+        while (t->index < t->batches && !cli_interrupted()) {
+            double loss = train_step(t, t->index++);
             if (!isfinite(loss)) {
-                t->trouble = arena_printf(t->graph->perm,
-                                          "%s: the loss is %g in epoch %lld, step %lld: a smaller learning "
-                                          "rate (now %g) may help",
-                                          t->net.run, fabs(loss), (long long)t->epoch + 1, (long long)index, t->rate);
+                t->trouble =
+                    arena_printf(t->graph->perm,
+                                 "%s: the loss is %g in epoch %lld, step %lld: a smaller learning "
+                                 "rate (now %g) may help",
+                                 t->net.run, fabs(loss), (long long)t->epoch + 1, (long long)t->index, t->rate);
                 workplace_event(t->place, t->epoch, "diverged", t->trouble);
                 return TRAIN_DIVERGED;
             }
             progress_step(&t->progress, scratch, t->step, &t->train, loss);
+            if (checkpoint_due(t->place->checkpoint)) save(t, scratch);
         }
-        if (index) end_epoch(t, scratch, index == t->batches);
+        if (t->index) saved = end_epoch(t, scratch);
     }
     cli_progress_done();
     if (!cli_interrupted()) return TRAIN_DONE;
+    if (!saved) save(t, scratch);
     workplace_event(t->place, t->epoch, "interrupted",
                     arena_printf(&scratch, "%s: after %lld steps", t->net.run, (long long)t->step));
     return TRAIN_INTERRUPTED;

@@ -43,8 +43,10 @@ typedef struct { /* a run; all that changes while it runs is here and in the eng
     Progress progress;
     int64_t batches, valid_limit; /* of an epoch; samples of validation, 0: there is no such split */
     int64_t epoch, step;          /* done */
-    double started, rate;         /* clock; latest learning rate */
-    double best;                  /* metric; NaN: none yet */
+    int64_t index;                /* steps of the running epoch */
+    bool resumed;
+    double started, rate; /* clock; latest learning rate */
+    double best;          /* metric; NaN: none yet */
     int64_t best_epoch;
     const char *trouble; /* of TRAIN_DIVERGED */
 } Trainer;
@@ -57,7 +59,8 @@ const char *train_whole(Arena *perm, const Dataset *d, Dataset *whole);
  * settings. */
 NetworkRecord train_network(Arena *perm, const Workplace *w, const TrainSettings *s, const char *run, const char *net,
                             const char *genotype);
-/* Builds the net and finds the batch; engine and loaders only with `start`. `perm` holds the run: give it an arena of its
+/* Builds the net and finds the batch; engine and loaders only with `start`, and then goes on from the place's checkpoint
+ * if there is one. `perm` holds the run: give it an arena of its
  * own. Returns 0 or why not. */
 const char *trainer_open(Arena *perm, Arena scratch, const Workplace *w, const TrainSettings *s,
                          const NetworkRecord *net, bool start, Trainer *out);

@@ -3,12 +3,14 @@
 #define NAS_WORKPLACE_H
 #include "data/dataset.h"
 #include "engine/engine.h"
+#include "train/checkpoint.h"
 #include "train/forecast.h"
 
 typedef struct {
     const Dataset *data; /* its train split is what is trained on */
     Pool *pool;
-    Writer *out; /* 0: a dry run */
+    Writer *out;            /* 0: a dry run */
+    Checkpoint *checkpoint; /* 0: runs are neither saved nor resumed */
     const char *device;
     uint64_t seed;
 } Workplace;

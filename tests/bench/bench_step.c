@@ -1,9 +1,11 @@
 /* bench_step: time of a training step and its parts, for the networks that the README's tables name.
  *
- *   bench_step [CONFIG] [THREADS] [ROUNDS] [profile]
+ *   bench_step [CONFIG] [THREADS] [ROUNDS] [profile|markdown]
  *
  * Prints a line of key=value pairs when the network stands, then one per measured part: medians over the rounds of wall
- * and CPU time, and the process's peak memory; with `profile`, time and GFLOP/s per kind of operation.
+ * and CPU time, and the process's peak memory. With `profile`, a table of the whole step instead: per kind of operation
+ * time, rates, and what share of that time the machine's roofline (machine.h) would need. `markdown`: the same as
+ * Markdown, sizes added up.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +15,7 @@
 #include "base/rng.h"
 #include "engine/engine.h"
 #include "nn/network.h"
+#include "tests/bench/machine.h"
 
 typedef struct {
     const char *name, *about, *net; /* net: "supernet", a published genotype or a hand-designed net */
@@ -106,21 +109,69 @@ static void part_second_order(const Bench *b)
     weight_step(b);
 }
 
+/* The engine's profile as a table. short_names: without channels, "sepconv 3x3 C16" as "sepconv 3x3". */
+static Table *profile_table(Arena *a, const Engine *e, const Machine *m, double wall, int rounds, bool short_names)
+{
+    EngineProfile rows[64], *to;
+    int64_t n = engine_profile(e, rows, COUNTOF(rows)), kinds = 0;
+    double rest = wall;
+    Level level = machine_level(m, (double)memory_peak());
+    for (int64_t i = 0; i < n; i++) {
+        const char *c = strrchr(rows[i].op, 'C');
+        EngineProfile r = rows[i];
+        if (short_names && c > r.op) r.op = arena_strndup(a, r.op, c - 1 - r.op);
+        for (to = rows; to < rows + kinds && strcmp(to->op, r.op); to++) {
+        }
+        rest -= r.forward + r.backward;
+        if (to == rows + kinds) {
+            rows[kinds++] = r;
+            continue;
+        }
+        to->calls += r.calls;
+        to->forward += r.forward, to->backward += r.backward;
+        to->flops += r.flops, to->bytes += r.bytes;
+    }
+    Table *t =
+        table_new(a, "", "operation|>calls|>forward ms|>backward ms|>of the step|>GFLOP/s|>GB/s|>of the roofline");
+    for (int64_t i = 0; i < kinds; i++) {
+        const EngineProfile *r = &rows[i];
+        double all = r->forward + r->backward;
+        const char **cell = table_row(a, t);
+        cell[0] = r->op;
+        cell[1] = arena_printf(a, "%lld", (long long)(r->calls / rounds));
+        cell[2] = arena_printf(a, "%.2f", 1e3 * r->forward / rounds);
+        cell[3] = arena_printf(a, "%.2f", 1e3 * r->backward / rounds);
+        cell[4] = arena_printf(a, "%.1f %%", 100 * all / wall);
+        cell[5] = arena_printf(a, "%.1f", r->flops / all / 1e9);
+        cell[6] = arena_printf(a, "%.1f", r->bytes / all / 1e9);
+        cell[7] = arena_printf(a, "%.0f %%", 100 * machine_roof(m, r->flops, r->bytes, level) / all);
+    }
+    const char **cell = table_row(a, t);
+    cell[0] = "the rest: normalisation, sums of gradients, optimiser";
+    cell[3] = arena_printf(a, "%.2f", 1e3 * rest / rounds);
+    cell[4] = arena_printf(a, "%.1f %%", 100 * rest / wall);
+    return t;
+}
+
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "c";
     int threads = argc > 2 ? atoi(argv[2]) : pool_cpus(), rounds = argc > 3 ? atoi(argv[3]) : 5;
-    bool profile = argc > 4;
+    bool profile = argc > 4, markdown = profile && !strcmp(argv[4], "markdown");
     setvbuf(stdout, 0, _IOLBF, 1 << 12); /* bench-peer reads the lines as they come */
     const Config *c = 0;
     for (size_t i = 0; i < sizeof configs / sizeof configs[0]; i++)
         if (!strcmp(configs[i].name, name)) c = &configs[i];
-    if (!c || threads < 1 || rounds < 1 || rounds > MAX_ROUNDS) {
-        fprintf(stderr, "usage: bench_step [a|b|c|v2|resnet] [THREADS] [ROUNDS] [profile]\n");
+    if (!c || threads < 1 || rounds < 1 || rounds > MAX_ROUNDS ||
+        (profile && !markdown && strcmp(argv[4], "profile"))) {
+        fprintf(stderr, "usage: bench_step [a|b|c|v2|resnet] [THREADS] [ROUNDS] [profile|markdown]\n");
         return 2;
     }
     Arena perm = arena_reserve((ptrdiff_t)1 << 33);
-    const char *why = 0;
+    const char *why = 0, *isa = getenv("NAS_ISA");
+    const NasKernels *kernels = nas_kernels_cpu(isa ? isa : "", 0);
+    Machine machine = {0};
+    if (profile && kernels) why = machine_measure(&machine, kernels, threads, false);
     NetSpec spec = {.input_channels = c->input_channels,
                     .height = c->height,
                     .width = c->width,
@@ -134,11 +185,11 @@ int main(int argc, char **argv)
     bool search = !strcmp(c->net, "supernet");
     if (search) {
         Space space;
-        why = space_make(&perm, "darts", 4, 2, 4, &space);
+        if (!why) why = space_make(&perm, "darts", 4, 2, 4, &space);
         if (!why) g = network_supernet(&perm, &space, &spec);
     } else if (genotype_find(c->net)) {
         Genotype t;
-        why = genotype_parse(&perm, genotype_find(c->net)->text, &t);
+        if (!why) why = genotype_parse(&perm, genotype_find(c->net)->text, &t);
         if (!why) g = network_genotype(&perm, &t, &spec);
     } else {
         g = network_named(&perm, c->net, &spec, &why);
@@ -172,27 +223,25 @@ int main(int argc, char **argv)
         void (*run)(const Bench *);
     } parts[] = {
         {"forward", part_forward}, {"forward+backward", part_step}, {"step", part_whole}, {"step2", part_second_order}};
-    for (int i = profile ? 1 : 0; i < (profile ? 2 : search ? 4 : 3); i++) {
+    double all = 0; /* of the last part */
+    for (int i = profile ? 2 : 0; i < (search && !profile ? 4 : 3); i++) {
         double wall[MAX_ROUNDS], cpu[MAX_ROUNDS];
+        all = 0;
         for (int r = 0; r < rounds; r++) {
             double t0 = clock_wall(), c0 = clock_cpu();
             parts[i].run(&b);
-            wall[r] = clock_wall() - t0;
+            all += wall[r] = clock_wall() - t0;
             cpu[r] = clock_cpu() - c0;
         }
         printf("config=%s part=%s threads=%d batch=%lld wall_ms=%.2f cpu_ms=%.2f peak_mb=%.1f\n", c->name,
                parts[i].name, threads, (long long)c->batch, 1e3 * median(wall, rounds), 1e3 * median(cpu, rounds),
                (double)memory_peak() / 1e6);
     }
-    EngineProfile rows[64];
-    int64_t n = profile ? engine_profile(e, rows, 64) : 0;
-    double total = 0;
-    for (int64_t i = 0; i < n; i++) total += rows[i].forward + rows[i].backward;
-    for (int64_t i = 0; i < n; i++)
-        printf("%-28s calls %5lld  forward %8.2f ms  backward %8.2f ms  %5.1f %%  %7.1f GFLOP/s\n", rows[i].op,
-               (long long)(rows[i].calls / rounds), 1e3 * rows[i].forward / rounds, 1e3 * rows[i].backward / rounds,
-               100 * (rows[i].forward + rows[i].backward) / total,
-               rows[i].flops / (rows[i].forward + rows[i].backward) / 1e9);
+    if (profile) {
+        Arena scratch = perm;
+        Table *t = profile_table(&scratch, e, &machine, all, rounds, markdown);
+        machine_print(&machine, kernels, scratch, t, markdown);
+    }
     engine_close(e);
     return 0;
 }

@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct {
@@ -96,6 +97,12 @@ __attribute__((unused)) static void check_case(const char *name, void (*fn)(void
         check_state.skipped_cases++;
         printf("skipped: %s: %s\n", name, check_state.skipped);
     }
+}
+
+/* Whether an emulator runs this (tests/aarch64), whose own speed and memory a test would measure. */
+__attribute__((unused)) static bool check_emulated(void)
+{
+    return getenv("NAS_EMULATED") != 0;
 }
 
 /* Prints the last line; returns the exit status. */

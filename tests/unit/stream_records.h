@@ -4,7 +4,7 @@
 #include "check.h"
 #include "stream/record.h"
 
-enum { RECORD_KINDS = REC_EVENT - REC_DATASET + 1 };
+enum { RECORD_KINDS = REC_LAST - REC_DATASET + 1 };
 
 /* Values that differ from each other and from every default. */
 static int64_t made;
@@ -278,6 +278,15 @@ __attribute__((unused)) static void make_records(Arena *a, Record *all)
                                                .setting_count = 1};
     THE(REC_STUDY).study = (StudyRow){.study = a_text(a), .columns = some_settings(a, 3), .column_count = 3};
     THE(REC_EVENT).event = (EventRecord){.what = a_text(a), .text = a_text(a), .epoch = an_int()};
+    THE(REC_PROFILE).profile = (ProfileRecord){.run = a_text(a),
+                                               .op = a_text(a),
+                                               .calls = an_int(),
+                                               .forward_seconds = a_real(),
+                                               .backward_seconds = a_real(),
+                                               .seconds = a_real(),
+                                               .share = a_real(),
+                                               .gflops = a_real(),
+                                               .gbs = a_real()};
 #undef THE
 }
 
@@ -446,6 +455,12 @@ __attribute__((unused)) static void same_record(const Record *read, const Record
     case REC_EVENT: {
         PAIR(event);
         TEXT(what), TEXT(text), INT(epoch);
+        break;
+    }
+    case REC_PROFILE: {
+        PAIR(profile);
+        TEXT(run), TEXT(op), INT(calls), REAL(forward_seconds), REAL(backward_seconds), REAL(seconds), REAL(share);
+        REAL(gflops), REAL(gbs);
         break;
     }
     case REC_UNKNOWN:

@@ -43,7 +43,7 @@ static void test_order_and_masses(void)
     const double normal[] = {0.5, 0.3, 0.2, 0.2, 0.3, 0.5, 0.9, 0.05, 0.05, 0.1, 0.3, 0.6, 0.4, 0.6, 0.0};
     const double ties[] = {0.2, 0.4, 0.4, 0.2, 0.4, 0.4, 0.4, 0.3, 0.3, 0.4, 0.3, 0.3, 0.4, 0.3, 0.3};
     Derived d;
-    CHECK(!derive_magnitude(&perm, &s, normal, ties, &d));
+    CHECK(!derive_magnitude(&perm, &s, normal, ties, 0, &d));
     CHECK_STR(genotype_print(&perm, &d.genotype),
               "Genotype(normal=[('sep_conv_3x3', 1), ('skip_connect', 0), ('sep_conv_3x3', 1), ('skip_connect', 2)], "
               "normal_concat=range(2, 4), reduce=[('skip_connect', 0), ('skip_connect', 1), ('skip_connect', 0), "
@@ -63,7 +63,7 @@ static void test_without_none(void)
     s.concat = 1;
     const double w[] = {0.5, 0.5, 0.1, 0.9, 0.3, 0.7, 0.6, 0.4, 0.2, 0.8};
     Derived d;
-    CHECK(!derive_magnitude(&perm, &s, w, w, &d));
+    CHECK(!derive_magnitude(&perm, &s, w, w, 0, &d));
     CHECK_NEAR(d.none_mass, -1, 0);
     CHECK_EQ(d.none_wins[0], 0);
     CHECK_EQ(d.margin_count, 4);
@@ -83,7 +83,7 @@ static void test_many(void)
             w[i] = (double)(state >> 60) / 16; /* sixteen values: ties abound */
         }
         Derived d;
-        CHECK(!derive_magnitude(&perm, &s, w, w, &d));
+        CHECK(!derive_magnitude(&perm, &s, w, w, 0, &d));
         for (int64_t node = 0; node < 4; node++) {
             double best[6];
             for (int64_t i = 0; i < node + 2; i++) {
@@ -109,9 +109,9 @@ static void test_refused(void)
     Space s = space("none,noise", 1, 2);
     Derived d;
     const double good[] = {0.5, 0.5, 0, 1}, bad[] = {0.5, NAN, 0, 1}, negative[] = {0.5, 0.5, -0.25, 1};
-    CHECK(!derive_magnitude(&perm, &s, good, good, &d));
-    CHECK_CONTAINS(derive_magnitude(&perm, &s, bad, good, &d), "normal edge 0 has the weight nan");
-    CHECK_CONTAINS(derive_magnitude(&perm, &s, good, negative, &d), "reduce edge 1 has the weight -0.25");
+    CHECK(!derive_magnitude(&perm, &s, good, good, 0, &d));
+    CHECK_CONTAINS(derive_magnitude(&perm, &s, bad, good, 0, &d), "normal edge 0 has the weight nan");
+    CHECK_CONTAINS(derive_magnitude(&perm, &s, good, negative, 0, &d), "reduce edge 1 has the weight -0.25");
 }
 
 static const char *read_table(const Space *s, const char *text, double **w)

@@ -1,22 +1,7 @@
-/* test_kernels: every kernel set that this machine can run against `ref`, and `ref` against finite differences.
- *
- * A case is described once in plain NCHW terms; run_*() packs it for a set's lanes, runs the kernels between guard bytes,
- * checks that lanes beyond the channels are zero, and gives plain arrays back. Inputs are multiples of 1/16, so that
- * every sign that decides a ReLU or a mask, and every tie of a maximum, is exact in any arithmetic.
- */
-#include "base/arena.h"
-#include "base/rng.h"
-#include "kernels/kernels.h"
-#include "tests/unit/check.h"
-
-#include <math.h>
-#include <stdlib.h>
+/* test_kernels: every kernel set that this machine can run against `ref`, and `ref` against finite differences. */
+#include "tests/unit/kernel_cases.h"
 
 static Arena memory; /* every case works on a copy */
-static char label[160];
-
-/* Float sums of up to some thousand terms against double: relative to the largest element of the array. */
-static const double tolerance = 2e-5;
 
 /* ---- kernel sets ---- */
 
@@ -25,182 +10,25 @@ static int set_count;
 
 static void find_sets(void)
 {
-    static const char *const isa[] = {"v2", "v3", "v4", "base"};
-    for (int i = 0; i < COUNTOF(isa); i++)
-        for (int lanes = 8; lanes <= 16; lanes += 8) {
-            const NasKernels *k = nas_kernels_cpu(isa[i], lanes);
-            if (k) sets[set_count++] = k;
-        }
+    while (set_count < COUNTOF(sets) && (sets[set_count] = nas_kernels_cpu_at(set_count))) set_count++;
 }
 
-/* ---- guarded memory ---- */
-
-enum { GUARD = 64, MAX_GUARDS = 256 };
-static struct {
-    unsigned char *beg;
-    int64_t bytes;
-} guards[MAX_GUARDS];
-static int guard_count;
-
-static void *guarded(Arena *a, int64_t bytes)
+/* How NAS_ISA names them. */
+static void test_names(void)
 {
-    int64_t whole = (bytes + 63) / 64 * 64 + 2 * GUARD;
-    unsigned char *p = arena_alloc(a, 1, 64, whole);
-    memset(p, 0xA5, (size_t)whole);
-    memset(p + GUARD, 0, (size_t)bytes);
-    if (guard_count == MAX_GUARDS) abort();
-    guards[guard_count].beg = p;
-    guards[guard_count++].bytes = bytes;
-    return p + GUARD;
-}
-
-static void check_guards(void)
-{
-    for (int i = 0; i < guard_count; i++) {
-        int64_t bytes = guards[i].bytes, end = (bytes + 63) / 64 * 64 + 2 * GUARD, wrong = 0;
-        for (int64_t j = 0; j < GUARD; j++) wrong += guards[i].beg[j] != 0xA5;
-        for (int64_t j = GUARD + bytes; j < end; j++) wrong += guards[i].beg[j] != 0xA5;
-        CHECK_MSG(!wrong, "%s: %d bytes written around block %d of %d bytes", label, (int)wrong, i, (int)bytes);
+    for (int i = 0; i < set_count; i++) {
+        const NasKernels *k = sets[i];
+        snprintf(label, sizeof label, "%s/%d", k->name, k->lanes);
+        CHECK_MSG(nas_kernels_cpu(label, 0) == k, "%s names another set", label);
+        CHECK_MSG(nas_kernels_cpu(k->name, k->lanes) == k, "%s, %d lanes: another set", k->name, k->lanes);
+        CHECK_MSG(!nas_kernels_cpu(label, 24 - k->lanes), "%s has %d lanes, too", label, 24 - k->lanes);
     }
-    guard_count = 0;
-}
-
-/* ---- sources and packing ---- */
-
-static float *source(Arena *a, int64_t n, int seed)
-{
-    float *x = NEW(a, float, n);
-    for (int64_t i = 0; i < n; i++)
-        x[i] = (float)((int)(rng_u64((uint64_t)seed, RNG_TEST, (uint64_t)i) % 65) - 32) / 16;
-    return x;
-}
-
-typedef struct { /* where the channels of some tensors side by side are in blocks */
-    int lanes, blocks, channels;
-    int32_t *channel; /* (blocks * lanes): channel or -1 */
-} Map;
-
-static Map map_make(Arena *a, int lanes, int parts, const int *channels)
-{
-    Map m = {.lanes = lanes};
-    for (int p = 0; p < parts; p++) m.blocks += (channels[p] + lanes - 1) / lanes;
-    m.channel = NEW(a, int32_t, m.blocks * lanes);
-    int at = 0;
-    for (int p = 0; p < parts; p++) {
-        int room = (channels[p] + lanes - 1) / lanes * lanes;
-        for (int i = 0; i < room; i++) m.channel[at++] = i < channels[p] ? m.channels++ : -1;
-    }
-    return m;
-}
-
-static Map map_one(Arena *a, int lanes, int channels)
-{
-    return map_make(a, lanes, 1, &channels);
-}
-
-/* (outer, C, inner) plain -> (outer, B, inner, L). Lanes without a channel are `fill`. */
-static float *pack(Arena *a, const Map *m, const float *from, int64_t outer, int64_t inner, float fill)
-{
-    int64_t width = m->blocks * m->lanes;
-    float *to = guarded(a, outer * width * inner * (int64_t)sizeof *to);
-    for (int64_t o = 0; o < outer; o++)
-        for (int64_t j = 0; j < width; j++)
-            for (int64_t i = 0; i < inner; i++) {
-                int32_t c = m->channel[j];
-                to[((o * m->blocks + j / m->lanes) * inner + i) * m->lanes + j % m->lanes] =
-                    c < 0 ? fill : from[(o * m->channels + c) * inner + i];
-            }
-    return to;
-}
-
-static float *unpack(Arena *a, const Map *m, const float *from, int64_t outer, int64_t inner, const char *what)
-{
-    int64_t width = m->blocks * m->lanes, dirty = 0;
-    float *to = NEW(a, float, outer * m->channels * inner);
-    for (int64_t o = 0; o < outer; o++)
-        for (int64_t j = 0; j < width; j++)
-            for (int64_t i = 0; i < inner; i++) {
-                int32_t c = m->channel[j];
-                float v = from[((o * m->blocks + j / m->lanes) * inner + i) * m->lanes + j % m->lanes];
-                if (c >= 0)
-                    to[(o * m->channels + c) * inner + i] = v;
-                else
-                    dirty += !(v == 0);
-            }
-    CHECK_MSG(!dirty, "%s: %s: %d elements beyond the channels are not zero", label, what, (int)dirty);
-    return to;
-}
-
-static float *pack_channels(Arena *a, const Map *m, const float *from)
-{
-    return pack(a, m, from, 1, 1, 0);
-}
-
-static float *unpack_sums(Arena *a, const Map *m, const double *from, int64_t rows, const char *what)
-{
-    int64_t width = m->blocks * m->lanes, dirty = 0;
-    float *to = NEW(a, float, rows * m->channels);
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t j = 0; j < width; j++) {
-            if (m->channel[j] >= 0)
-                to[r * m->channels + m->channel[j]] = (float)from[r * width + j];
-            else
-                dirty += !(from[r * width + j] == 0);
-        }
-    CHECK_MSG(!dirty, "%s: %s: %d sums beyond the channels are not zero", label, what, (int)dirty);
-    return to;
-}
-
-static void compare(const char *what, int64_t n, const float *got, const float *want)
-{
-    CHECK_MSG(!got == !want, "%s: %s is missing", label, what);
-    if (!got || !want) return;
-    double largest = 0;
-    for (int64_t i = 0; i < n; i++) largest = fmax(largest, fabs((double)want[i]));
-    int64_t wrong = 0, worst = -1;
-    double off = 0;
-    for (int64_t i = 0; i < n; i++) {
-        double d = fabs((double)got[i] - want[i]);
-        if (d <= tolerance * largest + tolerance * fabs((double)want[i])) continue;
-        wrong++;
-        if (worst < 0 || !(d <= off)) off = d, worst = i;
-    }
-    CHECK_MSG(!wrong, "%s: %s: %d of %d differ, most at %d: %.9g, expected %.9g", label, what, (int)wrong, (int)n,
-              (int)worst, (double)got[worst < 0 ? 0 : worst], (double)want[worst < 0 ? 0 : worst]);
-}
-
-/* ---- what a case's gradient looks like ---- */
-
-enum { RELU = 1, IN_SCALE = 2, SAMPLES = 4, MASK = 8, NO_GX = 16, NO_WEIGHTS = 32, NO_SUMS = 64, ALL_FLAGS = 128 };
-
-/* mask_odd: the value under the mask is a rounded average, so its zero must not be hit exactly. */
-static KGrad grad_make(Arena *a, const Map *m, const float *g, int64_t n, int64_t pixels, int flags, bool mask_odd)
-{
-    int c = m->channels;
-    KGrad k = {.g = pack(a, m, g, n, pixels, 0)};
-    k.a = pack_channels(a, m, source(a, c, 20));
-    k.b = pack_channels(a, m, source(a, c, 21));
-    k.d = pack_channels(a, m, source(a, c, 22));
-    if (flags & SAMPLES) {
-        float *s = guarded(a, n * (int64_t)sizeof *s);
-        for (int64_t i = 0; i < n; i++) s[i] = i % 3 == 1 ? 0 : 1.25f;
-        k.sample_scale = s;
-    }
-    if (flags & MASK) {
-        float *shift = source(a, c, 24);
-        for (int i = 0; mask_odd && i < c; i++) shift[i] += 0.01234567f;
-        k.mask_scale = pack_channels(a, m, source(a, c, 23));
-        k.mask_shift = pack_channels(a, m, shift);
-    }
-    return k;
+    CHECK(nas_kernels_cpu("", 0) == sets[0]);
+    static const char *const wrong[] = {"v", "v1", "v33", "v3/", "v3/16", "v3/8 ", "/8", "ref", "v4/32"};
+    for (int i = 0; i < COUNTOF(wrong); i++) CHECK_MSG(!nas_kernels_cpu(wrong[i], 0), "\"%s\" names a set", wrong[i]);
 }
 
 /* ---- convolution ---- */
-
-typedef struct {
-    int n, parts, in[3], h, w, out, kh, kw, sh, sw, dilation;
-    bool depthwise, factorized;
-} ConvCase;
 
 static const ConvCase conv_cases[] = {
     /* n parts in          h   w  out kh kw sh sw dil depthwise factorized */
@@ -242,161 +70,6 @@ static const ConvCase conv_cases[] = {
     {2, 1, {5}, 1, 65, 6, 1, 1, 1, 2, 1, false, true},
 };
 
-typedef struct {
-    float *y, *sums, *gx, *in_sums, *g_dw, *g_pw;
-    int64_t y_count, gx_count, in_channels, dw_count, pw_count;
-} ConvResult;
-
-static void conv_geometry(const ConvCase *c, KConv *k)
-{
-    int pad_h = c->dilation * (c->kh - 1) / 2, pad_w = c->dilation * (c->kw - 1) / 2;
-    k->in_h = c->h;
-    k->in_w = c->w;
-    k->stride_h = c->sh;
-    k->stride_w = c->sw;
-    k->out_h = (c->h + 2 * pad_h - c->dilation * (c->kh - 1) - 1) / c->sh + 1;
-    k->out_w = (c->w + 2 * pad_w - c->dilation * (c->kw - 1) - 1) / c->sw + 1;
-    if (c->factorized) {
-        k->taps = 2;
-        k->tap_y[1] = c->sh - 1;
-        k->tap_x[1] = c->sw - 1;
-        return;
-    }
-    for (int y = 0; y < c->kh; y++)
-        for (int x = 0; x < c->kw; x++) {
-            k->tap_y[k->taps] = y * c->dilation - pad_h;
-            k->tap_x[k->taps++] = x * c->dilation - pad_w;
-        }
-}
-
-/* Element (out block, k, lane in, lane out) of packed weights holds plain (o, tap, c); pw_t likewise. */
-static void pack_weights(Arena *a, KConv *k, const Map *in, const Map *out, const float *plain, int taps)
-{
-    int L = in->lanes;
-    int64_t bytes = (int64_t)out->blocks * taps * in->blocks * L * L * (int64_t)sizeof(float);
-    float *pw = guarded(a, bytes), *pw_t = guarded(a, bytes);
-    for (int j = 0; j < out->blocks * L; j++)
-        for (int t = 0; t < taps; t++)
-            for (int i = 0; i < in->blocks * L; i++) {
-                int o = out->channel[j], c = in->channel[i];
-                if (o < 0 || c < 0) continue;
-                float w = plain[(o * taps + t) * in->channels + c];
-                int64_t row = (int64_t)(j / L) * taps * in->blocks + t * in->blocks + i / L;
-                pw[(row * L + i % L) * L + j % L] = w;
-                row = (int64_t)(i / L) * taps * out->blocks + t * out->blocks + j / L;
-                pw_t[(row * L + j % L) * L + i % L] = w;
-            }
-    k->pw = pw;
-    k->pw_t = pw_t;
-}
-
-static float *unpack_weights(Arena *a, const Map *in, const Map *out, const float *packed, int taps)
-{
-    int L = in->lanes;
-    int64_t dirty = 0;
-    float *plain = NEW(a, float, out->channels *taps * in->channels);
-    for (int j = 0; j < out->blocks * L; j++)
-        for (int t = 0; t < taps; t++)
-            for (int i = 0; i < in->blocks * L; i++) {
-                int o = out->channel[j], c = in->channel[i];
-                int64_t row = (int64_t)(j / L) * taps * in->blocks + t * in->blocks + i / L;
-                float w = packed[(row * L + i % L) * L + j % L];
-                if (o >= 0 && c >= 0)
-                    plain[(o * taps + t) * in->channels + c] = w;
-                else
-                    dirty += !(w == 0);
-            }
-    CHECK_MSG(!dirty, "%s: g_pw: %d elements beyond the channels are not zero", label, (int)dirty);
-    return plain;
-}
-
-static float *add_slots(Arena *a, const float *first, const float *second, int64_t n)
-{
-    float *sum = NEW(a, float, n);
-    for (int64_t i = 0; i < n; i++) sum[i] = first[i] + 2 * second[i]; /* 2: a swap of slots must show */
-    return sum;
-}
-
-/* Runs forward on slots 0 and 1, then backward on given y and g; plain results. The slots start with a 1 to see that
- * they are added to. */
-static ConvResult run_conv(Arena *a, const NasKernels *kernels, const ConvCase *c, int flags)
-{
-    int L = kernels->lanes;
-    Map in = map_make(a, L, c->parts, c->in), out = map_one(a, L, c->out), part[3];
-    KConv k = {.parts = c->parts, .relu = flags & RELU ? 1 : 0, .depthwise = c->depthwise};
-    conv_geometry(c, &k);
-    int64_t n = c->n, in_pixels = c->h * c->w, out_pixels = k.out_h * k.out_w, offset = 0, half = (n + 1) / 2;
-    int64_t n0[2] = {0, half}, n1[2] = {half, n};
-    k.in_blocks = in.blocks;
-    k.out_blocks = out.blocks;
-    int32_t *block_lanes = NEW(a, int32_t, in.blocks);
-    for (int i = 0; i < in.blocks * L; i++) block_lanes[i / L] += in.channel[i] >= 0;
-    k.block_lanes = block_lanes;
-    bool written = flags & IN_SCALE;
-    for (int p = 0; p < c->parts; p++) {
-        part[p] = map_one(a, L, c->in[p]);
-        k.part_blocks[p] = part[p].blocks;
-        k.x[p] = pack(a, &part[p], source(a, n * c->in[p] * in_pixels, 1 + p), n, in_pixels, 0);
-        if (flags & NO_GX) continue;
-        k.gx[p] = pack(a, &part[p], source(a, n * c->in[p] * in_pixels, 5 + p), n, in_pixels, written ? 7 : 0);
-    }
-    if (flags & IN_SCALE) {
-        k.in_scale = pack_channels(a, &in, source(a, in.channels, 9));
-        k.in_shift = pack_channels(a, &in, source(a, in.channels, 10));
-        if (!(flags & NO_GX)) k.in_sums = guarded(a, 2 * 2 * in.blocks * L * (int64_t)sizeof(double));
-    }
-    int taps = c->depthwise ? 1 : k.taps;
-    ConvResult r = {.y_count = n * c->out * out_pixels,
-                    .gx_count = n * in.channels * in_pixels,
-                    .in_channels = in.channels,
-                    .dw_count = in.channels * k.taps,
-                    .pw_count = c->out * taps * in.channels};
-    pack_weights(a, &k, &in, &out, source(a, r.pw_count, 11), taps);
-    if (c->depthwise) k.dw = pack(a, &in, source(a, r.dw_count, 12), 1, k.taps, 0);
-    k.y = guarded(a, n * out.blocks * L * out_pixels * (int64_t)sizeof(float));
-    if (!(flags & NO_SUMS)) k.sums = guarded(a, 2 * 2 * out.blocks * L * (int64_t)sizeof(double));
-    void *scratch = guarded(a, kernels->conv_scratch(&k));
-    memset(scratch, 0xFF, (size_t)kernels->conv_scratch(&k)); /* NaN */
-    for (int s = 0; k.sums && s < 2; s++)
-        for (int i = 0; i < out.blocks * L; i++) k.sums[(2 * s + 1) * out.blocks * L + i] = out.channel[i] >= 0;
-    for (int s = 0; s < 2; s++)
-        if (n0[s] < n1[s]) kernels->conv_forward(&k, n0[s], n1[s], s, scratch);
-    r.y = unpack(a, &out, k.y, n, out_pixels, "y");
-    if (k.sums) r.sums = unpack_sums(a, &out, k.sums, 4, "sums");
-
-    /* backward: y and g are just data */
-    k.y = pack(a, &out, source(a, r.y_count, 13), n, out_pixels, 0);
-    k.grad = grad_make(a, &out, source(a, r.y_count, 14), n, out_pixels, flags, false);
-    int64_t dw = (int64_t)in.blocks * k.taps * L, pw = (int64_t)out.blocks * taps * in.blocks * L * L;
-    if (!(flags & NO_WEIGHTS)) {
-        if (c->depthwise) k.g_dw = guarded(a, 2 * dw * (int64_t)sizeof(float));
-        k.g_pw = guarded(a, 2 * pw * (int64_t)sizeof(float));
-        if (c->depthwise) k.g_dw[dw] = 1;
-        k.g_pw[0] = 1;
-    }
-    for (int s = 0; k.in_sums && s < 2; s++) k.in_sums[2 * s * in.blocks * L] = 1;
-    memset(scratch, 0xFF, (size_t)kernels->conv_scratch(&k));
-    for (int s = 0; s < 2; s++)
-        if (n0[s] < n1[s]) kernels->conv_backward(&k, n0[s], n1[s], s, scratch);
-    if (!(flags & NO_GX)) {
-        r.gx = NEW(a, float, r.gx_count);
-        for (int p = 0; p < c->parts; p++) {
-            int64_t size = n * c->in[p] * in_pixels;
-            memcpy(r.gx + offset, unpack(a, &part[p], k.gx[p], n, in_pixels, "gx"), (size_t)size * sizeof(float));
-            offset += size;
-        }
-        if (k.in_sums) r.in_sums = unpack_sums(a, &in, k.in_sums, 4, "in_sums");
-    }
-    if (k.g_dw)
-        r.g_dw = add_slots(a, unpack(a, &in, k.g_dw, 1, k.taps, "g_dw"), unpack(a, &in, k.g_dw + dw, 1, k.taps, "g_dw"),
-                           r.dw_count);
-    if (k.g_pw)
-        r.g_pw = add_slots(a, unpack_weights(a, &in, &out, k.g_pw, taps),
-                           unpack_weights(a, &in, &out, k.g_pw + pw, taps), r.pw_count);
-    check_guards();
-    return r;
-}
-
 static void compare_conv(const ConvCase *c, int flags)
 {
     Arena scratch = memory;
@@ -408,12 +81,7 @@ static void compare_conv(const ConvCase *c, int flags)
                  sets[i]->lanes, c->n, c->in[0], c->in[1], c->in[2], c->out, c->h, c->w, c->kh, c->kw, c->sh, c->sw,
                  c->dilation, c->depthwise ? " depthwise" : "", c->factorized ? " factorized" : "", flags);
         ConvResult got = run_conv(&each, sets[i], c, flags);
-        compare("y", want.y_count, got.y, want.y);
-        compare("sums", 4 * c->out, got.sums, want.sums);
-        compare("gx", want.gx_count, got.gx, want.gx);
-        compare("in_sums", 4 * want.in_channels, got.in_sums, want.in_sums);
-        compare("g_dw", want.dw_count, got.g_dw, want.g_dw);
-        compare("g_pw", want.pw_count, got.g_pw, want.g_pw);
+        compare_conv_results(c, &got, &want);
     }
 }
 
@@ -431,10 +99,6 @@ static void test_conv(void)
 
 /* ---- pooling ---- */
 
-typedef struct {
-    int n, channels, h, w, kh, kw, sh, sw, ph, pw, extra;
-} PoolCase;
-
 static const PoolCase pool_cases[] = {
     {3, 3, 7, 7, 3, 3, 1, 1, 1, 1, 0},    {2, 17, 7, 7, 3, 3, 2, 2, 1, 1, 0},  {2, 5, 19, 35, 3, 3, 2, 2, 1, 1, 0},
     {2, 40, 8, 8, 3, 3, 1, 1, 1, 1, 0},   {2, 16, 1, 64, 1, 3, 1, 2, 0, 1, 0}, {2, 1, 1, 64, 1, 3, 1, 1, 0, 1, 0},
@@ -443,55 +107,6 @@ static const PoolCase pool_cases[] = {
     {2, 9, 7, 5, 3, 3, 1, 2, 1, 1, 0},    {2, 5, 1, 64, 1, 2, 1, 2, 0, 0, 1},  {2, 6, 1, 101, 1, 3, 1, 2, 0, 1, 0},
     {2, 17, 1, 151, 1, 5, 1, 1, 0, 2, 0}, {2, 3, 6, 33, 1, 3, 2, 2, 0, 1, 0},  {2, 5, 1, 1, 1, 5, 1, 2, 0, 2, 0},
 };
-
-typedef struct {
-    float *sums, *gx;
-    int64_t out_count, in_count;
-} PoolResult;
-
-static void pool_geometry(const PoolCase *c, KPool *k)
-{
-    k->in_h = c->h;
-    k->in_w = c->w;
-    k->kernel_h = c->kh;
-    k->kernel_w = c->kw;
-    k->stride_h = c->sh;
-    k->stride_w = c->sw;
-    k->pad_h = c->ph;
-    k->pad_w = c->pw;
-    k->extra_h = c->kh > 1 ? c->extra : 0;
-    k->extra_w = c->kw > 1 ? c->extra : 0;
-    k->out_h = (c->h + k->extra_h + 2 * c->ph - c->kh) / c->sh + 1;
-    k->out_w = (c->w + k->extra_w + 2 * c->pw - c->kw) / c->sw + 1;
-}
-
-static PoolResult run_pool(Arena *a, const NasKernels *kernels, const PoolCase *c, bool average, int flags)
-{
-    int L = kernels->lanes;
-    Map m = map_one(a, L, c->channels);
-    KPool k = {.blocks = m.blocks, .average = average};
-    pool_geometry(c, &k);
-    int64_t n = c->n, in_pixels = c->h * c->w, out_pixels = k.out_h * k.out_w, half = (n + 1) / 2;
-    int64_t n0[2] = {0, half}, n1[2] = {half, n};
-    PoolResult r = {.out_count = n * c->channels * out_pixels, .in_count = n * c->channels * in_pixels};
-    k.x = pack(a, &m, source(a, r.in_count, 1), n, in_pixels, 0);
-    k.gx = pack(a, &m, source(a, r.in_count, 2), n, in_pixels, 0);
-    if (!(flags & NO_SUMS)) k.sums = guarded(a, 2 * 2 * m.blocks * L * (int64_t)sizeof(double));
-    if (k.sums) k.sums[0] = 1;
-    k.grad = grad_make(a, &m, source(a, r.out_count, 3), n, out_pixels, flags, true);
-    int64_t bytes = kernels->pool_scratch(&k);
-    void *scratch = guarded(a, bytes);
-    memset(scratch, 0xFF, (size_t)bytes);
-    for (int s = 0; s < 2; s++)
-        if (n0[s] < n1[s]) kernels->pool_forward(&k, n0[s], n1[s], s, scratch);
-    memset(scratch, 0xFF, (size_t)bytes);
-    for (int s = 0; s < 2; s++)
-        if (n0[s] < n1[s]) kernels->pool_backward(&k, n0[s], n1[s], s, scratch);
-    r.gx = unpack(a, &m, k.gx, n, in_pixels, "gx");
-    if (k.sums) r.sums = unpack_sums(a, &m, k.sums, 4, "sums");
-    check_guards();
-    return r;
-}
 
 static void test_pool(void)
 {
@@ -510,177 +125,53 @@ static void test_pool(void)
                          sets[s]->name, sets[s]->lanes, average ? "average" : "maximum", c->n, c->channels, c->h, c->w,
                          c->kh, c->kw, c->sh, c->sw, c->extra, flags);
                 PoolResult got = run_pool(&each, sets[s], c, average, flags);
-                compare("gx", want.in_count, got.gx, want.gx);
-                compare("sums", 4 * c->channels, got.sums, want.sums);
+                compare_pool_results(c, &got, &want);
             }
         }
 }
 
 /* ---- mix ---- */
 
-/* A term's kind, one letter: r raw with scale and shift; i identity with gx; R the ReLU of a raw value; P the same
- * without normalisation; m maximum and a average pooled; then s for sample_scale. */
 static const char *const mix_cases[] = {
     "r", "i", "rr", "R", "a", "m", "riam", "rrrrrr", "aaaaam", "rsRs", "isrsmsasR", "RrPiRsPsrrrr", "isPr"};
-static const struct {
-    int n, channels, h, w;
-} mix_shapes[] = {{2, 3, 7, 7},   {3, 17, 7, 7},  {2, 5, 19, 35}, {2, 40, 8, 8},
-                  {2, 16, 1, 64}, {1, 8, 30, 80}, {2, 1, 1, 1}};
-
-enum { MIX_MAX_TERMS = 16 };
-typedef struct {
-    float *out, *sums, *gx[MIX_MAX_TERMS];
-    int terms;
-    int64_t count;
-} MixResult;
-
-static MixResult run_mix(Arena *a, const NasKernels *kernels, const char *kinds, int n, int channels, int h, int w)
-{
-    int L = kernels->lanes;
-    Map m = map_one(a, L, channels);
-    int64_t pixels = h * w, half = (n + 1) / 2, width = m.blocks * L;
-    int64_t n0[2] = {0, half}, n1[2] = {half, n};
-    MixResult r = {.count = n * channels * pixels};
-    KTerm *term = NEW(a, KTerm, MIX_MAX_TERMS);
-    for (const char *p = kinds; *p; p++) {
-        KTerm *t = &term[r.terms];
-        int seed = 100 * ++r.terms;
-        float *x = pack(a, &m, source(a, r.count, seed), n, pixels, 0);
-        if (*p == 'm' || *p == 'a') {
-            KPool *pool = NEW(a, KPool, 1);
-            *pool = (KPool){.x = x,
-                            .blocks = m.blocks,
-                            .in_h = h,
-                            .in_w = w,
-                            .out_h = h,
-                            .out_w = w,
-                            .average = *p == 'a',
-                            .kernel_h = 3,
-                            .kernel_w = 3,
-                            .stride_h = 1,
-                            .stride_w = 1,
-                            .pad_h = 1,
-                            .pad_w = 1};
-            void *scratch = guarded(a, kernels->pool_scratch(pool));
-            kernels->pool_forward(pool, 0, n, 0, scratch);
-            t->pool = pool;
-        } else {
-            t->y = x;
-        }
-        float *scale = source(a, channels, seed + 1);
-        if (*p == 'R' || *p == 'P' || *p == 'i') /* then it is the term's weight: one for all channels */
-            for (int c = 1; c < channels; c++) scale[c] = scale[0];
-        t->scale = pack_channels(a, &m, scale);
-        if (*p == 'R') {
-            t->relu_scale = pack_channels(a, &m, source(a, channels, seed + 3));
-            t->relu_shift = pack_channels(a, &m, source(a, channels, seed + 4));
-        }
-        t->relu = *p == 'R' || *p == 'P';
-        if (*p == 'i' || *p == 'P') t->gx = pack(a, &m, source(a, r.count, seed + 5), n, pixels, 0);
-        if (!t->relu && *p != 'i') t->shift = pack_channels(a, &m, source(a, channels, seed + 2));
-        if (p[1] == 's') {
-            float *s = guarded(a, n * (int64_t)sizeof *s);
-            for (int i = 0; i < n; i++) s[i] = (i + r.terms) % 2 ? 0 : 1.25f;
-            t->sample_scale = s;
-            p++;
-        }
-    }
-    KMix k = {.terms = r.terms, .term = term, .blocks = m.blocks, .height = h, .width = w};
-    k.out = guarded(a, n * width * pixels * (int64_t)sizeof(float));
-    k.g = pack(a, &m, source(a, r.count, 7), n, pixels, 0);
-    k.sums = guarded(a, 2 * (1 + 2 * r.terms) * width * (int64_t)sizeof(double));
-    k.sums[0] = 1;
-    int64_t bytes = kernels->mix_scratch(&k);
-    void *scratch = guarded(a, bytes);
-    memset(scratch, 0xFF, (size_t)bytes);
-    for (int s = 0; s < 2; s++)
-        if (n0[s] < n1[s]) kernels->mix_forward(&k, n0[s], n1[s], scratch);
-    memset(scratch, 0xFF, (size_t)bytes);
-    for (int s = 0; s < 2; s++)
-        if (n0[s] < n1[s]) kernels->mix_backward(&k, n0[s], n1[s], s, scratch);
-    r.out = unpack(a, &m, k.out, n, pixels, "out");
-    r.sums = unpack_sums(a, &m, k.sums, 2 * (1 + 2 * r.terms), "sums");
-    for (int i = 0; i < r.terms; i++)
-        if (term[i].gx) r.gx[i] = unpack(a, &m, term[i].gx, n, pixels, "gx");
-    check_guards();
-    return r;
-}
+static const int mix_shapes[][4] = {{2, 3, 7, 7},   {3, 17, 7, 7},  {2, 5, 19, 35}, {2, 40, 8, 8},
+                                    {2, 16, 1, 64}, {1, 8, 30, 80}, {2, 1, 1, 1}}; /* n channels h w */
 
 static void test_mix(void)
 {
     for (int i = 0; i < COUNTOF(mix_cases); i++)
         for (int j = 0; j < COUNTOF(mix_shapes); j++) {
-            int n = mix_shapes[j].n, c = mix_shapes[j].channels, h = mix_shapes[j].h, w = mix_shapes[j].w;
+            const int *shape = mix_shapes[j];
+            MixCase c = {mix_cases[i], shape[0], shape[1], shape[2], shape[3]};
             Arena scratch = memory;
             snprintf(label, sizeof label, "ref mix");
-            MixResult want = run_mix(&scratch, nas_kernels_ref(), mix_cases[i], n, c, h, w);
+            MixResult want = run_mix(&scratch, nas_kernels_ref(), &c);
             for (int s = 0; s < set_count; s++) {
                 Arena each = scratch;
-                snprintf(label, sizeof label, "%s/%d mix %s n%d c%d %dx%d", sets[s]->name, sets[s]->lanes, mix_cases[i],
-                         n, c, h, w);
-                MixResult got = run_mix(&each, sets[s], mix_cases[i], n, c, h, w);
-                compare("out", want.count, got.out, want.out);
-                compare("sums", 2 * (1 + 2 * want.terms) * c, got.sums, want.sums);
-                for (int t = 0; t < want.terms; t++) compare("gx", want.count, got.gx[t], want.gx[t]);
+                snprintf(label, sizeof label, "%s/%d mix %s n%d c%d %dx%d", sets[s]->name, sets[s]->lanes, c.kinds, c.n,
+                         c.channels, c.h, c.w);
+                MixResult got = run_mix(&each, sets[s], &c);
+                compare_mix_results(&c, &got, &want);
             }
         }
 }
 
 /* ---- head ---- */
 
-typedef struct {
-    float *pooled, *logits, *g_weight, *gx[2];
-} HeadResult;
-
-static HeadResult run_head(Arena *a, const NasKernels *kernels, int n, const int *channels, int h, int w, int outputs,
-                           bool no_weights, bool no_gx)
-{
-    Map m[2];
-    KHead k = {.parts = 2, .height = h, .width = w, .outputs = outputs, .channels = channels[0] + channels[1]};
-    int64_t pixels = h * w, size = (int64_t)outputs * k.channels + outputs, half = (n + 1) / 2;
-    for (int p = 0; p < 2; p++) {
-        m[p] = map_one(a, kernels->lanes, channels[p]);
-        k.part_blocks[p] = m[p].blocks;
-        k.part_channels[p] = channels[p];
-        k.x[p] = pack(a, &m[p], source(a, n * channels[p] * pixels, 1 + p), n, pixels, 0);
-        if (!no_gx) k.gx[p] = pack(a, &m[p], source(a, n * channels[p] * pixels, 3 + p), n, pixels, 0);
-    }
-    k.weight = source(a, outputs * k.channels, 5);
-    k.bias = source(a, outputs, 6);
-    k.g_logits = source(a, n * outputs, 7);
-    k.pooled = guarded(a, n * k.channels * (int64_t)sizeof(float));
-    k.logits = guarded(a, n * outputs * (int64_t)sizeof(float));
-    if (!no_weights) k.g_weight = guarded(a, 2 * size * (int64_t)sizeof(float));
-    if (k.g_weight) k.g_weight[0] = k.g_weight[size - 1] = 1;
-    kernels->head_forward(&k, 0, half);
-    if (half < n) kernels->head_forward(&k, half, n);
-    kernels->head_backward(&k, 0, half, 0);
-    if (half < n) kernels->head_backward(&k, half, n, 1);
-    HeadResult r = {.pooled = k.pooled, .logits = k.logits};
-    if (k.g_weight) r.g_weight = add_slots(a, k.g_weight, k.g_weight + size, size);
-    for (int p = 0; p < 2 && !no_gx; p++) r.gx[p] = unpack(a, &m[p], k.gx[p], n, pixels, "gx");
-    check_guards();
-    return r;
-}
-
 static void test_head(void)
 {
-    static const int shapes[][6] = {
-        {3, 5, 17, 7, 7, 10}, {1, 1, 3, 1, 1, 1}, {4, 40, 16, 8, 8, 3}, {2, 8, 9, 1, 64, 37}};
-    for (int i = 0; i < COUNTOF(shapes); i++)
-        for (int f = 0; f < 4; f++) {
-            const int *c = shapes[i];
-            int64_t all = c[1] + c[2], pixels = c[3] * c[4];
+    static const HeadCase cases[] = {
+        {3, {5, 17}, 7, 7, 10}, {1, {1, 3}, 1, 1, 1}, {4, {40, 16}, 8, 8, 3}, {2, {8, 9}, 1, 64, 37}};
+    static const int combos[] = {0, NO_WEIGHTS, NO_GX, NO_WEIGHTS | NO_GX};
+    for (int i = 0; i < COUNTOF(cases); i++)
+        for (int f = 0; f < COUNTOF(combos); f++) {
             Arena scratch = memory;
-            HeadResult want = run_head(&scratch, nas_kernels_ref(), c[0], c + 1, c[3], c[4], c[5], f & 1, f & 2);
+            HeadResult want = run_head(&scratch, nas_kernels_ref(), &cases[i], combos[f]);
             for (int s = 0; s < set_count; s++) {
                 Arena each = scratch;
-                snprintf(label, sizeof label, "%s/%d head %d flags %d", sets[s]->name, sets[s]->lanes, i, f);
-                HeadResult got = run_head(&each, sets[s], c[0], c + 1, c[3], c[4], c[5], f & 1, f & 2);
-                compare("pooled", c[0] * all, got.pooled, want.pooled);
-                compare("logits", c[0] * c[5], got.logits, want.logits);
-                compare("g_weight", c[5] * all + c[5], got.g_weight, want.g_weight);
-                for (int p = 0; p < 2; p++) compare("gx", c[0] * c[1 + p] * pixels, got.gx[p], want.gx[p]);
+                snprintf(label, sizeof label, "%s/%d head %d flags %d", sets[s]->name, sets[s]->lanes, i, combos[f]);
+                HeadResult got = run_head(&each, sets[s], &cases[i], combos[f]);
+                compare_head_results(&cases[i], &got, &want);
             }
         }
 }
@@ -1101,6 +592,7 @@ int main(void)
     find_sets();
     for (int i = 0; i < set_count; i++) printf("%s, %d lanes: %s\n", sets[i]->name, sets[i]->lanes, sets[i]->about);
     CHECK_MSG(set_count > 0, "no cpu kernel set runs on this machine");
+    CHECK_RUN(test_names);
     CHECK_RUN(test_ref_by_hand);
     CHECK_RUN(test_ref_conv_gradients);
     CHECK_RUN(test_ref_pool_gradients);

@@ -423,6 +423,8 @@ static void make_hostile(void)
     PUT(w, REC_STUDY, study);
     EventRecord event = {.what = HOSTILE, .text = HOSTILE, .epoch = INT64_MAX};
     PUT(w, REC_EVENT, event);
+    ProfileRecord profile = {.run = HOSTILE, .op = HOSTILE, .calls = INT64_MAX, .seconds = NAN, .share = -INFINITY};
+    PUT(w, REC_PROFILE, profile);
     finish(w);
 }
 
@@ -612,7 +614,7 @@ static void test_hostile(void)
 static void test_json_of_every_kind(void)
 {
     const char *names[] = {"stats-story.nas", "stats-hostile.nas"};
-    bool seen[REC_EVENT + 1] = {false};
+    bool seen[REC_LAST + 1] = {false};
     for (int i = 0; i < 2; i++) {
         Story *s = story_of(names[i], 0);
         for (int64_t k = 0; k < s->count; k++) {
@@ -633,7 +635,7 @@ static void test_json_of_every_kind(void)
             }
         }
     }
-    for (int k = REC_DATASET; k <= REC_EVENT; k++) CHECK_MSG(seen[k], "no %s was made", record_kind_name(k));
+    for (int k = REC_DATASET; k <= REC_LAST; k++) CHECK_MSG(seen[k], "no %s was made", record_kind_name(k));
 }
 
 static void test_tsv(void)
@@ -652,7 +654,7 @@ static void test_tsv(void)
         CHECK_EQ(occurrences(t.s, "\t"), occurrences(columns, "\t") * occurrences(t.s, "\n"));
         rows += occurrences(t.s, "\n");
     }
-    CHECK_EQ(rows, 4 + 2 + 9 + 5 + 66 + 2 + 80 + 4 + 2);
+    CHECK_EQ(rows, 4 + 2 + 9 + 5 + 66 + 2 + 80 + 4 + 2 + 1);
 }
 
 static void test_kinds(void)

@@ -84,17 +84,26 @@ static void test_format_is_stable(void)
 {
     Record all[RECORD_KINDS];
     make_records(&perm, all);
+    static const struct {
+        int kinds; /* the first so many of stream_records.h: their bytes change only as it gets new fields */
+        int64_t bytes;
+        const char *digest;
+    } stable[] = {{14, 3050, "607c57a23f1f25fb"}, {15, 3142, "364c19e8cbf5c2e4"}};
     const char *path = in_dir("stable.nas");
-    CHECK(write_stream(perm, path, all, RECORD_KINDS));
-    Reader *in = reader_open(&perm, path);
+    Reader *in;
     Record r;
-    StreamStatus s;
-    int64_t bytes = 0;
-    while ((s = reader_next(in, &(Arena){once.beg, once.end}, &r)) == STREAM_RECORD) bytes += r.byte_count;
-    CHECK_EQ(s, STREAM_END);
-    CHECK_EQ(bytes, 3050);
-    CHECK_STR(reader_digest(in, &perm), "607c57a23f1f25fb");
-    reader_close(in);
+    for (int i = 0; i < COUNTOF(stable); i++) {
+        CHECK(write_stream(perm, path, all, stable[i].kinds));
+        in = reader_open(&perm, path);
+        StreamStatus s;
+        int64_t bytes = 0;
+        while ((s = reader_next(in, &(Arena){once.beg, once.end}, &r)) == STREAM_RECORD) bytes += r.byte_count;
+        CHECK_EQ(s, STREAM_END);
+        CHECK_EQ(bytes, stable[i].bytes);
+        CHECK_STR(reader_digest(in, &perm), stable[i].digest);
+        reader_close(in);
+    }
+    CHECK_EQ(stable[COUNTOF(stable) - 1].kinds, RECORD_KINDS);
 
     Record event = {REC_EVENT, .event = {"a", "bc", 300}};
     CHECK(write_stream(perm, path, &event, 1));
@@ -482,7 +491,7 @@ static void test_protoc_program(void)
     CHECK_EQ(shell("lz4 -dc '%s' | protoc --decode=nas.v1.Stream -I schemas nas/v1/nas.proto > '%s'", path, text), 0);
     CHECK_EQ(shell("test $(grep -c '^record {' '%s') = %d", text, RECORD_KINDS + 2), 0);
     CHECK(shell("grep -qE '^ *[0-9]+[: ]' '%s'", text) != 0); /* no field without a name */
-    for (int k = REC_DATASET; k <= REC_EVENT; k++)
+    for (int k = REC_DATASET; k <= REC_LAST; k++)
         CHECK_MSG(shell("grep -q '^  %s {' '%s'", record_kind_name((RecordKind)k), text) == 0, "%s is not there",
                   record_kind_name((RecordKind)k));
     /* And back: protoc's own encoding of the text is the same stream. */
@@ -543,8 +552,8 @@ static void test_speed(void)
     printf("%d MB of samples: written at %.0f MB/s, read at %.0f MB/s of processor time\n", MEGABYTES, write_rate,
            read_rate);
 #if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-    CHECK(write_rate > 200);
-    CHECK(read_rate > 200);
+    CHECK(check_emulated() || write_rate > 200);
+    CHECK(check_emulated() || read_rate > 200);
 #endif
 }
 
