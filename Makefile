@@ -184,6 +184,11 @@ bench: $(BENCHES)
 bench-peer: $(OBJ)/bench/bench_step
 	NAS_BENCH=$< tests/bench/bench-peer
 
+# What recomputation costs and saves, as a table in Markdown.
+.PHONY: bench-memory
+bench-memory: $(OBJ)/bench/bench_step
+	NAS_BENCH=$< tests/bench/bench-memory
+
 # The library is compiled again with coverage feedback for libFuzzer: same rules, other flags, other folder.
 fuzz:
 	@command -v clang >/dev/null || { echo 'make fuzz: clang is needed (Debian: clang, libclang-rt-14-dev)' >&2; exit 1; }

@@ -100,6 +100,18 @@ typedef struct {
     float *g_weight; /* slots of (outputs*channels + outputs); 0: not wanted */
 } KHead;
 
+/* y = some channels of x, in any order. */
+typedef struct {
+    int32_t parts; /* x is so many tensors side by side along the channels */
+    const float *x[K_MAX_PARTS];
+    float *gx[K_MAX_PARTS]; /* backward adds; 0: not wanted */
+    int32_t part_blocks[K_MAX_PARTS];
+    int32_t channels, blocks, height, width; /* of y */
+    const int32_t *part, *place; /* (channels) where a channel comes from: the part, and block*L + lane in it */
+    float *y;
+    const float *g;
+} KSelect;
+
 typedef struct {
     float lr, momentum, decay, scale;
     int nesterov;
@@ -126,6 +138,8 @@ typedef struct {
     void (*mix_backward)(const KMix *, int64_t n0, int64_t n1, int64_t slot, void *scratch);
     void (*head_forward)(const KHead *, int64_t n0, int64_t n1);
     void (*head_backward)(const KHead *, int64_t n0, int64_t n1, int64_t slot);
+    void (*select_forward)(const KSelect *, int64_t n0, int64_t n1);
+    void (*select_backward)(const KSelect *, int64_t n0, int64_t n1);
     /* Flat blocks, elements [0, n). */
     void (*sgd)(const KSgd *, int64_t n, float *w, const float *g, float *velocity);
     void (*adam)(const KAdam *, int64_t n, float *w, const float *g, float *m, float *v);

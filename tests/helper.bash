@@ -45,6 +45,13 @@ golden()
     fi
 }
 
+# bare FILE: all of a stream as text, samples and weights too, but for what says where, when and by what it was made.
+bare()
+{
+    lz4 -dcq "$1" | protoc --decode=nas.v1.Stream -I "$NAS_ROOT/schemas" nas/v1/nas.proto |
+        grep -vE '^ *(command|unix_time|seconds|memory_bytes|checksum): '
+}
+
 # one_line TEXT: TEXT is one line that is not empty.
 one_line() { [[ -n $1 && $1 != *$'\n'* ]] || { echo "not one line: $1" >&2; return 1; }; }
 

@@ -23,7 +23,7 @@ untimed() { nas-stats --json "$1" | grep -v '"kind":"provenance"' | sed -E 's/"(
         ' 1 "kind":"dataset" 1 "kind":"space" 3 "kind":"search_epoch" ' ]]
     [[ $(json s.nas search_epoch | grep -o '"epoch":[0-9]*' | tr '\n' ' ') = '"epoch":0 "epoch":1 "epoch":2 ' ]]
     json s.nas space | grep -q '"strategy":"darts1"'
-    json s.nas space | grep -q '"parts","value":"softmax + first-order + l2 + adam"'
+    json s.nas space | grep -q '"parts","value":"softmax + first-order + l2:0.001 + adam"'
     local metric
     for metric in loss accuracy; do # of the whole splits, after every epoch
         for split in train alpha validation; do
@@ -142,6 +142,40 @@ whole_profile()
     [[ $status = 0 ]]
     grep -q 'instead of 32: there is memory for no more' err
     nas-stats --json s.nas | grep -q '"kind":"event".*"what":"batch"'
+}
+
+@test "what is recomputed changes no byte but the memory told" {
+    local way # recompute and threads
+    nas-search -q "${SMALL[@]}" --epochs 1 --weights --recompute none --threads 1 "$DATA" -o none.nas
+    bare none.nas >want
+    [[ $(wc -l <want) -gt 10000 ]]
+    for way in 'cell 1' 'cell 2' 'node 2' 'none 2'; do
+        nas-search -q "${SMALL[@]}" --epochs 1 --weights --recompute "${way% *}" --threads "${way#* }" "$DATA" -o other.nas
+        bare other.nas | cmp - want
+    done
+}
+
+# mebibytes OPTION…: what a search forecasts, rounded down.
+mebibytes() { nas-search --dry-run "$@" | sed -nE 's/.*: ([0-9]+)\.[0-9]+ MiB of memory.*/\1/p'; }
+
+@test "where memory is short, tensors are recomputed before the batch is halved, aloud and in the stream" {
+    local net=(--layers 2 --reduce-at none --channels 8 --batch 40 --epochs 1)
+    nas-search -q "${net[@]}" "$DATA" -o whole.nas
+    [[ $(json whole.nas event) = '' ]]
+    nas-search -q "${net[@]}" --memory "$(mebibytes --recompute none "${net[@]}" "$DATA")" "$DATA" -o s.nas 2>err
+    one_line "$(<err)"
+    [[ $(<err) = *'search: recompute cell: there is memory for no more'* ]]
+    json s.nas event | grep -q '"what":"recompute","text":"search: recompute cell:'
+    bare whole.nas | sed -n '/search_epoch/,$p' >want # all after the event: but for its place
+    bare s.nas | sed -n '/search_epoch/,$p' | grep -v 'records:' | cmp - <(grep -v 'records:' want)
+    nas-search --dry-run "${net[@]}" --memory "$(mebibytes --recompute cell "${net[@]}" "$DATA")" "$DATA" | grep -q 'batch 40, recompute node:'
+    nas-search -q "${net[@]}" --memory "$(mebibytes --recompute node "${net[@]}" "$DATA")" "$DATA" -o s.nas 2>err
+    grep -q 'batch 20 instead of 40: there is memory for no more' err
+    # asked for by name, it is what is done, and nothing is told
+    nas-search -q "${net[@]}" --recompute node "$DATA" -o s.nas 2>err
+    [[ ! -s err && $(json s.nas event) = '' ]]
+    run -2 --separate-stderr nas-search --recompute edge "$DATA"
+    [[ $stderr == *'--recompute'*'auto|none|cell|node'* ]]
 }
 
 @test "a search that diverges ends with an event, a valid stream, status 1 and one line" {

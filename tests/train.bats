@@ -53,6 +53,19 @@ untimed() { nas-stats --json "$1" | grep -v '"kind":"provenance"' | sed -E 's/"(
     ! json t.nas tensor >/dev/null || false
 }
 
+@test "what is recomputed changes no byte of a training but the memory told" {
+    local way train=(nas-train -q --data "$DATA" --layers 3 --channels 4 --batch 8 --epochs 2 --drop-path 0.3 --net resnet-tiny)
+    "${train[@]}" --recompute none --threads 1 "$CELLS" -o none.nas
+    bare none.nas >want
+    for way in 'cell 1' 'cell 2' 'node 2'; do
+        "${train[@]}" --recompute "${way% *}" --threads "${way#* }" "$CELLS" -o other.nas
+        bare other.nas | cmp - want
+    done
+    nas-transfer -q --data "$OTHER" "${SMALL[@]}" --recompute none "$CELLS" -o none.nas
+    nas-transfer -q --data "$OTHER" "${SMALL[@]}" --recompute cell "$CELLS" -o other.nas
+    bare other.nas | cmp - <(bare none.nas)
+}
+
 @test "a net learns what is there to learn, and says so on the test split" {
     nas-ingest -q synthetic --option n=600 --option size=8 --option noise=0.02 -o easy.nas
     nas-train -q --data easy.nas --net small-cnn --channels 8 --batch 16 --epochs 10 -o t.nas

@@ -4,7 +4,8 @@
 #include "kernels/kernels.h"
 
 #if defined(__x86_64__)
-extern const NasKernels nas_cpu_v2_8, nas_cpu_v3_8, nas_cpu_v4_8, nas_cpu_v4_16;
+extern const NasKernels nas_cpu_v2_4, nas_cpu_v2_8, nas_cpu_v3_4, nas_cpu_v3_8, nas_cpu_v4_4, nas_cpu_v4_8,
+    nas_cpu_v4_16;
 
 static int can_run(const char *isa)
 {
@@ -18,16 +19,16 @@ static int can_run(const char *isa)
     return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
 }
 
-static const NasKernels *const builds[] = {&nas_cpu_v4_16, &nas_cpu_v4_8, &nas_cpu_v3_8,
-                                           &nas_cpu_v2_8}; /* best first */
+static const NasKernels *const builds[] = {&nas_cpu_v4_16, &nas_cpu_v4_8, &nas_cpu_v4_4, &nas_cpu_v3_8,
+                                           &nas_cpu_v3_4,  &nas_cpu_v2_8, &nas_cpu_v2_4}; /* best first */
 #else
-extern const NasKernels nas_cpu_base_8;
+extern const NasKernels nas_cpu_base_8, nas_cpu_base_4;
 static int can_run(const char *isa)
 {
     (void)isa;
     return 1;
 }
-static const NasKernels *const builds[] = {&nas_cpu_base_8};
+static const NasKernels *const builds[] = {&nas_cpu_base_8, &nas_cpu_base_4};
 #endif
 
 const NasKernels *nas_kernels_cpu_at(int i)
@@ -42,7 +43,9 @@ static int is_meant(const char *isa, const NasKernels *k)
 {
     size_t n = strlen(k->name);
     if (!*isa) return 1;
-    return !strncmp(isa, k->name, n) && (!isa[n] || !strcmp(isa + n, k->lanes == 8 ? "/8" : "/16"));
+    return !strncmp(isa, k->name, n) && (!isa[n] || !strcmp(isa + n, k->lanes == 4   ? "/4"
+                                                                     : k->lanes == 8 ? "/8"
+                                                                                     : "/16"));
 }
 
 const NasKernels *nas_kernels_cpu(const char *isa, int lanes)

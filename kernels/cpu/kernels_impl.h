@@ -1136,6 +1136,63 @@ static void mix_backward(const KMix *k, int64_t n0, int64_t n1, int64_t slot, vo
         }
 }
 
+/* ---- select ---- */
+
+/* Lane l of output block b reads the pixels from[l][p * step[l]] of image n; a lane beyond the channels reads zero.
+ * Returns whether the block is a block of the input as it is. */
+INLINE int select_lanes(const KSelect *k, int64_t n, int32_t b, float *const *base, const float **from, ptrdiff_t *step)
+{
+    static const float zero;
+    ptrdiff_t pixels = (ptrdiff_t)k->height * k->width;
+    int whole = 1;
+    for (int l = 0; l < LANES; l++) {
+        int32_t c = b * LANES + l;
+        from[l] = &zero;
+        step[l] = 0;
+        if (c < k->channels && base[k->part[c]]) {
+            int32_t part = k->part[c], place = k->place[c];
+            from[l] = base[part] + ((n * k->part_blocks[part] + place / LANES) * pixels) * LANES + place % LANES;
+            step[l] = LANES;
+        }
+        whole &= step[l] && from[l] == from[0] + l;
+    }
+    return whole && (k->place[b * LANES] % LANES == 0);
+}
+
+static void select_forward(const KSelect *k, int64_t n0, int64_t n1)
+{
+    ptrdiff_t pixels = (ptrdiff_t)k->height * k->width, step[LANES];
+    const float *from[LANES];
+    for (int64_t n = n0; n < n1; n++)
+        for (int32_t b = 0; b < k->blocks; b++) {
+            float *y = k->y + (n * k->blocks + b) * pixels * LANES;
+            if (select_lanes(k, n, b, (float *const *)k->x, from, step)) {
+                memcpy(y, from[0], (size_t)(pixels * LANES) * sizeof *y);
+                continue;
+            }
+            for (ptrdiff_t p = 0; p < pixels; p++)
+                for (int l = 0; l < LANES; l++) y[p * LANES + l] = from[l][p * step[l]];
+        }
+}
+
+static void select_backward(const KSelect *k, int64_t n0, int64_t n1)
+{
+    ptrdiff_t pixels = (ptrdiff_t)k->height * k->width, step[LANES];
+    const float *to[LANES];
+    for (int64_t n = n0; n < n1; n++)
+        for (int32_t b = 0; b < k->blocks; b++) {
+            const float *g = k->g + (n * k->blocks + b) * pixels * LANES;
+            if (select_lanes(k, n, b, k->gx, to, step)) {
+                float *gx = (float *)to[0];
+                for (ptrdiff_t p = 0; p < pixels; p++)
+                    vstore(gx + p * LANES, vload(gx + p * LANES) + vload(g + p * LANES));
+                continue;
+            }
+            for (int l = 0; l < LANES; l++)
+                for (ptrdiff_t p = 0; step[l] && p < pixels; p++) ((float *)to[l])[p * LANES] += g[p * LANES + l];
+        }
+}
+
 /* ---- head ---- */
 
 static void head_forward(const KHead *k, int64_t n0, int64_t n1)
@@ -1284,6 +1341,8 @@ const NasKernels TABLE_NAME(NAS_ISA, LANES) = {
     .mix_backward = mix_backward,
     .head_forward = head_forward,
     .head_backward = head_backward,
+    .select_forward = select_forward,
+    .select_backward = select_backward,
     .sgd = block_sgd,
     .adam = block_adam,
     .axpy = block_axpy,

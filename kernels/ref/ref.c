@@ -371,6 +371,28 @@ static void ref_mix_backward(const KMix *k, int64_t n0, int64_t n1, int64_t slot
             }
 }
 
+/* ---- select ---- */
+
+static void ref_select_forward(const KSelect *k, int64_t n0, int64_t n1)
+{
+    int64_t pixels = (int64_t)k->height * k->width;
+    for (int64_t n = n0; n < n1; n++)
+        for (int64_t c = 0; c < k->channels; c++)
+            for (int64_t p = 0; p < pixels; p++)
+                k->y[(n * k->channels + c) * pixels + p] =
+                    k->x[k->part[c]][(n * k->part_blocks[k->part[c]] + k->place[c]) * pixels + p];
+}
+
+static void ref_select_backward(const KSelect *k, int64_t n0, int64_t n1)
+{
+    int64_t pixels = (int64_t)k->height * k->width;
+    for (int64_t n = n0; n < n1; n++)
+        for (int64_t c = 0; c < k->channels; c++)
+            for (int64_t p = 0; k->gx[k->part[c]] && p < pixels; p++)
+                k->gx[k->part[c]][(n * k->part_blocks[k->part[c]] + k->place[c]) * pixels + p] +=
+                    k->g[(n * k->channels + c) * pixels + p];
+}
+
 /* ---- head ---- */
 
 static void ref_head_forward(const KHead *k, int64_t n0, int64_t n1)
@@ -482,6 +504,8 @@ const NasKernels *nas_kernels_ref(void)
         .mix_backward = ref_mix_backward,
         .head_forward = ref_head_forward,
         .head_backward = ref_head_backward,
+        .select_forward = ref_select_forward,
+        .select_backward = ref_select_backward,
         .sgd = ref_sgd,
         .adam = ref_adam,
         .axpy = ref_axpy,

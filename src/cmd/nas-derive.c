@@ -324,6 +324,7 @@ static const char *search_epoch(Search *s, Output *o, Bench *b, const SearchEpoc
     int64_t cells = space_edges(&s->space) * s->space.op_count;
     for (int64_t i = 0; i < e->table_count; i++) {
         const AlphaTable *t = &e->tables[i];
+        if (strcmp(t->name, "normal") && strcmp(t->name, "reduce")) continue; /* weights of edges */
         if (t->edges != space_edges(&s->space) || t->ops != s->space.op_count || !t->weight)
             return arena_printf(perm, "the table \"%s\" does not fit the search space", t->name);
         if (!strcmp(t->name, "normal")) weight[0] = t->weight;

@@ -9,7 +9,7 @@
 #include "train/profile.h"
 
 static SearchSettings settings = {
-    .strategy = "darts1",
+    .strategy = {.name = "darts1", .warmup = -1},
     .ops = "auto",
     .reduce_at = "",
     .nodes = 4,
@@ -23,13 +23,14 @@ static SearchSettings settings = {
     .momentum = 0.9,
     .weight_decay = 3e-4,
     .clip = 5,
-    .alpha = {.lr = 3e-4, .beta1 = 0.5, .beta2 = 0.999, .weight_decay = 1e-3},
+    .recompute = "auto",
+    .alpha_beta1 = 0.5,
+    .alpha_beta2 = 0.999,
 };
-static bool dry_run, keep_samples, weights, profile;
+static bool dry_run, keep_samples, weights, profile, list_strategies;
 
 static const CliOption options[] = {
     {CLI_HEADING, 0, "What is searched"},
-    {CLI_STRING, 's', "strategy", "NAME", &settings.strategy, "darts1: DARTS, first order, as published."},
     {CLI_STRING, 0, "ops", "LIST", &settings.ops,
      "Operations, comma-separated; or a named set: darts, galaxy-zoo-9, galaxy-zoo-11, series; auto: series for samples "
      "of height 1, else darts."},
@@ -41,6 +42,27 @@ static const CliOption options[] = {
     {CLI_INT, 'c', "channels", "N", &settings.channels, "Channels of its first stage.", 1, 65536},
     {CLI_STRING, 0, "reduce-at", "LIST", &settings.reduce_at,
      "Reduction cells, as in 2,5, counted from 0; none: no such cell; by default at one and two thirds."},
+    {CLI_HEADING, 0, "How: a strategy, and parts that replace its own"},
+    {CLI_STRING, 's', "strategy", "NAME", &settings.strategy.name, "A named strategy; see --list-strategies."},
+    {CLI_FLAG, 0, "list-strategies", 0, &list_strategies, "Print all strategies and all parts, and stop."},
+    {CLI_STRING, 0, "relaxation", "PART", &settings.strategy.relaxation, "From alphas to weights of operations."},
+    {CLI_STRING, 0, "sampling", "PART", &settings.strategy.sampling, "What a step computes of them."},
+    {CLI_STRING, 0, "alpha-gradient", "PART", &settings.strategy.gradient, "The gradient of the alphas."},
+    {CLI_STRING, 0, "regulariser", "LIST", &settings.strategy.regulariser,
+     "What is added to it: parts, comma-separated; or none."},
+    {CLI_STRING, 0, "alpha-update", "PART", &settings.strategy.update, "The step of the alphas."},
+    {CLI_STRING, 0, "choice", "PART", &settings.strategy.choice, "Where the architecture comes from."},
+    {CLI_INT, 0, "channel-share", "K", &settings.strategy.share,
+     "1 of K channels goes through the operations; 1: all; 0: as the strategy has it.", 0, 1024},
+    {CLI_STRING, 0, "edge-weights", "ON|OFF", &settings.strategy.edge_weights, "Edges have alphas of their own."},
+    {CLI_STRING, 0, "auxiliary-skip", "ON|OFF", &settings.strategy.auxiliary_skip,
+     "A skip beside every edge, its weight going from 1 to 0."},
+    {CLI_INT, 0, "warmup", "N", &settings.strategy.warmup,
+     "Epochs at the start in which the alphas rest; -1: as the strategy has it.", -1, 1e6},
+    {CLI_DOUBLE, 0, "alpha-lr", "F", &settings.strategy.lr, "Learning rate of the alphas; 0: as the strategy has it.",
+     0, 1000},
+    {CLI_DOUBLE, 0, "alpha-beta1", "F", &settings.alpha_beta1, "Adam's decay of the first moment.", 0, 0.9999},
+    {CLI_DOUBLE, 0, "alpha-beta2", "F", &settings.alpha_beta2, "Adam's decay of the second moment.", 0, 0.999999},
     {CLI_HEADING, 0, "Length"},
     {CLI_INT, 'e', "epochs", "N", &settings.epochs, "Epochs.", 1, 1e6},
     {CLI_INT, 'b', "batch", "N", &settings.batch, "Samples of a batch; made smaller, aloud, if memory is short.", 1,
@@ -48,7 +70,6 @@ static const CliOption options[] = {
     {CLI_INT, 0, "limit", "N", &settings.limit, "Train on N samples an epoch, others in every epoch; 0: on all.", 0,
      1e12},
     {CLI_INT, 0, "valid-limit", "N", &settings.valid_limit, "Validate on the first N samples; 0: on all.", 0, 1e12},
-    {CLI_INT, 0, "warmup", "N", &settings.warmup, "Epochs at the start in which the alphas rest.", 0, 1e6},
     {CLI_HEADING, 0, "Weights: SGD, cosine schedule, one rate an epoch"},
     {CLI_DOUBLE, 0, "lr", "F", &settings.lr, "Learning rate at the start.", 0, 1000},
     {CLI_DOUBLE, 0, "lr-min", "F", &settings.lr_min, "Learning rate at the end.", 0, 1000},
@@ -56,11 +77,6 @@ static const CliOption options[] = {
     {CLI_DOUBLE, 0, "weight-decay", "F", &settings.weight_decay, "Weight decay.", 0, 100},
     {CLI_DOUBLE, 0, "clip", "F", &settings.clip, "Largest norm of a gradient; 0: no limit.", 0, 1e9},
     {CLI_FLAG, 0, "no-augment", 0, &settings.no_augment, "No augmentation, whatever the dataset declares."},
-    {CLI_HEADING, 0, "Alphas: Adam"},
-    {CLI_DOUBLE, 0, "alpha-lr", "F", &settings.alpha.lr, "Learning rate.", 0, 1000},
-    {CLI_DOUBLE, 0, "alpha-beta1", "F", &settings.alpha.beta1, "Decay of the first moment.", 0, 0.9999},
-    {CLI_DOUBLE, 0, "alpha-beta2", "F", &settings.alpha.beta2, "Decay of the second moment.", 0, 0.999999},
-    {CLI_DOUBLE, 0, "alpha-weight-decay", "F", &settings.alpha.weight_decay, "Weight decay.", 0, 100},
     {CLI_HEADING, 0, "Output"},
     {CLI_FLAG, 'n', "dry-run", 0, &dry_run, "Print what the search would take, and stop."},
     {CLI_FLAG, 0, "keep-samples", 0, &keep_samples, "Pass the samples on."},
@@ -68,6 +84,7 @@ static const CliOption options[] = {
     {CLI_FLAG, 0, "profile", 0, &profile,
      "At the end, tell where the time went, as a table and as Profile records; some percent slower, same results."},
     {CLI_INT, 0, "memory", "MIB", &settings.memory, "Take at most so much memory, in MiB; 0: what is free.", 0, 1e9},
+    {CLI_CHOICE, 0, "recompute", recompute_choices, &settings.recompute, recompute_help},
     {CLI_TABLE, .to = (void *)checkpoint_options},
     {CLI_TABLE, .to = (void *)cli_common_options},
     {CLI_END},
@@ -124,6 +141,10 @@ int main(int argc, char **argv)
     if (!dry_run) cli_refuse_terminal(cli_common.output);
     cli_catch_signals();
     Arena perm = arena_reserve((ptrdiff_t)1 << 40), scratch = arena_reserve((ptrdiff_t)1 << 36);
+    if (list_strategies) {
+        fputs(strategy_help(&perm), stdout);
+        return cli_end();
+    }
     const char *why = search_settings_check(&perm, &settings);
     if (why) cli_die(EXIT_USAGE, "%s", why);
     Reader *in = reader_open(&perm, file[0] ? file[0] : "-");

@@ -40,6 +40,7 @@ typedef struct {
     KPool pool;
     KMix mix;
     KHead head;
+    KSelect select;
     KTerm *term, *live;  /* mix: of all terms; of the active ones, which the kernels see */
     int32_t *live_index; /* mix: which term a live one is */
     float **drop;        /* mix: per term the samples' scales, or 0 */
@@ -60,7 +61,7 @@ typedef struct {
     Plan *plan;
     HostOp *op;
     Norm *norm; /* per value */
-    bool forward_only;
+    bool forward_only, single_path;
     int64_t capacity; /* largest batch */
     int64_t n;        /* samples of the current batch */
     Mode mode;
@@ -75,7 +76,7 @@ typedef struct {
     int64_t scratch_bytes; /* per thread */
     char *slots;           /* gradients of the weights of one group, all slots */
     double loss;
-    bool weights_changed, has_targets;
+    bool weights_changed, has_targets, spent; /* spent: the backward pass has used up the forward pass's tensors */
     double drop_p;
     uint64_t drop_seed;
     int64_t drop_step;
@@ -84,7 +85,8 @@ typedef struct {
     int32_t profile_count;
     const char *device;
     /* the region in flight */
-    int32_t group, only; /* only: one operation of the group, or -1 */
+    int32_t step, group, only; /* only: one operation of the group, or -1 */
+    bool again;                /* only operations that are computed again */
     int64_t parts;
     GradWhat what;
     const float *source;
@@ -280,6 +282,33 @@ static void setup_head(Host *h, Carver *c, int32_t index)
     o->pw_count = op->head.outputs * in->channels + op->head.outputs;
 }
 
+static const char *setup_select(Host *h, Arena *perm, int32_t index)
+{
+    const Graph *g = h->g;
+    const Op *op = &g->ops[index];
+    const ValueInfo *out = &g->values[op->output];
+    KSelect *k = &h->op[index].select;
+    const Value self = op->input, *parts = &self;
+    int64_t count = value_parts(g, op->input, &parts);
+    if (count > K_MAX_PARTS) return arena_printf(perm, "%s: more than %d tensors side by side", op->name, K_MAX_PARTS);
+    k->parts = (int32_t)count;
+    k->channels = (int32_t)out->channels, k->blocks = blocks_of(out->channels, h->k->lanes);
+    k->height = (int32_t)out->height, k->width = (int32_t)out->width;
+    k->y = data_of(h, op->output), k->g = grad_of(h, op->output);
+    int32_t *part = NEW(perm, int32_t, out->channels), *place = NEW(perm, int32_t, out->channels);
+    for (int32_t p = 0, first = 0; p < k->parts; p++) {
+        int32_t channels = (int32_t)g->values[parts[p]].channels;
+        k->part_blocks[p] = blocks_of(channels, h->k->lanes);
+        k->x[p] = data_of(h, parts[p]);
+        for (int32_t c = 0; c < k->channels; c++)
+            if (op->select[c] >= first && op->select[c] < first + channels)
+                part[c] = p, place[c] = op->select[c] - first;
+        first += channels;
+    }
+    k->part = part, k->place = place;
+    return 0;
+}
+
 /* Parts of the current batch in a group's backward pass (or, group -1, anywhere else). */
 static int64_t group_parts(const Host *h, int64_t n, int32_t group)
 {
@@ -293,12 +322,31 @@ static int64_t group_parts(const Host *h, int64_t n, int32_t group)
     return n < most ? n : most;
 }
 
-static const NasKernels *choose_kernels(const char *device, const char **why)
+/* Elements of all tensors of a sample in blocks of so many lanes. */
+static int64_t padded_elements(const Graph *g, int lanes)
+{
+    int64_t sum = 0;
+    for (int32_t v = 0; v < g->value_count; v++) {
+        const ValueInfo *i = &g->values[v];
+        if (i->kind != VALUE_PLAIN && i->kind != VALUE_RAW) continue;
+        sum = size_add(sum, (int64_t)blocks_of(i->channels, lanes) * lanes * i->height * i->width);
+    }
+    return sum;
+}
+
+/* The best instruction set, with its widest blocks; narrower ones where a third of the wide ones would be padding: then
+ * they are as fast, and the memory is the saving that partial channels promise. */
+static const NasKernels *choose_kernels(const Graph *g, const char *device, const char **why)
 {
     if (!strcmp(device, "ref")) return nas_kernels_ref();
     const char *isa = getenv("NAS_ISA");
-    const NasKernels *k = nas_kernels_cpu(isa ? isa : "", 0);
+    const NasKernels *k = nas_kernels_cpu(isa ? isa : "", 0), *narrow = isa && strchr(isa, '/') ? 0 : k;
     if (!k) *why = "NAS_ISA names no instruction set of this machine (v2, v3, v4; v4/8: of 8 lanes)";
+    while (narrow && (narrow = nas_kernels_cpu(k->name, k->lanes / 2)))
+        if (3 * padded_elements(g, narrow->lanes) < 2 * padded_elements(g, k->lanes))
+            k = narrow;
+        else
+            break;
     return k;
 }
 
@@ -352,6 +400,7 @@ static const char *layout(Host *h, Arena *perm, Carver *c, int64_t *parts)
         case OP_POOL: setup_pool(h, i); break;
         case OP_MIX: setup_mix(h, perm, c, i); break;
         case OP_HEAD: setup_head(h, c, i); break;
+        case OP_SELECT: why = setup_select(h, perm, i); break;
         default: break;
         }
         if (why) return why;
@@ -424,12 +473,13 @@ static Host *host_prepare(Arena *perm, Arena scratch, const Graph *g, const Engi
 {
     Host *h = NEW(perm, Host, 1);
     h->g = g;
-    h->k = choose_kernels(device, why);
+    h->k = choose_kernels(g, device, why);
     if (!h->k) return 0;
     h->pool = o->pool;
     h->capacity = o->batch;
     h->forward_only = o->forward_only;
-    h->plan = plan_make(perm, scratch, g, o->batch, o->forward_only, tensor_bytes, h->k);
+    h->single_path = o->single_path;
+    h->plan = plan_make(perm, scratch, g, o->batch, o->forward_only, o->single_path, o->recompute, tensor_bytes, h->k);
     h->op = NEW(perm, HostOp, g->op_count);
     h->norm = NEW(perm, Norm, g->value_count);
     h->mix_weight = NEW(perm, float *, g->table_count);
@@ -444,10 +494,13 @@ static int64_t host_memory(const Graph *g, const EngineOptions *o, Arena scratch
 {
     Arena room = scratch, rest = scratch; /* one half for what the host keeps, one for the planner */
     room.end = rest.beg = scratch.beg + (scratch.end - scratch.beg) / 128 * 64;
+    room.beg += -(uintptr_t)room.beg & 63; /* what is used must not depend on what was there before */
+    int64_t left = arena_left(&room);
     Carver c = {0};
     int64_t p[4];
     const char *why = g->error ? g->error : g->logits < 0 ? "the graph has no head" : 0;
     Host *h = why ? 0 : host_prepare(&room, rest, g, o, device, &c, p, &why);
+    if (h) p[3] += left - arena_left(&room), h->planned += left - arena_left(&room);
     const char *text = h ? arena_printf(perm,
                                         "tensors and gradients %.1f MB, parameters %.1f MB, packed weights and sums "
                                         "%.1f MB, work areas %.1f MB",
@@ -906,6 +959,20 @@ static void zero_slot(double *sums, int64_t count, int64_t part)
     if (sums) memset(sums + part * count, 0, (size_t)count * sizeof *sums);
 }
 
+static void make_noise(Host *h, int32_t index, int64_t n0, int64_t n1)
+{
+    const ValueInfo *v = &h->g->values[h->g->ops[index].output];
+    int64_t lanes = h->k->lanes, pixels = v->height * v->width,
+            image = blocks_of(v->channels, (int)lanes) * pixels * lanes;
+    for (int64_t n = n0; n < n1; n++)
+        for (int64_t i = 0; i < image; i++) {
+            bool used = i / (pixels * lanes) * lanes + i % lanes < v->channels;
+            uint64_t what = ((uint64_t)h->drop_step << 36) + (uint64_t)(n * image + i);
+            data_of(h, h->g->ops[index].output)[n * image + i] =
+                used ? (float)rng_normal(h->drop_seed, RNG_NOISE_VALUE + ((uint64_t)index << 8), what) : 0;
+        }
+}
+
 static void forward_part(void *context, int64_t part, int thread)
 {
     Host *h = context;
@@ -915,7 +982,7 @@ static void forward_part(void *context, int64_t part, int thread)
     for (int32_t i = h->plan->group_start[h->group]; i < h->plan->group_start[h->group + 1]; i++) {
         int32_t index = h->plan->order[i];
         HostOp *o = &h->op[index];
-        if (!o->active || (h->only >= 0 && h->only != index)) continue;
+        if (!o->active || (h->only >= 0 && h->only != index) || (h->again && !h->plan->again[index])) continue;
         switch (h->g->ops[index].kind) {
         case OP_CONV:
         case OP_SEPCONV:
@@ -928,6 +995,8 @@ static void forward_part(void *context, int64_t part, int thread)
             break;
         case OP_MIX: h->k->mix_forward(&o->mix, n0, n1, scratch); break;
         case OP_HEAD: h->k->head_forward(&o->head, n0, n1); break;
+        case OP_SELECT: h->k->select_forward(&o->select, n0, n1); break;
+        case OP_NOISE: make_noise(h, index, n0, n1); break;
         default: break;
         }
     }
@@ -997,7 +1066,7 @@ static int32_t profile_row(Host *h, int32_t index)
     const Op *op = &h->g->ops[index];
     HostOp *o = &h->op[index];
     if (o->profile) return o->profile - 1;
-    static const char *const kinds[] = {"input", "conv", "sepconv", "pool", "mix", "head"};
+    static const char *const kinds[] = {"input", "conv", "sepconv", "pool", "mix", "head", "select", "noise"};
     const ValueInfo *out = &h->g->values[op->output];
     char name[64];
     if (op->kind == OP_CONV || op->kind == OP_SEPCONV) {
@@ -1038,7 +1107,7 @@ static void run_group(Host *h, PoolFn part, bool backward)
         double took = clock_wall() - start;
         EngineProfile *row = &h->profile[profile_row(h, index)];
         row->calls += !backward;
-        if (backward ? has_work(h, index) : h->op[index].active) {
+        if (backward ? has_work(h, index) : h->op[index].active && (!h->again || h->plan->again[index])) {
             int passes = backward && (h->what & GRAD_WEIGHTS) ? 2 : 1; /* gradients of the input and of the weights */
             row->flops += 2.0 * (double)h->g->ops[index].macs * (double)h->n * passes;
             row->bytes += (double)sizeof(float) * (double)(graph_traffic(h->g, index, backward) * h->n);
@@ -1054,6 +1123,12 @@ static void host_forward(void *b, Mode mode)
     const Graph *g = h->g;
     const Plan *p = h->plan;
     h->mode = mode;
+    h->spent = false;
+    for (int32_t i = 0, choice = 0, taken = 0; h->single_path && i < g->op_count; i++) {
+        if (!h->op[i].active || !g->ops[i].choice) continue; /* the operations of a choice follow each other */
+        assert(g->ops[i].choice != choice || g->ops[i].alternative == taken);
+        choice = g->ops[i].choice, taken = g->ops[i].alternative;
+    }
     if (h->weights_changed) {
         pool_run(h->pool, p->group_start[p->groups], pack_part, h);
         h->weights_changed = false;
@@ -1150,6 +1225,9 @@ static void prepare_backward(Host *h, int32_t group)
             o->head.g_weight = slots[1];
             for (int64_t p = 0; p < count; p++) o->head.gx[p] = wanted_grad(h, parts[p]);
             break;
+        case OP_SELECT:
+            for (int64_t p = 0; p < count; p++) o->select.gx[p] = wanted_grad(h, parts[p]);
+            break;
         case OP_MIX:
             o->mix.sums = o->sums;
             for (int32_t t = 0; t < op->mix.count; t++) {
@@ -1173,10 +1251,14 @@ static bool has_work(const Host *h, int32_t index)
     case OP_SEPCONV: {
         bool any = o->conv.g_pw != 0;
         for (int32_t p = 0; p < o->conv.parts; p++) any |= o->conv.gx[p] != 0;
-        return any;
+        return any && o->conv.grad.g; /* none, where noise alone reads what follows */
     }
-    case OP_POOL: return o->pool.gx != 0;
-    case OP_MIX: return (h->what & GRAD_WEIGHTS) || h->plan->needs_mix_grad[h->g->ops[index].output];
+    case OP_POOL: return o->pool.gx && o->pool.grad.g;
+    case OP_NOISE: return false;
+    case OP_SELECT:
+    case OP_MIX:
+        return ((h->what & GRAD_WEIGHTS) || h->plan->needs_mix_grad[h->g->ops[index].output]) &&
+               grad_of(h, h->g->ops[index].output);
     default: return true;
     }
 }
@@ -1188,10 +1270,10 @@ static void backward_part(void *context, int64_t part, int thread)
     int64_t n0, n1;
     run_range(h, part, h->parts, &n0, &n1);
     void *scratch = thread_scratch(h, thread);
-    int32_t from = p->group_start[h->group], to = p->group_start[h->group + 1], now = 2 * p->groups - 1 - h->group;
+    int32_t from = p->group_start[h->group], to = p->group_start[h->group + 1];
     if (h->only < 0 || h->only == p->order[to - 1])
         for (int32_t v = 0; v < h->g->value_count; v++) /* gradients that are added to from now on */
-            if (p->grad[v].bytes && p->grad[v].birth == now && h->g->values[v].kind == VALUE_PLAIN) {
+            if (p->grad[v].bytes && p->grad[v].life[0].birth == h->step && h->g->values[v].kind == VALUE_PLAIN) {
                 int64_t image = tensor_bytes(&h->g->values[v], 1, h->k);
                 memset((char *)grad_of(h, v) + n0 * image, 0, (size_t)((n1 - n0) * image));
             }
@@ -1210,6 +1292,7 @@ static void backward_part(void *context, int64_t part, int thread)
             h->k->conv_backward(&o->conv, n0, n1, part, scratch);
             break;
         case OP_POOL: h->k->pool_backward(&o->pool, n0, n1, part, scratch); break;
+        case OP_SELECT: h->k->select_backward(&o->select, n0, n1); break;
         case OP_MIX:
             zero_slot(o->sums, o->sum_count, part);
             h->k->mix_backward(&o->mix, n0, n1, part, scratch);
@@ -1233,7 +1316,7 @@ static void reduce_part(void *context, int64_t part, int thread)
     (void)thread;
     if (op->kind == OP_MIX) memset(o->mix_grad, 0, (size_t)op->mix.count * sizeof *o->mix_grad);
     if (!has_work(h, index)) return;
-    if ((h->what & GRAD_WEIGHTS) && op->kind != OP_POOL && op->kind != OP_MIX) unpack_gradients(h, index, h->parts);
+    if ((h->what & GRAD_WEIGHTS) && op->weight >= 0) unpack_gradients(h, index, h->parts);
     if (o->in_sums && o->conv.gx[0]) {
         int64_t channels = (int64_t)o->conv.in_blocks * h->k->lanes;
         for (int64_t p = 1; p < h->parts; p++)
@@ -1257,16 +1340,36 @@ static void reduce_part(void *context, int64_t part, int thread)
     }
 }
 
+/* Makes the tensors of a group once more from what is kept, normalisation included: nothing else changes. */
+static void run_again(Host *h)
+{
+    const Plan *p = h->plan;
+    for (int32_t i = p->group_start[h->group]; i < p->group_start[h->group + 1]; i++) {
+        OpKind kind = h->g->ops[p->order[i]].kind;
+        if (kind == OP_CONV || kind == OP_SEPCONV) h->op[p->order[i]].conv.sums = 0;
+    }
+    h->parts = group_parts(h, h->n, -1);
+    h->again = true;
+    run_group(h, forward_part, false);
+    h->again = false;
+}
+
 static void host_backward(void *b, GradWhat what)
 {
     Host *h = b;
     const Graph *g = h->g;
     const Plan *p = h->plan;
-    assert(!h->forward_only && h->mode == MODE_TRAIN && h->has_targets);
+    assert(!h->forward_only && h->mode == MODE_TRAIN && h->has_targets && !h->spent);
+    h->spent = true;
     h->what = what;
     if (what & GRAD_WEIGHTS) memset(h->block[BLOCK_GRAD], 0, (size_t)g->weight_count * sizeof(float));
     for (int32_t t = 0; t < g->table_count; t++) memset(h->mix_grad[t], 0, (size_t)g->tables[t].count * sizeof(float));
-    for (h->group = p->groups - 1; h->group >= 0; h->group--) {
+    for (h->step = p->groups; h->step < p->steps; h->step++) {
+        h->group = p->step[h->step].group;
+        if (p->step[h->step].kind == STEP_AGAIN) {
+            run_again(h);
+            continue;
+        }
         int32_t from = p->group_start[h->group], count = p->group_start[h->group + 1] - from;
         h->parts = group_parts(h, h->n, h->group);
         prepare_backward(h, h->group);

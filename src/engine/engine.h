@@ -21,9 +21,11 @@ typedef enum { MODE_TRAIN, MODE_EVAL } Mode; /* batch statistics (running ones u
 typedef enum { GRAD_WEIGHTS = 1, GRAD_MIX = 2, GRAD_ALL = 3 } GradWhat; /* MIX alone skips all weight gradients */
 
 typedef struct {
-    const char *device; /* "cpu", "ref", "cuda:0" … */
-    int64_t batch;      /* largest batch */
-    bool forward_only;  /* no gradients: far less memory */
+    const char *device;    /* "cpu", "ref", "cuda:0" … */
+    int64_t batch;         /* largest batch */
+    bool forward_only;     /* no gradients: far less memory */
+    bool single_path;      /* a promise: of the alternatives of a choice (graph_alternative) one is active at most */
+    SegmentKind recompute; /* less memory, more time, the same bits: plan.h; SEGMENT_WHOLE: nothing is recomputed */
     Pool *pool;
 } EngineOptions;
 
@@ -59,7 +61,8 @@ void engine_get_mix_grad(Engine *e, int32_t table, float *grad);
 /* Switches elements of a table on or off (1/0 per element; 0 pointer = all on): operations whose every term is off cost
  * nothing, and running statistics do not move. */
 void engine_set_active(Engine *e, int32_t table, const uint8_t *active);
-/* Drop-path: keep probability 1-p; masks are f(seed, step, term, sample). p = 0 switches off. Applies to MODE_TRAIN. */
+/* Drop-path: keep probability 1-p; masks are f(seed, step, term, sample). p = 0 switches off. Applies to MODE_TRAIN. Noise
+ * operations take their seed and step from here, in both modes. */
 void engine_set_drop(Engine *e, double p, uint64_t seed, int64_t step);
 
 /* x (n, C, H, W) float32; y (n, 1) class indices or (n, outputs) targets; y may be 0 for prediction. n <= batch. */
@@ -67,7 +70,7 @@ void engine_batch(Engine *e, const float *x, const float *y, int64_t n);
 void engine_forward(Engine *e, Mode mode);
 double engine_loss(Engine *e);             /* mean over the batch (MSE: over batch and outputs) */
 void engine_logits(Engine *e, float *out); /* (n, outputs) */
-/* Gradients of the last forward pass (MODE_TRAIN). BLOCK_GRAD is overwritten. */
+/* Gradients of the last forward pass (MODE_TRAIN), once: it uses up the pass's tensors. BLOCK_GRAD is overwritten. */
 void engine_backward(Engine *e, GradWhat what);
 
 /* Optimiser steps, each one fused pass over the blocks. Weight decay is L2, added to the gradient, as in PyTorch.
@@ -81,7 +84,8 @@ void engine_sgd(Engine *e, double lr, double momentum, double weight_decay, bool
 void engine_adam(Engine *e, double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled,
                  int64_t step, double grad_scale);
 
-/* For tests and tools: a value's tensor (n, C, H, W) after forward; raw values before normalisation. */
+/* For tests and tools: a value's tensor (n, C, H, W) after forward, if nothing else has its place by then (forward_only,
+ * recompute); raw values before normalisation. */
 void engine_value(Engine *e, Value v, float *out);
 
 typedef struct {

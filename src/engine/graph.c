@@ -99,6 +99,9 @@ static Value new_op(Graph *g, Op op, ValueInfo out)
     op.output = new_value(g, op.name, out);
     if (op.output < 0) return -1;
     op.name = arena_strdup(g->perm, op.name);
+    memcpy(op.segment, g->segment, sizeof op.segment);
+    op.choice = g->choice;
+    op.alternative = g->alternative;
     g->macs = size_add(g->macs, op.macs);
     if (g->macs < 0) g->macs = INT64_MAX; /* an absurd net: "more than can be counted" */
     *PUSH(g, ops, op) = op;
@@ -294,6 +297,12 @@ int32_t graph_table(Graph *g, const char *name, int64_t count)
     return g->table_count - 1;
 }
 
+void graph_segment(Graph *g, SegmentKind kind)
+{
+    assert(kind > SEGMENT_WHOLE && kind < SEGMENT_KIND_COUNT);
+    for (int k = kind; k < SEGMENT_KIND_COUNT; k++) g->segment[k]++;
+}
+
 Value graph_mix(Graph *g, const Term *terms, int32_t count, const char *name)
 {
     if (g->error) return -1;
@@ -318,6 +327,44 @@ Value graph_mix(Graph *g, const Term *terms, int32_t count, const char *name)
     memcpy(copy, terms, (size_t)count * sizeof *terms);
     Op op = {.kind = OP_MIX, .name = name, .input = -1, .mix = {copy, count}, .weight = -1, .weight2 = -1};
     return new_op(g, op, out);
+}
+
+Value graph_select(Graph *g, Value x, const int32_t *from, int64_t count, const char *name)
+{
+    const ValueInfo *in = take(g, name, x, TAKES_PLAIN | TAKES_CONCAT);
+    if (!in) return -1;
+    if (!extent_ok(count, 1)) return fail(g, name, "impossible number of channels %lld", (long long)count);
+    int32_t *copy = NEW(g->perm, int32_t, count);
+    for (int64_t i = 0; i < count; i++) {
+        if (from[i] < 0 || from[i] >= in->channels)
+            return fail(g, name, "no channel %d of %lld", from[i], (long long)in->channels);
+        copy[i] = from[i];
+    }
+    ValueInfo out = {.kind = VALUE_PLAIN,
+                     .channels = count,
+                     .height = in->height,
+                     .width = in->width,
+                     .gamma = -1,
+                     .beta = -1,
+                     .stat = -1};
+    Op op = {.kind = OP_SELECT, .name = name, .input = x, .select = copy, .weight = -1, .weight2 = -1};
+    return new_op(g, op, out);
+}
+
+Value graph_noise(Graph *g, Value x, int64_t stride_h, int64_t stride_w, const char *name)
+{
+    const ValueInfo *in = take(g, name, x, TAKES_PLAIN);
+    if (!in) return -1;
+    ValueInfo out = {.kind = VALUE_PLAIN, .channels = in->channels, .gamma = -1, .beta = -1, .stat = -1};
+    if (!place_window(g, name, in, (Window){1, 1, stride_h, stride_w, 0, 0, 1, 1}, 0, &out)) return -1;
+    Op op = {.kind = OP_NOISE, .name = name, .input = x, .weight = -1, .weight2 = -1};
+    return new_op(g, op, out);
+}
+
+void graph_alternative(Graph *g, int32_t choice, int32_t alternative)
+{
+    g->choice = choice;
+    g->alternative = alternative;
 }
 
 Value graph_head(Graph *g, Value x, int64_t outputs, const char *name)

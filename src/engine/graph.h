@@ -8,6 +8,8 @@
  *   pooled  max or average pooling of a plain value, batch normalisation attached or not; recomputed where it is used
  *   concat  plain values side by side along the channels; nothing is copied
  *
+ * `select` makes a plain value of some channels of a plain or concat value, in any order; `noise` one of normal noise.
+ *
  * A raw or pooled value has exactly one consumer: a term of a mix, or (raw) the next conv or sepconv, which takes it
  * after normalisation and ReLU. Plain values have any number.
  *
@@ -17,6 +19,9 @@
  * reductions of the same pass) and the derived net's addition of two operations.
  *
  * Shapes: (N, C, H, W). All sizes are those of one sample; N comes at run time, up to the engine's batch.
+ *
+ * Segments are runs of operations in the order in which they were built, coarse (cells) and, within these, fine (nodes).
+ * They change no number: they say where a plan may forget tensors and compute them again (plan.h).
  */
 #ifndef NAS_GRAPH_H
 #define NAS_GRAPH_H
@@ -27,11 +32,12 @@
 
 typedef int32_t Value; /* index of a value in its graph; negative: none */
 
-typedef enum { OP_INPUT, OP_CONV, OP_SEPCONV, OP_POOL, OP_MIX, OP_HEAD, OP_KIND_COUNT } OpKind;
+typedef enum { OP_INPUT, OP_CONV, OP_SEPCONV, OP_POOL, OP_MIX, OP_HEAD, OP_SELECT, OP_NOISE, OP_KIND_COUNT } OpKind;
 typedef enum { VALUE_PLAIN, VALUE_RAW, VALUE_POOLED, VALUE_CONCAT, VALUE_LOGITS } ValueKind;
 typedef enum { POOL_MAX, POOL_AVG } PoolKind; /* AVG does not count padding */
 typedef enum { LOSS_CROSS_ENTROPY, LOSS_MSE, LOSS_BINARY, LOSS_TREE, LOSS_KIND_COUNT } LossKind;
 typedef enum { NORM_NONE, NORM_PLAIN, NORM_AFFINE } NormKind; /* batch normalisation without / with gamma and beta */
+typedef enum { SEGMENT_WHOLE, SEGMENT_CELL, SEGMENT_NODE, SEGMENT_KIND_COUNT } SegmentKind; /* coarse to fine */
 
 enum { GRAPH_MAX_TAPS = 49 * 4, GRAPH_EPS_INV = 100000 }; /* BN epsilon 1e-5, momentum 0.1, as PyTorch's defaults */
 
@@ -121,10 +127,13 @@ typedef struct {
             int64_t outputs;
             bool auxiliary;
         } head;
+        const int32_t *select; /* channel of the input for each channel of the output */
     };
     int32_t weight,
         weight2;  /* param ids: conv: kernel (factorised: both); sepconv: depthwise, pointwise; head: matrix, bias */
     int64_t macs; /* per sample, forward */
+    int32_t segment[SEGMENT_KIND_COUNT]; /* of each kind, the one that it belongs to, counted from 0 */
+    int32_t choice, alternative;         /* graph_alternative() */
 } Op;
 
 typedef struct {
@@ -143,10 +152,12 @@ typedef struct {
     int64_t stat_floats;  /* floats in the block of running statistics */
     int64_t macs;
     Value input, logits;
+    int32_t segment[SEGMENT_KIND_COUNT]; /* the latest */
     LossKind loss;
     LossDetail detail;
     int64_t outputs;
-    const char *error; /* the first thing that did not fit (shapes, a value used twice); sticky */
+    int32_t choice, alternative; /* of the operations to come */
+    const char *error;           /* the first thing that did not fit (shapes, a value used twice); sticky */
 } Graph;
 
 /* perm must outlive the graph. All builders return the new value; a misuse sets g->error and returns -1, which further
@@ -160,7 +171,17 @@ Value graph_sepconv(Graph *g, Value x, ConvSpec spec, const char *weight_names, 
 Value graph_pool(Graph *g, Value x, PoolSpec spec, const char *norm_name);
 Value graph_concat(Graph *g, const Value *parts, int32_t count);
 int32_t graph_table(Graph *g, const char *name, int64_t count);
+/* What is built from here on is a new segment of this kind, and of the finer ones. */
+void graph_segment(Graph *g, SegmentKind kind);
 Value graph_mix(Graph *g, const Term *terms, int32_t count, const char *name);
+/* Channel i of the result is channel from[i] of x. */
+Value graph_select(Graph *g, Value x, const int32_t *from, int64_t count, const char *name);
+/* N(0, 1) noise of x's shape, whatever x is, with every stride-th row and column of it: f(seed, step, operation, element)
+ * of engine_set_drop(). */
+Value graph_noise(Graph *g, Value x, int64_t stride_h, int64_t stride_w, const char *name);
+/* Operations from here on are one alternative of a choice; 0, 0: of none. An engine that is promised a single path lets the
+ * alternatives of a choice have the same memory. */
+void graph_alternative(Graph *g, int32_t choice, int32_t alternative);
 /* Global average pooling, then a linear layer to `outputs` values; sets g->logits. */
 Value graph_head(Graph *g, Value x, int64_t outputs, const char *name);
 /* What `detail` (0: none) points to must outlive the graph. */

@@ -14,7 +14,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum { MAX_LAYERS = 1000, MAX_TERMS = (GENOTYPE_MAX_NODES + 1) * SPACE_MAX_OPS };
+enum { MAX_LAYERS = 1000, MAX_TERMS = (GENOTYPE_MAX_NODES + 1) * (SPACE_MAX_OPS + 1) };
 
 typedef struct {
     Graph *g;
@@ -121,10 +121,7 @@ static Value apply(Net *n, Value x, const Primitive *p, int64_t channels, int64_
         return separable(n, x, p, channels, 1, prefix, 4);
     case PRIM_DIL: return separable(n, x, p, channels, stride, prefix, 0);
     case PRIM_CONV_SPLIT: return split_conv(n, x, p, channels, stride, prefix);
-    case PRIM_NOISE:
-        if (!n->g->error)
-            n->g->error = arena_printf(n->g->perm, "%s: no network has the operation %s", prefix, p->name);
-        return -1;
+    case PRIM_NOISE: return graph_noise(n->g, x, n->series ? 1 : stride, stride, prefix);
     }
     assert(!"a primitive of unknown kind");
     return -1;
@@ -143,10 +140,12 @@ typedef struct {
     bool reduction, reduction_before; /* this cell, the one before it */
     const char *prefix;               /* "cells.3" */
     Value state[GENOTYPE_MAX_NODES + 2];
+    Value rest[GENOTYPE_MAX_NODES + 2]; /* partial channels: state is the first 1/K of them, rest the others */
 } CellBuild;
 
 static void preprocess(Net *n, CellBuild *c, Value before_last, Value last)
 {
+    graph_segment(n->g, SEGMENT_CELL);
     const char *p0 = join(n, c->prefix, "preprocess0"), *p1 = join(n, c->prefix, "preprocess1");
     Value s0 = c->reduction_before ? factorized_reduce(n, before_last, c->channels, p0)
                                    : relu_conv_bn(n, before_last, c->channels, p0);
@@ -159,34 +158,90 @@ static int64_t edge_stride(const CellBuild *c, int64_t input)
     return c->reduction && input < 2 ? 2 : 1;
 }
 
-static Value search_cell(Net *n, CellBuild *c, const Space *s)
+/* Channels [from, to) of x after the shuffle of partial channels, K = 1: as they are. */
+static Value take_channels(Net *n, Value x, int64_t channels, int64_t share, int64_t from, int64_t to, const char *name)
+{
+    int32_t *pick = NEW(n->g->perm, int32_t, channels);
+    for (int64_t i = from; i < to; i++) pick[i - from] = (int32_t)(i % share * (channels / share) + i / share);
+    return graph_select(n->g, x, pick, to - from, name);
+}
+
+static void split_state(Net *n, CellBuild *c, int64_t i, Value x, int64_t shuffle, int64_t share)
+{
+    const char *name = arena_printf(n->g->perm, "%s.state%lld", c->prefix, (long long)i);
+    int64_t part = c->channels / share;
+    c->state[i] = take_channels(n, x, c->channels, shuffle, 0, part, join(n, name, "part"));
+    c->rest[i] = take_channels(n, x, c->channels, shuffle, part, c->channels, join(n, name, "rest"));
+}
+
+/* What the operations of all edges into a node add up to; with partial channels, *bypass: the same of the bypasses. */
+static Value search_node(Net *n, const CellBuild *c, const Space *s, const NetSpec *spec, int64_t node, Value *bypass)
 {
     Arena *perm = n->g->perm;
-    Term *terms = NEW(perm, Term, MAX_TERMS);
-    for (int64_t node = 0; node < s->nodes && !n->g->error; node++) {
-        int32_t count = 0;
-        for (int64_t input = 0; input < node + 2; input++) {
-            int64_t edge = space_edge(node, input);
-            for (int64_t op = 0; op < s->op_count; op++) {
-                const Primitive *p = &primitive_table[s->op[op]];
-                if (p->kind == PRIM_NONE) continue; /* adds zero, whatever its weight */
-                const char *prefix =
-                    arena_printf(perm, "%s._ops.%lld._ops.%lld", c->prefix, (long long)edge, (long long)op);
-                bool identity;
-                Value v = apply(n, c->state[input], p, c->channels, edge_stride(c, input), prefix, &identity);
-                terms[count++] = (Term){.value = v, .table = c->reduction, .index = (int32_t)(edge * s->op_count + op)};
-            }
+    const char *name = arena_printf(perm, "%s.node%lld", c->prefix, (long long)node);
+    int64_t share = spec->share > 1 ? spec->share : 1, bypass_column, skip_column,
+            columns = network_columns(s, spec, &bypass_column, &skip_column), channels = c->channels / share;
+    Term *terms = NEW(perm, Term, MAX_TERMS), passed[GENOTYPE_MAX_NODES + 1];
+    int32_t count = 0, passes = 0;
+    graph_segment(n->g, SEGMENT_NODE);
+    for (int64_t input = 0; input < node + 2; input++) {
+        int64_t edge = space_edge(node, input), stride = edge_stride(c, input), first = edge * columns;
+        bool identity;
+        for (int64_t op = 0; op < s->op_count; op++) {
+            const Primitive *p = &primitive_table[s->op[op]];
+            if (p->kind == PRIM_NONE) continue; /* adds zero, whatever its weight */
+            const char *prefix =
+                arena_printf(perm, "%s._ops.%lld._ops.%lld", c->prefix, (long long)edge, (long long)op);
+            graph_alternative(n->g, (int32_t)(c->index * space_edges(s) + edge + 1), (int32_t)op + 1);
+            Value v = apply(n, c->state[input], p, channels, stride, prefix, &identity);
+            terms[count++] = (Term){.value = v, .table = c->reduction, .index = (int32_t)(first + op)};
+            graph_alternative(n->g, 0, 0);
         }
-        c->state[node + 2] =
-            graph_mix(n->g, terms, count, arena_printf(perm, "%s.node%lld", c->prefix, (long long)node));
+        if (skip_column >= 0) {
+            const Primitive skip = {"skip_connect", PRIM_SKIP, 0, 0, 0, 0};
+            const char *prefix = arena_printf(perm, "%s._aux.%lld", c->prefix, (long long)edge);
+            Value v = apply(n, c->state[input], &skip, channels, stride, prefix, &identity);
+            terms[count++] = (Term){.value = v, .table = c->reduction, .index = (int32_t)(first + skip_column)};
+        }
+        if (bypass_column >= 0)
+            passed[passes++] =
+                (Term){.value = c->rest[input], .table = c->reduction, .index = (int32_t)(first + bypass_column)};
     }
-    return graph_concat(n->g, &c->state[2 + s->nodes - s->concat], (int32_t)s->concat);
+    if (passes) *bypass = graph_mix(n->g, passed, passes, join(n, name, "rest"));
+    return graph_mix(n->g, terms, count, name);
+}
+
+static Value search_cell(Net *n, CellBuild *c, const Space *s, const NetSpec *spec)
+{
+    static const Primitive halve = {"max_pool_2x2", PRIM_POOL, 2, 2, 1, POOL_MAX};
+    Net plain = {.g = n->g, .series = n->series};
+    Value all[2 * (GENOTYPE_MAX_NODES + 2)], bypass = -1;
+    int32_t parts = 0, per_state = spec->share > 1 ? 2 : 1;
+    for (int64_t i = 0; i < s->nodes + 2 && !n->g->error; i++) {
+        Value x = i < 2 ? c->state[i] : search_node(n, c, s, spec, i - 2, &bypass);
+        if (per_state == 1) {
+            c->state[i] = x;
+            continue;
+        }
+        if (i >= 2) x = graph_concat(n->g, (Value[2]){x, bypass}, 2);
+        split_state(n, c, i, x, i < 2 ? 1 : spec->share, spec->share);
+        if (i < 2 && c->reduction) { /* pooled once for all nodes */
+            const char *name = arena_printf(n->g->perm, "%s.state%lld.pooled", c->prefix, (long long)i);
+            c->rest[i] = store(n, pooling(&plain, c->rest[i], &halve, 2, name), name);
+        }
+    }
+    for (int64_t i = 2 + s->nodes - s->concat; i < s->nodes + 2; i++) {
+        all[parts++] = c->state[i];
+        if (per_state == 2) all[parts++] = c->rest[i];
+    }
+    return graph_concat(n->g, all, parts);
 }
 
 static Value derived_cell(Net *n, CellBuild *c, const Cell *cell)
 {
     Graph *g = n->g;
     for (int64_t node = 0; node < cell->nodes && !g->error; node++) {
+        graph_segment(g, SEGMENT_NODE);
         Term terms[GENOTYPE_MAX_INPUTS];
         int32_t count = 0;
         for (int64_t k = node * cell->inputs; k < (node + 1) * cell->inputs; k++) {
@@ -218,6 +273,9 @@ static const char *check_spec(Arena *perm, const NetSpec *n)
         return arena_printf(perm, "impossible multiplier %lld of the stem", (long long)n->stem_multiplier);
     if (n->reduce_count > COUNTOF(n->reduce_at))
         return arena_printf(perm, "more than %td reduction cells", COUNTOF(n->reduce_at));
+    if (n->share > 1 && n->channels % n->share)
+        return arena_printf(perm, "1 of %lld channels cannot be taken of %lld: it must divide them",
+                            (long long)n->share, (long long)n->channels);
     for (int64_t i = 0; i < n->reduce_count; i++)
         if (n->reduce_at[i] < 0 || n->reduce_at[i] >= n->layers)
             return arena_printf(perm, "no cell %lld to reduce at: there are %lld", (long long)n->reduce_at[i],
@@ -241,7 +299,7 @@ static Graph *build(Arena *perm, const Space *s, const Genotype *t, const NetSpe
     Net n = {.g = g, .series = spec->height == 1, .norm = s ? NORM_PLAIN : NORM_AFFINE};
     n.pool_norm = s ? NORM_PLAIN : NORM_NONE;
     if (s) {
-        int64_t elements = space_edges(s) * s->op_count;
+        int64_t bypass, skip, elements = space_edges(s) * network_columns(s, spec, &bypass, &skip);
         graph_table(g, "normal", elements);
         graph_table(g, "reduce", elements);
     }
@@ -256,7 +314,7 @@ static Graph *build(Arena *perm, const Space *s, const Genotype *t, const NetSpe
         c.reduction = reduces_at(spec, c.index);
         if (c.reduction) c.channels *= 2;
         preprocess(&n, &c, before_last, last);
-        x = s ? search_cell(&n, &c, s) : derived_cell(&n, &c, c.reduction ? &t->reduce : &t->normal);
+        x = s ? search_cell(&n, &c, s, spec) : derived_cell(&n, &c, c.reduction ? &t->reduce : &t->normal);
         before_last = last;
         last = x;
     }
@@ -273,4 +331,22 @@ Graph *network_supernet(Arena *perm, const Space *s, const NetSpec *n)
 Graph *network_genotype(Arena *perm, const Genotype *t, const NetSpec *n)
 {
     return build(perm, 0, t, n);
+}
+
+int64_t network_columns(const Space *s, const NetSpec *n, int64_t *bypass, int64_t *skip)
+{
+    int64_t columns = s->op_count;
+    *bypass = n->share > 1 ? columns++ : -1;
+    *skip = n->auxiliary_skip ? columns++ : -1;
+    return columns;
+}
+
+OpCost network_cost(Arena scratch, const Primitive *p, const NetSpec *spec, int64_t channels, int64_t height,
+                    int64_t width, int64_t stride)
+{
+    Graph *g = graph_new(&scratch);
+    Net n = {.g = g, .series = spec->height == 1, .norm = NORM_PLAIN, .pool_norm = NORM_PLAIN};
+    bool identity;
+    apply(&n, graph_input(g, channels, height, width), p, channels, stride, "op", &identity);
+    return (OpCost){g->weight_count, g->macs};
 }

@@ -11,11 +11,30 @@ typedef struct {
     int64_t channels, layers;
     int64_t reduce_at[8], reduce_count; /* reduce_count < 0: at layers/3 and 2*layers/3 */
     int64_t stem_multiplier;            /* 3 */
+    /* of a supernet alone */
+    int64_t share;       /* K > 1: 1 of K channels goes through the operations of an edge (partial channels) */
+    bool auxiliary_skip; /* beside its operations, every edge has a skip of its own weight */
 } NetSpec;
 
-/* The supernet: tables 0 "normal" and 1 "reduce", (edges, ops) mixing weights each, shared by the cells of that kind;
- * element = edge * ops + op. BN without gamma and beta, stem with. Parameter names are those of DARTS' model_search.py. */
+/* The supernet: tables 0 "normal" and 1 "reduce", (edges, columns) mixing weights each, shared by the cells of that kind;
+ * element = edge * columns + column, a column for each operation, then those of network_columns(). BN without gamma and
+ * beta, stem with. Parameter names are those of DARTS' model_search.py. The operations of an edge in a cell are the
+ * alternatives of a choice (graph_alternative).
+ *
+ * Partial channels (Xu et al. 2020, arXiv:1907.05737): a node is shuffle(sum over its edges of [the operations on the
+ * first C/K channels of the input, the bypass: the others as they are]), where an edge's weights hold for both and shuffle
+ * puts channel i of the sum at (i mod C/K) K + i / (C/K). The authors shuffle every edge before they add; that is the
+ * same, once per node. In a reduction cell the bypass is max-pooled, 2x2 (theirs drops an odd last row, ours pools it
+ * with zeros). C/K must be whole. */
 Graph *network_supernet(Arena *perm, const Space *s, const NetSpec *n);
+/* Columns of an edge; *bypass and *skip: those of the bypass of partial channels and of the auxiliary skip, or -1. */
+int64_t network_columns(const Space *s, const NetSpec *n, int64_t *bypass, int64_t *skip);
+/* What one operation of the supernet costs on an edge between states of so many channels. */
+typedef struct {
+    int64_t parameters, macs; /* of one sample's forward pass */
+} OpCost;
+OpCost network_cost(Arena scratch, const Primitive *p, const NetSpec *n, int64_t channels, int64_t height,
+                    int64_t width, int64_t stride);
 /* The derived network (DARTS' model.py without the auxiliary head): BN with gamma and beta; drop-path on all terms but
  * the identity. */
 Graph *network_genotype(Arena *perm, const Genotype *t, const NetSpec *n);

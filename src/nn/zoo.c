@@ -142,7 +142,7 @@ static Value pool(Zoo *z, Value x, PoolKind kind, int64_t kernel, int64_t stride
     return parts_do(z, x, pool_part, &s, name);
 }
 
-/* ---- nets; each returns the features that the head takes the mean of ---- */
+/* ---- nets; each returns the features that the head takes the mean of; a block or layer is a segment ---- */
 
 static Value linear(Zoo *z, Value x, const int64_t *size)
 {
@@ -155,6 +155,7 @@ static Value mlp(Zoo *z, Value x, const int64_t *size)
 {
     for (int64_t i = 0; i < size[0]; i++) {
         const char *prefix = numbered(z, "layer", i + 1);
+        graph_segment(z->g, SEGMENT_CELL);
         x = conv_stored(z, x, z->channels, 1, name2(z, prefix, "fc"), name2(z, prefix, "bn"));
     }
     return x;
@@ -171,6 +172,7 @@ static Value small_cnn(Zoo *z, Value x, const int64_t *size)
     x = stem(z, x, z->channels);
     for (int64_t stage = 0; stage < size[0]; stage++) {
         const char *prefix = arena_printf(z->g->perm, "layer%lld.0", (long long)stage + 1);
+        graph_segment(z->g, SEGMENT_CELL);
         x = stored(
             z, conv(z, x, z->channels << stage, 3, stage ? 2 : 1, name2(z, prefix, "conv1"), name2(z, prefix, "bn1")),
             prefix);
@@ -180,6 +182,7 @@ static Value small_cnn(Zoo *z, Value x, const int64_t *size)
 
 static Value residual_block(Zoo *z, Value x, int64_t channels, int64_t stride, const char *prefix)
 {
+    graph_segment(z->g, SEGMENT_CELL);
     Value y = conv(z, x, channels, 3, stride, name2(z, prefix, "conv1"), name2(z, prefix, "bn1"));
     y = conv(z, y, channels, 3, 1, name2(z, prefix, "conv2"), name2(z, prefix, "bn2"));
     if (stride == 1) return add(z, y, x, true, prefix);
@@ -211,6 +214,7 @@ static Value wide_resnet(Zoo *z, Value x, const int64_t *size)
             const char *prefix =
                 arena_printf(z->g->perm, "block%lld.layer.%lld", (long long)group + 1, (long long)block);
             int64_t stride = group && !block ? 2 : 1;
+            graph_segment(z->g, SEGMENT_CELL);
             Value a = norm_relu(z, x, name2(z, prefix, "bn1"));
             Value y = conv(z, a, channels, 3, stride, name2(z, prefix, "conv1"), name2(z, prefix, "bn2"));
             y = conv(z, y, channels, 3, 1, name2(z, prefix, "conv2"), 0);
@@ -234,7 +238,9 @@ static Value vgg(Zoo *z, Value x, const int64_t *size)
         if (*at == 'M') {
             x = pool(z, x, POOL_MAX, 2, 2, weight);
             index++;
+            graph_segment(z->g, SEGMENT_CELL);
         } else {
+            graph_segment(z->g, SEGMENT_NODE);
             x = conv_stored(z, x, wide(z, strtoll(at, 0, 10)), 3, weight, numbered(z, "features", index + 1));
             index += 3; /* convolution, normalisation, ReLU */
         }
@@ -255,6 +261,7 @@ static Value branch(Zoo *z, Value x, const int64_t *channels, const int64_t *ker
 static Value inception(Zoo *z, Value x, const int64_t *c, const char *prefix)
 {
     static const int64_t one[] = {1}, three[] = {1, 3}, five[] = {1, 3, 3}; /* 5×5 as two 3×3 */
+    graph_segment(z->g, SEGMENT_CELL);
     Value part[4] = {
         branch(z, x, (int64_t[]){c[0]}, one, 1, name2(z, prefix, "branch1")),
         branch(z, x, (int64_t[]){c[1], c[2]}, three, 2, name2(z, prefix, "branch2")),
@@ -302,6 +309,7 @@ static Value densenet(Zoo *z, Value x, const int64_t *size)
         for (int64_t layer = 0; layer < size[0] && !z->g->error; layer++) {
             const char *p = arena_printf(z->g->perm, "features.denseblock%lld.denselayer%lld", (long long)block + 1,
                                          (long long)layer + 1);
+            graph_segment(z->g, SEGMENT_CELL);
             Value y = norm_relu(z, x, name2(z, p, "norm1"));
             y = conv(z, y, 4 * growth, 1, 1, name2(z, p, "conv1"), name2(z, p, "norm2"));
             part[layer + 1] = stored(z, conv(z, y, growth, 3, 1, name2(z, p, "conv2"), 0), p);
@@ -309,6 +317,7 @@ static Value densenet(Zoo *z, Value x, const int64_t *size)
         }
         channels += size[0] * growth;
         if (block == 2) break;
+        graph_segment(z->g, SEGMENT_CELL);
         const char *p = arena_printf(z->g->perm, "features.transition%lld", (long long)block + 1);
         channels /= 2;
         x = conv(z, norm_relu(z, x, name2(z, p, "norm")), channels, 1, 1, name2(z, p, "conv"), 0);
@@ -327,6 +336,7 @@ static Value inception_time(Zoo *z, Value x, const int64_t *size)
     Value from = x;
     for (int64_t m = 0; m < size[0] && !z->g->error; m++) {
         const char *p = numbered(z, "inception", m);
+        graph_segment(z->g, SEGMENT_CELL);
         Value narrow = z->g->values[x].channels > 1 ? conv_stored(z, x, f, 1, name2(z, p, "bottleneck"), 0) : x;
         Value pooled = pool(z, x, POOL_MAX, 3, 1, name2(z, p, "pool")), part[BRANCHES];
         bool last = m % 3 == 2;
@@ -365,6 +375,7 @@ static Value resnet_1d(Zoo *z, Value x, const int64_t *size)
     static const int64_t kernels[3] = {7, 5, 3};
     for (int64_t block = 0; block < 3; block++) {
         const char *p = numbered(z, "block", block + 1);
+        graph_segment(z->g, SEGMENT_CELL);
         int64_t channels = z->channels * size[block];
         Value y = x;
         for (int i = 0; i < 3; i++)

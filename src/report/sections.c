@@ -173,7 +173,7 @@ static void search_pairs(Arena *a, Table *t, const StorySearch *search)
     table_pair(a, t, "architecture", format_metrics(a, e->metrics, e->metric_count, ""));
     for (int64_t k = 0; k < e->table_count; k++) {
         const AlphaTable *alpha = &e->tables[k];
-        if (!alpha->entropy) continue;
+        if (!alpha->entropy || alpha->ops == 1) continue;
         table_pair(a, t, arena_printf(a, "%s entropy", alpha->name),
                    arena_printf(a, "mean %.3f of at most %.3f nats; margin %.4f", mean_of(alpha->entropy, alpha->edges),
                                 alpha->ops > 0 ? log((double)alpha->ops) : 0, mean_of(alpha->margin, alpha->edges)));

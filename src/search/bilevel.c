@@ -13,15 +13,22 @@
 /* What depends on no more of the data than their height. */
 static const char *resolve(Arena *perm, const SearchSettings *s, int64_t height, Search *out)
 {
-    out->strategy = strategy_find(s->strategy);
-    if (!out->strategy) return arena_printf(perm, "--strategy %s: not a strategy", s->strategy);
-    const char *ops = strcmp(s->ops, "auto") ? s->ops : space_auto_ops(height);
-    const char *why = space_make(perm, ops, s->nodes, s->inputs, s->concat ? s->concat : s->nodes, &out->space);
+    const Strategy *t = &out->strategy;
+    const char *ops = strcmp(s->ops, "auto") ? s->ops : space_auto_ops(height), *why;
+    why = strategy_make(perm, &s->strategy, &out->strategy);
+    if (!why) why = space_make(perm, ops, s->nodes, s->inputs, s->concat ? s->concat : s->nodes, &out->space);
     if (why) return why;
-    if (s->warmup > s->epochs)
-        return arena_printf(perm, "--warmup %lld: more than the %lld epochs", (long long)s->warmup,
+    if (t->warmup > s->epochs)
+        return arena_printf(perm, "--warmup %lld: more than the %lld epochs", (long long)t->warmup,
                             (long long)s->epochs);
-    out->net = (NetSpec){.channels = s->channels, .layers = s->layers, .stem_multiplier = 3};
+    if (s->channels % t->share)
+        return arena_printf(perm, "--channel-share %lld: it must divide the %lld channels", (long long)t->share,
+                            (long long)s->channels);
+    out->net = (NetSpec){.channels = s->channels,
+                         .layers = s->layers,
+                         .stem_multiplier = 3,
+                         .share = t->share,
+                         .auxiliary_skip = t->auxiliary_skip};
     why = reduce_parse(perm, s->reduce_at, s->layers, out->net.reduce_at, COUNTOF(out->net.reduce_at),
                        &out->net.reduce_count);
     return why ? arena_printf(perm, "--reduce-at: %s", why) : 0;
@@ -39,8 +46,6 @@ static const char *start_engine(Search *s, Arena *perm, const EngineOptions *opt
     const char *why = 0;
     s->engine = workplace_engine(perm, w, s->graph, options, &why);
     if (!s->engine) return why;
-    strategy_mix(s->strategy, s->arch, s->engine, *perm);
-
     const DatasetInfo *d = &w->data->info; /* no cutout: it is for the final training */
     Augment augment = {
         .flip_horizontal = d->flip_horizontal, .flip_vertical = d->flip_vertical, .crop_padding = d->crop_padding};
@@ -52,11 +57,29 @@ static const char *start_engine(Search *s, Arena *perm, const EngineOptions *opt
                        .seed = w->seed};
     s->train_loader = loader_open(w->data, &spec, &why);
     if (!s->train_loader) return arena_printf(perm, "the train split: %s", why);
+    if (!strategy_learns(&s->strategy)) return 0;
     spec.split = SPLIT_ALPHA;
     spec.stream = 1;
     s->alpha_loader = loader_open(w->data, &spec, &why);
     if (!s->alpha_loader) return arena_printf(perm, "the alpha split: %s", why);
     return 0;
+}
+
+Moment search_moment(const Search *s, StepKind kind)
+{
+    int64_t epochs = s->settings->epochs;
+    int64_t epoch = s->epoch < epochs ? s->epoch : epochs - 1; /* after the last one: as in it */
+    return (Moment){.seed = s->place->seed,
+                    .step = s->step,
+                    .kind = kind,
+                    .progress = epochs > 1 ? (double)epoch / (double)(epochs - 1) : 0};
+}
+
+static void mix(Search *s, StepKind kind, Arena scratch)
+{
+    Moment m = search_moment(s, kind);
+    strategy_mix(&s->strategy, s->arch, &m, s->engine, scratch);
+    engine_set_drop(s->engine, 0, m.seed, 2 * m.step + (kind == STEP_ALPHAS)); /* of noise operations */
 }
 
 /* All that changes in a run. */
@@ -70,14 +93,17 @@ static void visit_state(void *run, State *st)
     state_real(st, "rate", &s->rate);
     state_clock(st, "seconds", &s->started);
     state_engine(st, s->engine);
-    ArchBlock part[ARCH_STATE];
+    ArchState part[ARCH_STATES];
     arch_state(s->arch, part);
-    for (int i = 0; i < ARCH_STATE; i++) state_block(st, part[i].name, DTYPE_F64, part[i].data, part[i].count);
-    state_int(st, "alpha_steps", &s->arch->step);
+    for (int i = 0; i < ARCH_STATES; i++)
+        if (part[i].values)
+            state_block(st, part[i].name, DTYPE_F64, part[i].values, part[i].count);
+        else
+            state_block(st, part[i].name, DTYPE_I64, part[i].integers, part[i].count);
     state_tally(st, "train", &s->train);
     state_tally(st, "alpha", &s->alpha);
     state_loader(st, "train", s->train_loader);
-    state_loader(st, "alpha", s->alpha_loader);
+    if (s->alpha_loader) state_loader(st, "alpha", s->alpha_loader);
 }
 
 static void save(Search *s, Arena scratch)
@@ -89,7 +115,7 @@ static const char *restore(Search *s, Arena *perm, Arena scratch)
 {
     const char *why;
     s->resumed = checkpoint_restore(s->place->checkpoint, perm, scratch, visit_state, s, &why);
-    if (s->resumed && !why) strategy_mix(s->strategy, s->arch, s->engine, scratch);
+    if (s->resumed && !why) mix(s, STEP_WEIGHTS, scratch);
     return why;
 }
 
@@ -101,7 +127,7 @@ const char *search_open(Arena *perm, Arena scratch, const Workplace *w, const Se
     const char *why = resolve(perm, settings, d->info.height, s);
     if (why) return why;
     if (d->split[SPLIT_TRAIN].count < 1) return "the train split is empty";
-    if (d->split[SPLIT_ALPHA].count < 1)
+    if (strategy_learns(&s->strategy) && d->split[SPLIT_ALPHA].count < 1)
         return "the alpha split is empty: ingest again with --alpha above 0, the architecture is fitted on it";
     s->net.input_channels = d->info.channels;
     s->net.height = d->info.height;
@@ -112,18 +138,27 @@ const char *search_open(Arena *perm, Arena scratch, const Workplace *w, const Se
     if (why) return why;
     s->graph = network_supernet(perm, &s->space, &s->net);
     if (s->graph->error) return s->graph->error;
-    s->arch = arch_new(perm, &s->space, w->seed);
+    s->arch = arch_new(perm, &s->space, &s->net, s->strategy.edge_weights);
+    strategy_start(&s->strategy, s->arch, w->seed);
 
     s->samples = dataset_limit(settings->limit, d->split[SPLIT_TRAIN].count);
     s->valid_limit = dataset_limit(settings->valid_limit, d->split[SPLIT_VALID].count);
+    if (s->strategy.choice->kind == CHOICE_RANK && !s->valid_limit)
+        return "the validation split is empty: ingest again with --valid above 0, architectures are ranked on it";
+    bool learns = strategy_learns(&s->strategy);
+    s->path = strategy_single_path(&s->strategy);
     int64_t most = s->samples > d->split[SPLIT_ALPHA].count ? s->samples : d->split[SPLIT_ALPHA].count;
-    EngineOptions options = {.device = w->device, .batch = dataset_limit(settings->batch, most), .pool = w->pool};
+    EngineOptions options = {
+        .device = w->device, .batch = dataset_limit(settings->batch, most), .single_path = s->path, .pool = w->pool};
     if (start) checkpoint_batch(w->checkpoint, &options.batch);
-    int64_t alphas = s->samples + options.batch; /* at most: a whole batch for every train batch */
-    ForecastNeed need = {.fixed = tally_bytes(d, s->samples) + tally_bytes(d, alphas) + tally_bytes(d, s->valid_limit),
+    int64_t alphas = learns ? s->samples + options.batch : 0; /* at most: a whole batch for every train batch */
+    int64_t blocks = s->strategy.gradient->blocks * s->graph->weight_count * (int64_t)sizeof(float);
+    ForecastNeed need = {.fixed = tally_bytes(d, s->samples) + tally_bytes(d, alphas) + tally_bytes(d, s->valid_limit) +
+                                  blocks,
                          .per_sample = 3 * loader_bytes(d), /* train, alpha, validation */
                          .limit = settings->memory << 20,
-                         .least = 2};
+                         .least = 2,
+                         .recompute = settings->recompute};
     why = forecast_fit(perm, scratch, s->graph, &options, &need, &s->forecast);
     s->batches = (s->samples + options.batch - 1) / options.batch;
     if (why || !start) return why;
@@ -155,21 +190,22 @@ static void put_space(Search *s, Arena a)
 {
     const SearchSettings *o = s->settings;
     Settings list = {0};
-    settings_add(&a, &list, "parts", "%s", strategy_parts(&a, s->strategy));
+    settings_add(&a, &list, "parts", "%s", strategy_parts(&a, &s->strategy));
     settings_add(&a, &list, "epochs", "%lld", (long long)o->epochs);
-    settings_add(&a, &list, "warmup", "%lld", (long long)o->warmup);
+    settings_add(&a, &list, "warmup", "%lld", (long long)s->strategy.warmup);
     settings_add(&a, &list, "batch", "%lld", (long long)s->forecast.batch);
     settings_add(&a, &list, "learning_rate", "%g", o->lr);
     settings_add(&a, &list, "learning_rate_min", "%g", o->lr_min);
     settings_add(&a, &list, "momentum", "%g", o->momentum);
     settings_add(&a, &list, "weight_decay", "%g", o->weight_decay);
     settings_add(&a, &list, "clip", "%g", o->clip);
-    settings_add(&a, &list, "alpha_learning_rate", "%g", o->alpha.lr);
-    settings_add(&a, &list, "alpha_betas", "%g, %g", o->alpha.beta1, o->alpha.beta2);
-    settings_add(&a, &list, "alpha_weight_decay", "%g", o->alpha.weight_decay);
+    if (strategy_learns(&s->strategy)) {
+        settings_add(&a, &list, "alpha_learning_rate", "%g", s->strategy.lr);
+        settings_add(&a, &list, "alpha_betas", "%g, %g", o->alpha_beta1, o->alpha_beta2);
+    }
     settings_add(&a, &list, "samples", "%lld", (long long)s->samples);
     settings_add(&a, &list, "validation_samples", "%lld", (long long)s->valid_limit);
-    SearchSpace r = {.strategy = s->strategy->name,
+    SearchSpace r = {.strategy = s->strategy.name,
                      .ops = NEW(&a, const char *, s->space.op_count),
                      .op_count = s->space.op_count,
                      .nodes = s->space.nodes,
@@ -201,8 +237,8 @@ static void put_epoch(Search *s, Arena a, int64_t epoch)
     tally_metrics(&s->valid, split_name[SPLIT_VALID], m, &n, n + TALLY_METRICS);
     if (s->valid.rows) m[n++] = (Metric){"samples", split_name[SPLIT_VALID], (double)s->valid.rows};
     Derived derived;
-    const double *weight = s->arch->weight;
-    const char *why = derive_magnitude(&a, &s->space, weight, weight + s->arch->count / ARCH_TABLES, 0, &derived);
+    const double *weight = arch_effective(&a, s->arch);
+    const char *why = derive_magnitude(&a, &s->space, weight, weight + s->arch->op_count / ARCH_TABLES, 0, &derived);
     if (!why) {
         if (derived.none_mass >= 0) m[n++] = (Metric){"none_mass", "", derived.none_mass};
         m[n++] = (Metric){"weight_kept", "", derived.weight_kept};
@@ -212,36 +248,55 @@ static void put_epoch(Search *s, Arena a, int64_t epoch)
                      .steps = s->step,
                      .seconds = clock_wall() - s->started,
                      .learning_rate = s->rate,
-                     .tables = arch_record(&a, s->arch, &s->space),
-                     .table_count = ARCH_TABLES,
                      .genotype = why ? "" : genotype_print(&a, &derived.genotype),
                      .metrics = m,
                      .metric_count = n};
+    e.tables = arch_record(&a, s->arch, &e.table_count);
     writer_put(s->place->out, &(Record){.kind = REC_SEARCH_EPOCH, .search_epoch = e});
     writer_flush(s->place->out);
 }
 
 /* ---- the run ---- */
 
-/* The alphas, by a batch of their own split. Returns its loss; nothing is changed if that is not finite. */
-static double alpha_step(Search *s, Arena scratch)
+/* For AlphaProblem. What the network says of an alpha batch counts; the train batch is tallied by the step that follows. */
+static double problem_forward(void *context, Split split)
 {
+    Search *s = context;
+    if (split == SPLIT_TRAIN) {
+        tally_feed(&s->train, s->engine, s->train_batch);
+        engine_forward(s->engine, MODE_TRAIN);
+        return engine_loss(s->engine);
+    }
     Batch b = loader_next(s->alpha_loader);
     tally_feed(&s->alpha, s->engine, &b);
     engine_forward(s->engine, MODE_TRAIN);
-    double loss = tally_add(&s->alpha, s->engine, &b);
-    AlphaProblem problem = {.engine = s->engine, .arch = s->arch};
-    if (isfinite(loss)) strategy_step(s->strategy, &problem, &s->settings->alpha, scratch);
-    return loss;
+    return tally_add(&s->alpha, s->engine, &b);
 }
 
-static double weight_step(Search *s)
+/* The alphas, by a batch of their own split. Returns a loss; nothing is changed if that is not finite. */
+static double alpha_step(Search *s, Arena scratch)
 {
     const SearchSettings *o = s->settings;
-    Batch b = loader_next(s->train_loader);
-    tally_feed(&s->train, s->engine, &b);
+    Moment m = search_moment(s, STEP_ALPHAS);
+    AlphaProblem problem = {.engine = s->engine,
+                            .arch = s->arch,
+                            .rate = s->rate,
+                            .momentum = o->momentum,
+                            .weight_decay = o->weight_decay,
+                            .forward = problem_forward,
+                            .context = s};
+    AlphaSettings settings = {.lr = s->strategy.lr, .beta1 = o->alpha_beta1, .beta2 = o->alpha_beta2};
+    engine_set_drop(s->engine, 0, m.seed, 2 * m.step + 1); /* of noise operations */
+    return strategy_step(&s->strategy, &problem, &settings, &m, scratch);
+}
+
+static double weight_step(Search *s, Arena scratch)
+{
+    const SearchSettings *o = s->settings;
+    mix(s, STEP_WEIGHTS, scratch);
+    tally_feed(&s->train, s->engine, s->train_batch);
     engine_forward(s->engine, MODE_TRAIN);
-    double loss = tally_add(&s->train, s->engine, &b);
+    double loss = tally_add(&s->train, s->engine, s->train_batch);
     if (!isfinite(loss)) return loss;
     engine_backward(s->engine, GRAD_WEIGHTS);
     double factor = o->clip > 0 ? clip_factor(engine_grad_norm(s->engine), o->clip) : 1;
@@ -255,6 +310,40 @@ static bool alphas_finite(const Arch *a)
     for (int64_t i = 0; i < a->count; i++)
         if (!isfinite(a->raw[i])) return false;
     return true;
+}
+
+/* Both steps for what is left of an epoch. Returns the last loss; what is not finite ends it. */
+static double run_steps(Search *s, Arena scratch)
+{
+    bool learns = strategy_learns(&s->strategy) && s->epoch >= s->strategy.warmup;
+    double loss = 0;
+    while (s->index < s->batches && !cli_interrupted()) {
+        s->index++;
+        Batch train = loader_next(s->train_loader);
+        s->train_batch = &train;
+        loss = learns ? alpha_step(s, scratch) : 0;
+        if (isfinite(loss)) loss = weight_step(s, scratch);
+        if (!isfinite(loss) || !alphas_finite(s->arch)) break;
+        progress_step(&s->progress, scratch, s->step, &s->train, loss);
+        if (checkpoint_due(s->place->checkpoint)) save(s, scratch);
+    }
+    return loss;
+}
+
+/* The whole validation split. The running statistics of a supernet of which each step runs one path are those of no path:
+ * there, as in the papers' code, batch statistics are used. */
+static const char *validate(Search *s, Arena scratch)
+{
+    const char *why = 0;
+    bool path = s->path;
+    if (!s->valid_limit) return 0;
+    mix(s, STEP_VALIDATION, scratch);
+    if (path) engine_copy(s->engine, BLOCK_STATS_SAVED, BLOCK_STATS);
+    if (!evaluate_split(s->engine, s->place->data, SPLIT_VALID, s->valid_limit, s->forecast.batch,
+                        path ? MODE_TRAIN : MODE_EVAL, &s->valid, &why))
+        tally_reset(&s->valid); /* a part of it says nothing about the whole */
+    if (path) engine_copy(s->engine, BLOCK_STATS, BLOCK_STATS_SAVED);
+    return why ? arena_printf(s->graph->perm, "no validation: %s", why) : 0;
 }
 
 static SearchEnd diverged(Search *s, double loss, int64_t index)
@@ -283,34 +372,27 @@ SearchEnd search_run(Search *s, Arena scratch)
 {
     if (!s->resumed) { /* else these records are written */
         put_space(s, scratch);
-        workplace_tell_batch(s->place, scratch, "search", &s->forecast);
+        workplace_tell_memory(s->place, scratch, "search", &s->forecast);
         s->started = clock_wall();
         s->rate = schedule_rate(&s->schedule, 0, 0);
+        mix(s, STEP_VALIDATION, scratch);
         put_epoch(s, scratch, 0);
     }
     bool saved = false;
     while (s->epoch < s->settings->epochs && !cli_interrupted() && !writer_error(s->place->out)) {
         if (!s->index) begin_epoch(s);
-        while (s->index < s->batches && !cli_interrupted()) {
-            s->index++;
-            double loss = s->epoch < s->settings->warmup ? 0 : alpha_step(s, scratch);
-            if (isfinite(loss)) loss = weight_step(s);
-            if (!isfinite(loss) || !alphas_finite(s->arch)) return diverged(s, loss, s->index);
-            progress_step(&s->progress, scratch, s->step, &s->train, loss);
-            if (checkpoint_due(s->place->checkpoint)) save(s, scratch);
-        }
+        double loss = run_steps(s, scratch);
+        if (!isfinite(loss) || !alphas_finite(s->arch)) return diverged(s, loss, s->index);
         if (!s->index) break; /* a signal before the first step */
-        bool complete = s->index == s->batches;
+        bool complete = s->index == s->batches, last = s->epoch + 1 == s->settings->epochs;
         const char *why = 0;
-        if (complete && s->valid_limit &&
-            !evaluate_split(s->engine, s->place->data, SPLIT_VALID, s->valid_limit, s->forecast.batch, MODE_EVAL,
-                            &s->valid, &why))
-            tally_reset(&s->valid); /* a part of it says nothing about the whole */
+        if (complete && last && s->strategy.choice->kind == CHOICE_RANK) why = search_rank(s, scratch);
+        if (complete && !why) why = validate(s, scratch);
         if (cli_interrupted()) {
             save(s, scratch); /* as it is before the records of an interrupted epoch */
             saved = true;
         }
-        if (why) workplace_event(s->place, s->epoch, "validation", arena_printf(&scratch, "no validation: %s", why));
+        if (why) workplace_event(s->place, s->epoch, "validation", why);
         put_epoch(s, scratch, ++s->epoch);
         s->index = 0;
     }

@@ -7,15 +7,16 @@
 #include "train/trainer.h"
 
 typedef struct {
-    const char *strategy;
+    StrategySettings strategy;
     const char *ops, *reduce_at;   /* ops "auto": by the samples' height */
     int64_t nodes, inputs, concat; /* concat 0: all nodes */
     int64_t layers, channels;
-    int64_t batch, epochs, limit, valid_limit, warmup; /* warmup: epochs in which the alphas rest */
+    int64_t batch, epochs, limit, valid_limit;
     double lr, lr_min, momentum, weight_decay, clip;
-    AlphaSettings alpha;
+    double alpha_beta1, alpha_beta2;
     bool no_augment;
     int64_t memory; /* MiB, 0: what is free */
+    const char *recompute;
 } SearchSettings;
 
 typedef enum { SEARCH_DONE, SEARCH_DIVERGED, SEARCH_INTERRUPTED } SearchEnd;
@@ -23,7 +24,7 @@ typedef enum { SEARCH_DONE, SEARCH_DIVERGED, SEARCH_INTERRUPTED } SearchEnd;
 typedef struct { /* a search; all that changes while it runs is here, in the arch and in the engine's blocks */
     const Workplace *place;
     const SearchSettings *settings;
-    const Strategy *strategy;
+    Strategy strategy;
     const Task *task;
     Space space;
     NetSpec net;
@@ -41,7 +42,9 @@ typedef struct { /* a search; all that changes while it runs is here, in the arc
     int64_t index;            /* steps of the running epoch */
     bool resumed;
     double started, rate;
-    const char *trouble; /* of SEARCH_DIVERGED */
+    const Batch *train_batch; /* of the step */
+    bool path;                /* the network as it stands is one path of the supernet */
+    const char *trouble;      /* of SEARCH_DIVERGED */
 } Search;
 
 /* Why the settings are wrong, whatever the data, or 0. */
@@ -55,4 +58,10 @@ SearchEnd search_run(Search *s, Arena scratch);
 /* Writes the supernet as a NetworkRecord with its tensors, set "supernet". */
 void search_write_weights(Search *s, Arena scratch);
 void search_close(Search *s);
+
+/* The moment for strategy_mix(). */
+Moment search_moment(const Search *s, StepKind kind);
+/* Ranks random architectures on the validation split with the shared weights, each by the loss with batch statistics, and
+ * makes the best one the alphas (rank.c). Running statistics are as before. Returns 0 or why not. */
+const char *search_rank(Search *s, Arena scratch);
 #endif

@@ -36,8 +36,8 @@ const CliOption checkpoint_options[] = {
 
 /* Options that change nothing in what a run computes. */
 static const char *const without_effect[] = {
-    "output",     "progress",         "quiet",  "verbose", "threads", "help", "version", "man",
-    "completion", "checkpoint-every", "resume", "dry-run", "memory",  "data", "device",  "checkpoint"};
+    "output",           "progress", "quiet",   "verbose", "threads", "help",   "version",    "man",       "completion",
+    "checkpoint-every", "resume",   "dry-run", "memory",  "data",    "device", "checkpoint", "recompute", "profile"};
 
 typedef struct {
     Arena *perm;

@@ -1,7 +1,15 @@
 /* forecast: memory before the start. */
 #include "train/forecast.h"
 
+#include <string.h>
+
 #include "base/clock.h"
+#include "engine/plan.h"
+
+const char recompute_choices[] = "auto|none|cell|node";
+const char recompute_help[] =
+    "The tensors within cells or nodes are not kept for the backward pass but computed again: "
+    "less memory, more time, the same results. auto: only if memory is short.";
 
 int64_t loader_bytes(const Dataset *d)
 {
@@ -22,26 +30,36 @@ const char *forecast_fit(Arena *perm, Arena scratch, const Graph *g, EngineOptio
 {
     /* What is free now is not all ours: the last part keeps the machine from swapping. */
     int64_t free_now = memory_available(), available = need->limit ? need->limit : free_now - free_now / 16;
-    *out = (Forecast){.asked = o->batch, .parameters = graph_param_total(g), .macs = g->macs, .available = available};
-    int64_t least = need->least < o->batch ? need->least : o->batch;
-    for (;; o->batch = o->batch / 2 > least ? o->batch / 2 : least) {
-        int64_t engine = engine_memory(g, o, scratch, &out->parts, perm);
-        if (engine < 0) return out->parts;
-        int64_t host = size_add(need->fixed, size_mul(o->batch, need->per_sample));
-        out->batch = o->batch;
-        out->bytes = size_add(engine, host);
-        if (out->bytes >= 0 && (available <= 0 || out->bytes <= available)) {
-            EngineOptions alone = *o;
-            alone.pool = pool_open(1);
-            out->one_thread = alone.pool ? engine_memory(g, &alone, scratch, 0, perm) + host : out->bytes;
-            pool_close(alone.pool);
-            return 0;
+    const char *recompute = need->recompute ? need->recompute : recompute_name[SEGMENT_WHOLE];
+    *out = (Forecast){.asked = o->batch,
+                      .recompute_asked = strcmp(recompute, "auto") != 0,
+                      .parameters = graph_param_total(g),
+                      .macs = g->macs,
+                      .available = available};
+    int64_t batch_least = need->least < o->batch ? need->least : o->batch, bytes_least = -1;
+    for (;; o->batch = o->batch / 2 > batch_least ? o->batch / 2 : batch_least) {
+        for (int kind = 0; kind < SEGMENT_KIND_COUNT; kind++) {
+            if (out->recompute_asked && strcmp(recompute, recompute_name[kind])) continue;
+            o->recompute = out->recompute = (SegmentKind)kind;
+            int64_t engine = engine_memory(g, o, scratch, &out->parts, perm);
+            if (engine < 0) return out->parts;
+            int64_t host = size_add(need->fixed, size_mul(o->batch, need->per_sample));
+            out->batch = o->batch;
+            out->bytes = size_add(engine, host);
+            if (out->bytes >= 0 && (available <= 0 || out->bytes <= available)) {
+                EngineOptions alone = *o;
+                alone.pool = pool_open(1);
+                out->one_thread = alone.pool ? engine_memory(g, &alone, scratch, 0, perm) + host : out->bytes;
+                pool_close(alone.pool);
+                return 0;
+            }
+            if (out->bytes >= 0 && (bytes_least < 0 || out->bytes < bytes_least)) bytes_least = out->bytes;
         }
-        if (o->batch <= least) break;
+        if (o->batch <= batch_least) break;
     }
-    if (out->bytes < 0) return "no memory is large enough for this network";
+    if (bytes_least < 0) return "no memory is large enough for this network";
     return arena_printf(perm, "needs %s of memory with a batch of %lld, %s are there",
-                        forecast_bytes(&scratch, out->bytes), (long long)out->batch,
+                        forecast_bytes(&scratch, bytes_least), (long long)out->batch,
                         forecast_bytes(&scratch, available));
 }
 
@@ -70,8 +88,10 @@ static char *grouped(Arena *a, int64_t n) /* 1,930,618 */
 char *forecast_text(Arena *a, const Forecast *f)
 {
     Text t = {0};
-    text_addf(a, &t, "%s parameters, %.4g M multiply-accumulates a sample; batch %lld: %s of memory",
-              grouped(a, f->parameters), (double)f->macs / 1e6, (long long)f->batch, forecast_bytes(a, f->bytes));
+    text_addf(a, &t, "%s parameters, %.4g M multiply-accumulates a sample; batch %lld", grouped(a, f->parameters),
+              (double)f->macs / 1e6, (long long)f->batch);
+    if (f->recompute != SEGMENT_WHOLE) text_addf(a, &t, ", recompute %s", recompute_name[f->recompute]);
+    text_addf(a, &t, ": %s of memory", forecast_bytes(a, f->bytes));
     if (f->parts && *f->parts) text_addf(a, &t, " (%s)", f->parts);
     if (f->available > 0) text_addf(a, &t, ", %s are there", forecast_bytes(a, f->available));
     return t.s;

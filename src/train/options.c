@@ -15,6 +15,7 @@ TrainSettings train_settings = {
     .cutout = -1,
     .layers = 8,
     .reduce_at = "",
+    .recompute = "auto",
 };
 
 const CliOption train_setting_options[] = {
@@ -49,6 +50,7 @@ const CliOption train_setting_options[] = {
      "Train on the train split alone, not also on the alpha split (which serves a search)."},
     {CLI_INT, 0, "memory", "MIB", &train_settings.memory, "Take at most so much memory, in MiB; 0: what is free.", 0,
      1e9},
+    {CLI_CHOICE, 0, "recompute", recompute_choices, &train_settings.recompute, recompute_help},
     {CLI_HEADING, 0, "Augmentation"},
     {CLI_FLAG, 0, "no-augment", 0, &train_settings.no_augment, "None, whatever the dataset declares."},
     {CLI_FLAG, 0, "flip", 0, &train_settings.flip, "Swap left and right at random, even if not declared."},

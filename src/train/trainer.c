@@ -144,10 +144,13 @@ const char *trainer_open(Arena *perm, Arena scratch, const Workplace *w, const T
     out->valid_limit = dataset_limit(s->valid_limit, d->split[SPLIT_VALID].count);
     EngineOptions options = {.device = w->device, .batch = dataset_limit(s->batch, samples), .pool = w->pool};
     if (start) checkpoint_batch(w->checkpoint, &options.batch);
-    ForecastNeed need = {.fixed = tally_bytes(d, samples) + tally_bytes(d, out->valid_limit),
+    int64_t blocks = 2 + (strcmp(s->optimizer, "sgd") != 0); /* best, on its way to the stream; adam's second moments */
+    ForecastNeed need = {.fixed = tally_bytes(d, samples) + tally_bytes(d, out->valid_limit) +
+                                  blocks * out->graph->weight_count * (int64_t)sizeof(float),
                          .per_sample = 2 * loader_bytes(d), /* of training and of validation */
                          .limit = s->memory << 20,
-                         .least = 2};
+                         .least = 2,
+                         .recompute = s->recompute};
     why = forecast_fit(perm, scratch, out->graph, &options, &need, &out->forecast);
     if (why) return why;
     out->net.parameters = out->forecast.parameters;
@@ -303,7 +306,7 @@ TrainEnd trainer_run(Trainer *t, Arena scratch)
     Writer *out = t->place->out;
     if (!t->resumed) { /* else these records are written */
         writer_put(out, &(Record){.kind = REC_NETWORK, .network = t->net});
-        workplace_tell_batch(t->place, scratch, t->net.run, &t->forecast);
+        workplace_tell_memory(t->place, scratch, t->net.run, &t->forecast);
         writer_flush(out);
         t->started = clock_wall();
     }

@@ -21,6 +21,7 @@ typedef struct {
     int64_t layers, channels; /* channels 0: 16 for cells, a hand-designed net's own */
     const char *reduce_at;
     int64_t memory; /* MiB, 0: what is free */
+    const char *recompute;
 } TrainSettings;
 extern TrainSettings train_settings; /* of this program, defaults until its options are parsed */
 extern const CliOption train_setting_options[];

@@ -22,6 +22,6 @@ void workplace_close(Workplace *w);
 Engine *workplace_engine(Arena *perm, const Workplace *w, const Graph *g, const EngineOptions *o, const char **why);
 /* Writes an Event record. */
 void workplace_event(const Workplace *w, int64_t epoch, const char *what, const char *text);
-/* Says, aloud and as an event, if memory made the batch smaller than asked. */
-void workplace_tell_batch(const Workplace *w, Arena scratch, const char *run, const Forecast *f);
+/* Says, aloud and as events, if memory made the batch smaller than asked, or tensors be recomputed. */
+void workplace_tell_memory(const Workplace *w, Arena scratch, const char *run, const Forecast *f);
 #endif

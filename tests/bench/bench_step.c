@@ -1,11 +1,12 @@
 /* bench_step: time of a training step and its parts, for the networks that the README's tables name.
  *
- *   bench_step [CONFIG] [THREADS] [ROUNDS] [profile|markdown]
+ *   bench_step [CONFIG] [THREADS] [ROUNDS] [profile|markdown] [none|cell|node] [PART]
  *
  * Prints a line of key=value pairs when the network stands, then one per measured part: medians over the rounds of wall
  * and CPU time, and the process's peak memory. With `profile`, a table of the whole step instead: per kind of operation
  * time, rates, and what share of that time the machine's roofline (machine.h) would need. `markdown`: the same as
- * Markdown, sizes added up.
+ * Markdown, sizes added up. cell and node say what is recomputed (engine/plan.h); PART, the name of one, limits what is
+ * measured to it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include "base/clock.h"
 #include "base/rng.h"
 #include "engine/engine.h"
+#include "engine/plan.h"
 #include "nn/network.h"
 #include "tests/bench/machine.h"
 
@@ -153,18 +155,40 @@ static Table *profile_table(Arena *a, const Engine *e, const Machine *m, double 
     return t;
 }
 
+static const struct {
+    const char *name;
+    void (*run)(const Bench *);
+} parts[] = {
+    {"forward", part_forward}, {"forward+backward", part_step}, {"step", part_whole}, {"step2", part_second_order}};
+enum { PART_COUNT = sizeof parts / sizeof parts[0] };
+
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "c";
     int threads = argc > 2 ? atoi(argv[2]) : pool_cpus(), rounds = argc > 3 ? atoi(argv[3]) : 5;
-    bool profile = argc > 4, markdown = profile && !strcmp(argv[4], "markdown");
+    bool profile = false, markdown = false;
+    SegmentKind recompute = SEGMENT_WHOLE;
+    int first = 0, end = PART_COUNT;
     setvbuf(stdout, 0, _IOLBF, 1 << 12); /* bench-peer reads the lines as they come */
     const Config *c = 0;
     for (size_t i = 0; i < sizeof configs / sizeof configs[0]; i++)
         if (!strcmp(configs[i].name, name)) c = &configs[i];
-    if (!c || threads < 1 || rounds < 1 || rounds > MAX_ROUNDS ||
-        (profile && !markdown && strcmp(argv[4], "profile"))) {
-        fprintf(stderr, "usage: bench_step [a|b|c|v2|resnet] [THREADS] [ROUNDS] [profile|markdown]\n");
+    for (int i = 4; i < argc; i++) {
+        int kind = 0, part = 0;
+        while (kind < SEGMENT_KIND_COUNT && strcmp(recompute_name[kind], argv[i])) kind++;
+        while (part < PART_COUNT && strcmp(parts[part].name, argv[i])) part++;
+        if (kind < SEGMENT_KIND_COUNT)
+            recompute = (SegmentKind)kind;
+        else if (part < PART_COUNT)
+            first = part, end = part + 1;
+        else if (!strcmp(argv[i], "profile") || !strcmp(argv[i], "markdown"))
+            profile = true, markdown = *argv[i] == 'm', first = 2, end = 3;
+        else
+            c = 0;
+    }
+    if (!c || threads < 1 || rounds < 1 || rounds > MAX_ROUNDS) {
+        fprintf(stderr, "usage: bench_step [a|b|c|v2|resnet] [THREADS] [ROUNDS] [profile|markdown] "
+                        "[none|cell|node] [PART]\n");
         return 2;
     }
     Arena perm = arena_reserve((ptrdiff_t)1 << 33);
@@ -194,7 +218,11 @@ int main(int argc, char **argv)
     } else {
         g = network_named(&perm, c->net, &spec, &why);
     }
-    EngineOptions o = {.device = "cpu", .batch = c->batch, .pool = pool_open(threads)};
+    EngineOptions o = {.device = "cpu", .batch = c->batch, .recompute = recompute, .pool = pool_open(threads)};
+    const char *spread = 0;
+    Arena scratch = arena_reserve((ptrdiff_t)1 << 30);
+    int64_t planned = why ? 0 : engine_memory(g, &o, scratch, &spread, &perm);
+    arena_release(scratch);
     Engine *e = why ? 0 : engine_open(&perm, g, &o, &why);
     if (!e) {
         fprintf(stderr, "bench_step: %s\n", why);
@@ -215,16 +243,13 @@ int main(int argc, char **argv)
     Bench b = {e, x, y, c->batch, search};
     engine_batch(e, x, y, c->batch);
     part_step(&b); /* touches every page */
-    printf("config=%s part=ready threads=%d batch=%lld params=%lld gmacs=%.3f device=\"%s\"\n", c->name, threads,
-           (long long)c->batch, (long long)graph_param_total(g), (double)(g->macs * c->batch) / 1e9, engine_device(e));
+    printf("config=%s part=ready threads=%d batch=%lld params=%lld gmacs=%.3f device=\"%s\" recompute=%s "
+           "planned_mb=%.1f parts=\"%s\"\n",
+           c->name, threads, (long long)c->batch, (long long)graph_param_total(g), (double)(g->macs * c->batch) / 1e9,
+           engine_device(e), recompute_name[recompute], (double)planned / 1e6, spread);
     engine_set_profile(e, profile);
-    struct {
-        const char *name;
-        void (*run)(const Bench *);
-    } parts[] = {
-        {"forward", part_forward}, {"forward+backward", part_step}, {"step", part_whole}, {"step2", part_second_order}};
     double all = 0; /* of the last part */
-    for (int i = profile ? 2 : 0; i < (search && !profile ? 4 : 3); i++) {
+    for (int i = first; i < end && (search || parts[i].run != part_second_order); i++) {
         double wall[MAX_ROUNDS], cpu[MAX_ROUNDS];
         all = 0;
         for (int r = 0; r < rounds; r++) {
@@ -238,7 +263,7 @@ int main(int argc, char **argv)
                (double)memory_peak() / 1e6);
     }
     if (profile) {
-        Arena scratch = perm;
+        scratch = perm;
         Table *t = profile_table(&scratch, e, &machine, all, rounds, markdown);
         machine_print(&machine, kernels, scratch, t, markdown);
     }

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct {
     const char *test;
@@ -65,6 +66,16 @@ __attribute__((unused)) static bool check_near(double a, double b, double atol, 
 {
     return check_report(fabs(a - b) <= atol + rtol * fabs(b), file, line, "%s is %.17g, expected %.17g (off by %.3g)",
                         ta, a, b, a - b);
+}
+
+/* Bytes of this process that are in memory now. */
+__attribute__((unused)) static int64_t check_resident(void)
+{
+    long long size = 0, pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (!f || fscanf(f, "%lld %lld", &size, &pages) != 2) pages = 0;
+    if (f) fclose(f);
+    return pages * sysconf(_SC_PAGESIZE);
 }
 
 #define CHECK(cond)                check_report((cond), __FILE__, __LINE__, "not true: %s", #cond)

@@ -40,13 +40,13 @@ static Dataset small_data(void)
 
 static SearchSettings settings(const char *strategy)
 {
-    return (SearchSettings){.strategy = strategy,
+    return (SearchSettings){.strategy = {.name = strategy, .warmup = 1, .lr = 0.1},
                             .ops = "none,skip_connect,sep_conv_3x3",
                             .reduce_at = "1",
                             .nodes = 2,
                             .inputs = 2,
                             .layers = 2,
-                            .channels = 2,
+                            .channels = 4,
                             .batch = 4,
                             .epochs = 3,
                             .lr = 0.1,
@@ -54,7 +54,8 @@ static SearchSettings settings(const char *strategy)
                             .momentum = 0.9,
                             .weight_decay = 1e-3,
                             .clip = 5,
-                            .alpha = {.lr = 0.1, .beta1 = 0.5, .beta2 = 0.999, .weight_decay = 1e-3}};
+                            .alpha_beta1 = 0.5,
+                            .alpha_beta2 = 0.999};
 }
 
 /* A whole search into `path`. Returns 0, or why it could not be begun. */
@@ -141,7 +142,7 @@ static void test_strategies(void)
             checkpoint_settings = (CheckpointSettings){.path = "", .resume = saved};
             cli_common.threads = 2;
             CHECK_STR(search(&d, &s, out), 0);
-            check_equal(whole, out, arena_printf(&scratch, "%s, saved every %lld", s.strategy, (long long)every));
+            check_equal(whole, out, arena_printf(&scratch, "%s, saved every %lld", s.strategy.name, (long long)every));
         }
     }
 }

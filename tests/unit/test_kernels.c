@@ -176,6 +176,84 @@ static void test_head(void)
         }
 }
 
+/* ---- select ---- */
+
+typedef struct {
+    float *y, *gx[2];
+} SelectResult;
+
+static SelectResult run_select(Arena *a, const NasKernels *kernels, int n, const int *in, const int32_t *from,
+                               int count, int h, int w, bool no_first)
+{
+    int lanes = kernels->lanes;
+    Map m[2], out = map_one(a, lanes, count);
+    KSelect k = {.parts = 2, .channels = count, .blocks = out.blocks, .height = h, .width = w};
+    int32_t *part = NEW(a, int32_t, count), *place = NEW(a, int32_t, count);
+    int64_t pixels = h * w, half = (n + 1) / 2;
+    for (int p = 0; p < 2; p++) {
+        m[p] = map_one(a, lanes, in[p]);
+        k.part_blocks[p] = m[p].blocks;
+        k.x[p] = pack(a, &m[p], source(a, n * in[p] * pixels, 1 + p), n, pixels, 0);
+        if (p || !no_first) k.gx[p] = pack(a, &m[p], source(a, n * in[p] * pixels, 3 + p), n, pixels, 0);
+    }
+    for (int c = 0; c < count; c++) {
+        part[c] = from[c] >= in[0];
+        place[c] = from[c] - part[c] * in[0];
+    }
+    k.part = part, k.place = place;
+    k.y = pack(a, &out, source(a, n * count * pixels, 5), n, pixels, 7);
+    k.g = pack(a, &out, source(a, n * count * pixels, 6), n, pixels, 0);
+    kernels->select_forward(&k, 0, half);
+    if (half < n) kernels->select_forward(&k, half, n);
+    kernels->select_backward(&k, 0, half);
+    if (half < n) kernels->select_backward(&k, half, n);
+    SelectResult r = {.y = unpack(a, &out, k.y, n, pixels, "y")};
+    for (int p = 0; p < 2; p++)
+        if (k.gx[p]) r.gx[p] = unpack(a, &m[p], k.gx[p], n, pixels, "gx");
+    check_guards();
+    return r;
+}
+
+/* `ref` by its definition, the others by `ref`: shuffles, whole blocks, channels that come twice or never. */
+static void test_select(void)
+{
+    static const int shapes[][6] = {/* n, channels of both parts, h, w, channels taken */
+                                    {3, 5, 17, 7, 3, 22},
+                                    {1, 1, 3, 1, 1, 2},
+                                    {2, 16, 32, 4, 4, 48},
+                                    {2, 4, 12, 5, 5, 16},
+                                    {2, 20, 4, 1, 9, 31}};
+    for (int i = 0; i < COUNTOF(shapes); i++)
+        for (int kind = 0; kind < 3; kind++) {
+            const int *c = shapes[i];
+            int all = c[1] + c[2], pixels = c[3] * c[4];
+            int32_t from[64];
+            for (int k = 0; k < c[5]; k++)
+                from[k] = kind == 0 ? k % all : kind == 1 ? (k % 4 * (all / 4) + k / 4) % all : (7 * k + 3) % all;
+            Arena scratch = memory;
+            SelectResult want = run_select(&scratch, nas_kernels_ref(), c[0], c + 1, from, c[5], c[3], c[4], kind == 2);
+            float *x[2] = {source(&scratch, c[0] * c[1] * pixels, 1), source(&scratch, c[0] * c[2] * pixels, 2)};
+            float *gx[2] = {source(&scratch, c[0] * c[1] * pixels, 3), source(&scratch, c[0] * c[2] * pixels, 4)};
+            float *g = source(&scratch, c[0] * c[5] * pixels, 6), *y = NEW(&scratch, float, c[0] * c[5] * pixels);
+            for (int j = 0; j < c[0] * c[5] * pixels; j++) {
+                int n = j / (c[5] * pixels), channel = from[j / pixels % c[5]], p = channel >= c[1];
+                int at = (n * c[1 + p] + channel - p * c[1]) * pixels + j % pixels;
+                y[j] = x[p][at];
+                gx[p][at] += g[j];
+            }
+            snprintf(label, sizeof label, "ref select %d kind %d", i, kind);
+            compare("y", c[0] * c[5] * pixels, want.y, y);
+            for (int p = kind == 2; p < 2; p++) compare("gx", c[0] * c[1 + p] * pixels, want.gx[p], gx[p]);
+            for (int s = 0; s < set_count; s++) {
+                Arena each = scratch;
+                snprintf(label, sizeof label, "%s/%d select %d kind %d", sets[s]->name, sets[s]->lanes, i, kind);
+                SelectResult got = run_select(&each, sets[s], c[0], c + 1, from, c[5], c[3], c[4], kind == 2);
+                compare("y", c[0] * c[5] * pixels, got.y, want.y);
+                for (int p = 0; p < 2; p++) compare("gx", c[0] * c[1 + p] * pixels, got.gx[p], want.gx[p]);
+            }
+        }
+}
+
 /* ---- flat blocks ---- */
 
 static float *guarded_source(Arena *a, int64_t n, int seed)
@@ -600,6 +678,7 @@ int main(void)
     CHECK_RUN(test_nan);
     CHECK_RUN(test_flat);
     CHECK_RUN(test_head);
+    CHECK_RUN(test_select);
     CHECK_RUN(test_mix);
     CHECK_RUN(test_pool);
     CHECK_RUN(test_conv);

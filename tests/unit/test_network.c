@@ -357,8 +357,7 @@ static void test_refused_nets(void)
     n.reduce_at[0] = 8;
     CHECK_CONTAINS(network_genotype(&perm, &t, &n)->error, "no cell 8");
     s.op[2] = (int8_t)primitive_find("noise", 5);
-    CHECK_CONTAINS(network_supernet(&perm, &s, &good)->error,
-                   "cells.0._ops.0._ops.2: no network has the operation noise");
+    CHECK(!network_supernet(&perm, &s, &good)->error);
     t.normal.edge[2].op = t.normal.edge[3].op = (int8_t)primitive_find("none", 4);
     CHECK_CONTAINS(network_genotype(&perm, &t, &good)->error, "cells.0.node1: all its inputs are none");
     t.normal.edge[2].op = (int8_t)primitive_find("skip_connect", 12);

@@ -1,8 +1,9 @@
-/* The parts of a search that need no engine: relaxation, regulariser, Adam, tables, schedule, clipping, settings. */
+/* The parts of a search that need no engine: tables of alphas, Adam, schedule, clipping, settings. */
 #include "check.h"
 #include "optim/adam.h"
 #include "optim/schedule.h"
 #include "search/bilevel.h"
+#include "search/derive.h"
 
 static Arena perm;
 
@@ -11,77 +12,6 @@ static Space space(const char *ops, int64_t nodes)
     Space s;
     CHECK(!space_make(&perm, ops, nodes, 2, nodes, &s));
     return s;
-}
-
-/* Sum of k * weight[k]², a function with an uneven gradient. */
-static double objective(const double *weight, int64_t n, double *grad)
-{
-    double sum = 0;
-    for (int64_t k = 0; k < n; k++) {
-        sum += (double)(k + 1) * weight[k] * weight[k];
-        if (grad) grad[k] = 2 * (double)(k + 1) * weight[k];
-    }
-    return sum;
-}
-
-static void test_relaxations(void)
-{
-    enum { N = 5 };
-    const double h = 1e-6;
-    for (int64_t i = 0; i < strategy_count; i++) {
-        const Relaxation *r = strategy_table[i].relaxation;
-        double raw[N] = {0.3, -1.2, 2.0, 0.0, 0.7}, weight[N], weight_grad[N], grad[N];
-        r->mix(raw, N, weight);
-        objective(weight, N, weight_grad);
-        r->pull_back(weight, weight_grad, N, grad);
-        for (int k = 0; k < N; k++) {
-            double kept = raw[k], above, below;
-            raw[k] = kept + h;
-            r->mix(raw, N, weight);
-            above = objective(weight, N, 0);
-            raw[k] = kept - h;
-            r->mix(raw, N, weight);
-            below = objective(weight, N, 0);
-            raw[k] = kept;
-            CHECK_NEAR(grad[k], (above - below) / (2 * h), 1e-8);
-        }
-    }
-}
-
-static void test_softmax(void)
-{
-    const Relaxation *r = strategy_find("darts1")->relaxation;
-    double weight[3];
-    r->mix((double[]){1000, 1000, -1000}, 3, weight); /* no overflow */
-    CHECK_NEAR(weight[0], 0.5, 1e-15);
-    CHECK_NEAR(weight[1], 0.5, 1e-15);
-    CHECK_NEAR(weight[2], 0, 1e-15);
-    r->mix((double[]){0, log(2), log(5)}, 3, weight);
-    CHECK_NEAR(weight[0], 0.125, 1e-15);
-    CHECK_NEAR(weight[2], 0.625, 1e-15);
-}
-
-static void test_strategies(void)
-{
-    CHECK(!strategy_find("darts3"));
-    const Strategy *s = strategy_find("darts1");
-    CHECK_STR(strategy_parts(&perm, s), "softmax + first-order + l2 + adam");
-    Space two = space("skip_connect,sep_conv_3x3", 1);
-    Arch *a = arch_new(&perm, &two, 1);
-    AlphaSettings settings = {.lr = 0.1, .beta1 = 0.5, .beta2 = 0.999, .weight_decay = 0.5};
-    a->raw[3] = 4;
-    s->regulariser->add(a, &settings, a->grad);
-    CHECK_NEAR(a->grad[3], 2, 1e-15);
-    /* Adam's first step is the learning rate against the sign of the gradient, whatever its size. */
-    double before = a->raw[0];
-    a->grad[0] = 1e-3;
-    a->grad[1] = 0;
-    double still = a->raw[1];
-    s->update->step(a, &settings);
-    CHECK_EQ(a->step, 1);
-    CHECK_NEAR(a->raw[3], 3.9, 1e-8);
-    CHECK_NEAR(a->raw[0], before - 0.1, 1e-5);
-    CHECK_NEAR(a->raw[1], still, 0);
 }
 
 static void test_adam(void)
@@ -97,10 +27,21 @@ static void test_adam(void)
     CHECK_NEAR(x, 0.9 + 0.1 * (0.75 / 0.75) / sqrt(1.1875 / 0.4375), 1e-15);
 }
 
+static Arch *started(const Space *s, uint64_t seed, bool edges)
+{
+    const NetSpec n = {.share = edges ? 2 : 1};
+    const StrategySettings named = {.name = "darts1", .warmup = -1};
+    Strategy t;
+    CHECK(!strategy_make(&perm, &named, &t));
+    Arch *a = arch_new(&perm, s, &n, edges);
+    strategy_start(&t, a, seed);
+    return a;
+}
+
 static void test_tables(void)
 {
     Space s = space("darts", 4);
-    Arch *a = arch_new(&perm, &s, 7), *b = arch_new(&perm, &s, 7), *c = arch_new(&perm, &s, 8);
+    Arch *a = started(&s, 7, false), *b = started(&s, 7, false), *c = started(&s, 8, false);
     CHECK_EQ(a->count, 2 * 14 * 8);
     double sum = 0, squares = 0;
     for (int64_t i = 0; i < a->count; i++) {
@@ -117,7 +58,9 @@ static void test_tables(void)
     a->weight[8 + 4] = 0.2;
     for (int k = 1; k < 8; k++)
         if (k != 4) a->weight[8 + k] = 0.5 / 6;
-    AlphaTable *t = arch_record(&perm, a, &s);
+    int64_t count;
+    AlphaTable *t = arch_record(&perm, a, &count);
+    CHECK_EQ(count, 2);
     CHECK_STR(t[0].name, "normal");
     CHECK_STR(t[1].name, "reduce");
     CHECK(t[1].raw == a->raw + 14 * 8);
@@ -125,6 +68,60 @@ static void test_tables(void)
     CHECK_NEAR(t[0].margin[0], 0, 1e-15);
     CHECK_NEAR(t[0].margin[1], 0.2 - 0.5 / 6, 1e-15);
     CHECK_NEAR(t[0].entropy[1], -(0.3 * log(0.3) + 0.2 * log(0.2) + 0.5 * log(0.5 / 6)), 1e-12);
+}
+
+/* Edges with alphas of their own: groups, effective weights, records, state. */
+static void test_edges(void)
+{
+    Space s = space("skip_connect,sep_conv_3x3,max_pool_3x3", 3);
+    Arch *a = started(&s, 1, true);
+    CHECK_EQ(a->op_count, 2 * 9 * 3);
+    CHECK_EQ(a->count, 2 * 9 * 3 + 2 * 9);
+    CHECK_EQ(a->columns, 4);
+    CHECK_EQ(a->bypass, 3);
+    CHECK_EQ(a->skip, -1);
+    CHECK_EQ(a->op_groups, 18);
+    CHECK_EQ(a->group_count, 18 + 6);
+    int64_t covered = 0;
+    for (int64_t i = 0; i < a->group_count; i++) {
+        CHECK_EQ(a->group[i].start, covered); /* side by side, none left out */
+        CHECK_EQ(a->group[i].count, i < 18 ? 3 : 2 + (i - 18) % 3);
+        covered += a->group[i].count;
+    }
+    CHECK_EQ(covered, a->count);
+    for (int64_t i = 0; i < a->op_count; i++) a->weight[i] = (double)(1 + i % 3) / 6;
+    for (int64_t i = a->op_count; i < a->count; i++) a->weight[i] = 0.25;
+    a->weight[a->op_count + 9 + 2] = 0.5; /* edge 2 of the reduction cell: the first of three into node 1 */
+    int64_t count;
+    AlphaTable *t = arch_record(&perm, a, &count);
+    CHECK_EQ(count, 4);
+    CHECK_STR(t[3].name, "reduce edges");
+    CHECK_EQ(t[3].ops, 1);
+    CHECK_NEAR(t[1].weight[2 * 3 + 2], 0.5 * 0.5, 1e-15);
+    CHECK_NEAR(t[0].weight[2 * 3 + 2], 0.5 * 0.25, 1e-15);
+    CHECK_NEAR(t[1].entropy[2], t[0].entropy[0], 1e-15); /* of the operations, whatever the edge weighs */
+    CHECK_NEAR(t[3].entropy[4], log(2) / 2 + log(4) / 2, 1e-12);
+    CHECK_NEAR(t[3].margin[2], 0.5, 1e-15);
+    ArchState state[ARCH_STATES];
+    arch_state(a, state);
+    CHECK(state[0].values == a->raw && state[0].count == a->count);
+    CHECK(state[3].integers == &a->step && !state[3].values && state[3].count == 1);
+}
+
+static void test_one_hot(void)
+{
+    Space s = space("darts", 4);
+    Arch *a = started(&s, 1, false);
+    for (uint64_t i = 0; i < 50; i++) {
+        Genotype g = genotype_random(&s, 3, i);
+        Derived d;
+        arch_one_hot(a, &g, a->raw);
+        CHECK(!derive_magnitude(&perm, &s, a->raw, a->raw + 14 * 8, 0, &d));
+        double sum = 0;
+        for (int64_t k = 0; k < a->count; k++) sum += a->raw[k];
+        CHECK_NEAR(sum, 16, 0);
+        CHECK_NEAR(d.weight_kept, 1, 0); /* what is derived from it is it */
+    }
 }
 
 static void test_schedule(void)
@@ -159,7 +156,7 @@ static void test_clip(void)
 
 static void test_settings(void)
 {
-    SearchSettings s = {.strategy = "darts1",
+    SearchSettings s = {.strategy = {.name = "darts1", .warmup = -1},
                         .ops = "darts",
                         .reduce_at = "",
                         .nodes = 4,
@@ -168,27 +165,29 @@ static void test_settings(void)
                         .channels = 16,
                         .epochs = 50};
     CHECK(!search_settings_check(&perm, &s));
-    s.strategy = "darts9";
+    s.strategy.name = "darts9";
     CHECK_CONTAINS(search_settings_check(&perm, &s), "darts9");
-    s.strategy = "darts1";
+    s.strategy.name = "darts1";
     s.ops = "none,sep_conv_9x9";
     CHECK_CONTAINS(search_settings_check(&perm, &s), "sep_conv_9x9");
     s.ops = "darts";
-    s.warmup = 51;
+    s.strategy.warmup = 51;
     CHECK_CONTAINS(search_settings_check(&perm, &s), "--warmup");
-    s.warmup = 0;
+    s.strategy.warmup = 0;
     s.reduce_at = "8";
     CHECK_CONTAINS(search_settings_check(&perm, &s), "--reduce-at");
+    s.reduce_at = "";
+    s.strategy.share = 3;
+    CHECK_CONTAINS(search_settings_check(&perm, &s), "--channel-share 3");
 }
 
 int main(void)
 {
     perm = arena_reserve((ptrdiff_t)1 << 28);
-    CHECK_RUN(test_relaxations);
-    CHECK_RUN(test_softmax);
-    CHECK_RUN(test_strategies);
     CHECK_RUN(test_adam);
     CHECK_RUN(test_tables);
+    CHECK_RUN(test_edges);
+    CHECK_RUN(test_one_hot);
     CHECK_RUN(test_schedule);
     CHECK_RUN(test_clip);
     CHECK_RUN(test_settings);

@@ -1,9 +1,10 @@
 /* What stands around the training loop: lists of cells, candidates, networks and weights as records, merged splits,
  * forecasts, tallies, predictions. */
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "check.h"
+#include "engine/plan.h"
+#include "nn/genotype.h"
 #include "train/candidates.h"
 #include "train/evaluate.h"
 #include "train/predictions.h"
@@ -229,6 +230,24 @@ static void test_forecast(void)
     o.batch = 1; /* asked for: not made larger */
     CHECK_CONTAINS(forecast_fit(&perm, scratch, g, &o, &need, &f), "batch of 1");
     o.batch = 64;
+    /* of auto, the first that fits; then the batch */
+    need.limit = all;
+    need.recompute = "auto";
+    CHECK_STR(forecast_fit(&perm, scratch, g, &o, &need, &f), 0);
+    CHECK(f.batch == 64 && f.recompute == SEGMENT_WHOLE && !f.recompute_asked);
+    need.limit = all - 1;
+    CHECK_STR(forecast_fit(&perm, scratch, g, &o, &need, &f), 0);
+    CHECK(f.batch == 64 && f.recompute == SEGMENT_CELL && o.recompute == SEGMENT_CELL && f.bytes < all);
+    CHECK_CONTAINS(forecast_text(&perm, &f), "batch 64, recompute cell: ");
+    need.limit = 2 * all / 3;
+    CHECK_STR(forecast_fit(&perm, scratch, g, &o, &need, &f), 0);
+    CHECK(f.batch == 32 && o.batch == 32 && f.recompute == SEGMENT_WHOLE && f.bytes <= need.limit);
+    o.batch = 64;
+    need.recompute = "node"; /* asked for by name: never another */
+    need.limit = (int64_t)1 << 40;
+    CHECK_STR(forecast_fit(&perm, scratch, g, &o, &need, &f), 0);
+    CHECK(f.batch == 64 && f.recompute == SEGMENT_NODE && o.recompute == SEGMENT_NODE && f.recompute_asked);
+    need.recompute = 0;
     need.per_sample = INT64_MAX / 2;
     need.limit = 0;
     CHECK(forecast_fit(&perm, scratch, g, &o, &need, &f) != 0);
@@ -243,6 +262,57 @@ static void test_forecast(void)
     CHECK_STR(forecast_text(&perm, &f),
               "1,930,618 parameters, 1.5 M multiply-accumulates a sample; batch 8: 1.0 MiB of "
               "memory, 1.00 GiB are there");
+}
+
+/* A training takes what was forecast. */
+static void test_forecast_holds(void)
+{
+#if defined(__SANITIZE_ADDRESS__)
+    CHECK_SKIP("AddressSanitizer's shadow counts as memory");
+#endif
+    if (check_emulated()) CHECK_SKIP("an emulator's memory counts");
+    enum { N = 96, PIXELS = 24 * 24 };
+    for (int kind = 0; kind < SEGMENT_KIND_COUNT; kind++) {
+        Arena room = arena_reserve((ptrdiff_t)1 << 32), whole = room;
+        Dataset d = small_data("classification");
+        d.info.height = d.info.width = 24;
+        d.split[SPLIT_VALID].count = d.split[SPLIT_TEST].count = 0;
+        float *x = NEW(&room, float, N *PIXELS), *y = NEW(&room, float, N);
+        for (int64_t i = 0; i < N * PIXELS; i++) x[i] = (float)(i * i % 7919) / 4000 - 1;
+        d.split[SPLIT_TRAIN] = (SplitData){.count = N, .data = x, .targets = y};
+        Provenance self = {.program = "test", .version = "", .command = "", .host = ""};
+        Workplace w = {.data = &d,
+                       .pool = pool_open(2),
+                       .out = writer_open(&room, arena_printf(&room, "%s/w.nas", dir), 0, &self),
+                       .device = "cpu",
+                       .seed = 1};
+        TrainSettings s = train_settings;
+        s.epochs = 1;
+        s.batch = 48;
+        s.layers = 4;
+        s.recompute = recompute_name[kind];
+        s.optimizer = kind == SEGMENT_CELL ? "adam" : "sgd";
+        NetworkRecord net = train_network(&room, &w, &s, "r", netio_genotype, genotype_find("DARTS_V2")->text);
+        Arena own = scratch;
+        own.beg += (ptrdiff_t)(kind + 1) << 26; /* where nothing has been touched */
+        Trainer t;
+        CHECK_STR(trainer_open(&room, own, &w, &s, &net, false, &t), 0); /* as programs do before the first run */
+        int64_t before = check_resident();
+        const char *why = trainer_open(&room, own, &w, &s, &net, true, &t);
+        if (CHECK_MSG(!why, "%s", why)) {
+            CHECK_EQ(t.forecast.recompute, kind);
+            CHECK_EQ(trainer_run(&t, own), TRAIN_DONE);
+            trainer_write_weights(&t, own);
+            int64_t grown = check_resident() - before;
+            CHECK_MSG(fabs((double)(t.forecast.bytes - grown)) <= 0.05 * (double)grown,
+                      "recompute %s: forecast %" PRId64 " bytes, %" PRId64 " became resident", s.recompute,
+                      t.forecast.bytes, grown);
+            trainer_close(&t);
+        }
+        CHECK(writer_finish(w.out));
+        pool_close(w.pool);
+        arena_release(whole);
+    }
 }
 
 static void test_tally_and_predictions(void)
@@ -349,6 +419,7 @@ int main(void)
     CHECK_RUN(test_weights_round_trip);
     CHECK_RUN(test_whole);
     CHECK_RUN(test_forecast);
+    CHECK_RUN(test_forecast_holds);
     CHECK_RUN(test_tally_and_predictions);
     CHECK_RUN(test_bootstrap);
     CHECK_RUN(test_health);
