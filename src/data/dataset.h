@@ -1,11 +1,15 @@
 /* dataset: samples in memory, their splits, and batches made from them.
  *
+ * What does not fit into memory when it is read from a stream is in a file beside it (data/spill.h): the pixels only, for
+ * targets and ids are small.  NAS_SPILL=always or never overrules.
+ *
  * A dataset holds every split of a stream of DatasetInfo + Samples. Pixels stay in stored form (u8 or f32) and are
  * normalised when a batch is assembled: x = (raw - mean[c]) / sd[c].
  */
 #ifndef NAS_DATASET_H
 #define NAS_DATASET_H
 #include "base/arena.h"
+#include "data/spill.h"
 #include "stream/record.h"
 
 typedef struct {
@@ -31,8 +35,10 @@ typedef enum { NORMALISE_CHANNEL, NORMALISE_GLOBAL, NORMALISE_SAMPLE, NORMALISE_
 
 typedef struct {
     DatasetInfo info;
-    int64_t target_width; /* 1 for classification, else info.outputs */
-    SplitData split[SPLIT_COUNT];
+    int64_t target_width;         /* 1 for classification, else info.outputs */
+    SplitData split[SPLIT_COUNT]; /* those of a stream lie one behind the other */
+    Spill spill;
+    const char *spilled; /* "123.4 MiB do not fit …", or 0: for the user to know */
     /* of a dataset in the making */
     Normalise normalise;
     bool shaped;  /* the reader applied spec->reshape */
@@ -47,6 +53,8 @@ const char *dataset_read(Arena *perm, Arena scratch, Reader *in, Dataset *out,
                          void (*other)(void *context, const Record *r), void *context);
 /* Same from a file name; the Reader is opened and closed here. *damaged tells exit 3 from exit 1. */
 const char *dataset_open(Arena *perm, Arena scratch, const char *path, Dataset *out, bool *damaged);
+/* Gives back what is not in an arena: the spilled pixels. */
+void dataset_close(Dataset *d);
 /* A dataset as records: DatasetInfo, then Samples chunks (about 1 MiB each), splits in order. */
 void dataset_write(Writer *out, Arena scratch, const Dataset *d);
 /* Mean and sd by d->normalise, target mean and sd for each output, of the train split (whole split, double), split counts

@@ -20,7 +20,7 @@ const DataReader reader_table[] = {
      "Options: images, labels, test_images, test_labels, classes, names (comma-separated).",
      idx_probe, idx_read},
     {"cifar",
-     "the binary version of CIFAR-10 and CIFAR-100. SOURCE: the folder with data_batch_1.bin … and test_batch.bin, or "
+     "the binary version of CIFAR-10 and CIFAR-100. SOURCE: the folder with data_batch_1.bin to 5 and test_batch.bin, or "
      "train.bin and test.bin; or such files. Options: labels (fine, coarse: of CIFAR-100), test (a file), names.",
      cifar_probe, cifar_read},
     {"npy",

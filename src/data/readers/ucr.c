@@ -98,7 +98,7 @@ static bool between(char c, bool ts)
     return c == ',' || c == ' ' || (!ts && (c == '\t' || c == ';'));
 }
 
-/* The values between text and end into to (room for a value every two bytes); -1 and *bad: what is no number. */
+/* The values between text and end into to, which has room for one more than bytes; -1 and *bad: what is no number. */
 static int64_t take_values(const char *text, const char *end, bool ts, float *to, const char **bad)
 {
     int64_t n = 0;
@@ -147,7 +147,7 @@ static const char *cut_line(Arena *a, const Series *s, Line *out)
     out->label = arena_strndup(a, label, (ptrdiff_t)n);
     if (!s->ts && text < end) text++;
     out->dimension = NEW(a, Dimension, out->dimensions);
-    float *to = NEW(a, float, length / 2 + 2);
+    float *to = NEW(a, float, length + out->dimensions + 1); /* a comma alone is a value, a missing one */
     for (int64_t k = 0; k < out->dimensions; k++) {
         const char *stop = s->ts ? memchr(text, ':', (size_t)(end - text)) : 0;
         if (!stop) stop = end;
