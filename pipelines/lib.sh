@@ -3,7 +3,7 @@
 # Sourced by pipelines/* and tests/run; needs bash and nothing else.
 
 NAS_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-PATH=$NAS_ROOT/bin:$PATH
+PATH=${NAS_BIN:-$NAS_ROOT/bin}:$PATH
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "${0##*/}: $*"; exit 1; }
@@ -21,11 +21,20 @@ NAS_BUILD_PACKAGES=(
     "liblz4-dev: compresses streams"
     "lz4: unpacks a stream by hand"
     "zlib1g-dev: reads gzip'd data files"
+    "libzip-dev: reads the archives of NumPy arrays, .npz"
+    "libpng-dev: reads PNG images, writes pictures of samples"
+    "libjpeg-dev: reads JPEG images"
+    "libnetcdf-dev: reads classic NetCDF files"
+    "libhdf5-dev: reads HDF5 and NetCDF-4 files"
+    "libsndfile1-dev: reads WAV, FLAC, AU and other sound files"
+    "libsamplerate0-dev: brings clips of sound to one rate"
+    "libfftw3-dev: Fourier transforms of sound"
 )
 # shellcheck disable=SC2034
 NAS_TEST_PACKAGES=(
     "bats: runs the tests of the programs"
     "jq: checks JSON output"
+    "netcdf-bin: makes NetCDF files to test with"
     "parallel: runs sweeps"
     "clang: second compiler, fuzzing"
     "libclang-rt-14-dev: clang's sanitizers and libFuzzer"
@@ -83,6 +92,21 @@ step()
     say "== $2"
     bash -o pipefail -c "$2" || die "$1 was not made"
     say "   $((SECONDS - began)) s"
+}
+
+# ready: installs what the build and the report need, and builds; where NAS_BIN names a folder of programs, these are taken.
+ready()
+{
+    [[ -z ${NAS_BIN-} ]] || return 0
+    need_packages "${NAS_BUILD_PACKAGES[@]}" "graphviz: draws the cells of the report"
+    build all
+}
+
+# found FOLDER FILE WHERE: the absolute path of FOLDER, if FILE (or FILE.gz) is in it; else says where it comes from.
+found()
+{
+    [[ -e $1/$2 || -e $1/$2.gz ]] || die "no $2 in $1: get it from $3 and put it there"
+    realpath -- "$1"
 }
 
 # one_of FILE…: the absolute path of the first that is there.

@@ -102,7 +102,7 @@ good() { objects 40 >objects.csv; observations 40 >observations.csv; }
     refused 'nas-ingest: bad: line 6: *absurd' bad
     : >bad
     refused 'nas-ingest: bad: no designs in it' kirigami bad
-    refused 'nas-ingest: bad: the format is not known' bad
+    refused 'nas-ingest: bad: the format is not known; formats: *' bad
     head -c 100000 /dev/zero >bad
     refused 'nas-ingest: bad: line 1: *: not a table' kirigami bad
     gzip -c good | head -c 100 >bad

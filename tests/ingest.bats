@@ -186,7 +186,7 @@ digest() { lz4 -d <"$1" | grep -a -o 'x [0-9a-f]\{16\}' | head -1; }
     refused 'nas-ingest: bad: byte 3: 5 dimensions*' idx bad labels
     refused 'nas-ingest: labels: byte 3: 1 dimensions: *swapped*' labels images
     echo 'hello, world' >text
-    refused 'nas-ingest: text: the format is not known' text labels
+    refused 'nas-ingest: text: the format is not known; formats: idx, *' text labels
 }
 
 @test "absurd dimensions, also where little memory would hold them" {
@@ -238,8 +238,10 @@ digest() { lz4 -d <"$1" | grep -a -o 'x [0-9a-f]\{16\}' | head -1; }
     good_pair
     make_images 10 4 5 >test_images
     make_labels 10 >test_labels
-    refused 'nas-ingest: test_images: test images of (1, 4, 5), training images of (1, 4, 4)*' \
+    refused 'nas-ingest: test_images: byte 16: 1x4x5, but images: byte 16 is 1x4x4 (--reshape can make them alike)' \
         images labels test_images test_labels
+    run --separate-stderr -0 nas-ingest images labels test_images test_labels --resize 4x4 -o a.nas
+    [[ $stderr == *"test 10; 1x4x4 u8; 2 classes"* ]]
 }
 
 @test "NaN and infinity in float data" {
@@ -266,13 +268,13 @@ digest() { lz4 -d <"$1" | grep -a -o 'x [0-9a-f]\{16\}' | head -1; }
 
 @test "missing and unreadable sources" {
     good_pair
-    refused 'nas-ingest: nothing: No such file or directory' nothing
+    refused 'nas-ingest: nothing: No such file or directory; formats: idx, *' nothing
     refused 'nas-ingest: nothing: No such file or directory' images nothing
     refused 'nas-ingest: images: no labels: give a folder, or IMAGES LABELS *' images
     refused 'nas-ingest: text: more than four files' images labels images labels text
     refused 'nas-ingest: images: no test_labels: *' images labels images
     mkdir empty part
-    refused 'nas-ingest: empty: a folder without data of a known format' empty
+    refused 'nas-ingest: empty: a folder without data of a known format; formats: idx, *' empty
     refused 'nas-ingest: empty: no train-images-idx3-ubyte or train-images-idx3-ubyte.gz in this folder' idx empty
     cp images part/train-images-idx3-ubyte
     refused 'nas-ingest: part: no train-labels-idx1-ubyte or *' part

@@ -56,15 +56,37 @@ void arena_release(Arena whole)
     if (whole.beg) munmap(whole.beg, (size_t)(whole.end - whole.beg));
 }
 
+static _Noreturn void no_room(const Arena *a, ptrdiff_t size, ptrdiff_t count)
+{
+    fprintf(stderr, "%s: out of memory: %td x %td bytes asked, %td left\n", program_invocation_short_name, count, size,
+            arena_left(a));
+    exit(1);
+}
+
+Arena arena_cut(Arena *a, ptrdiff_t bytes)
+{
+    if (bytes < 0 || bytes > arena_left(a)) no_room(a, bytes, 1);
+    ptrdiff_t end = (ptrdiff_t)((uintptr_t)(a->end - bytes) & 63); /* begins at a multiple of 64 */
+    if (end > a->end - bytes - a->beg) no_room(a, bytes, 1);
+    Arena block = {a->end - bytes - end, a->end};
+    a->end = block.beg;
+    return block;
+}
+
+void *arena_append(Arena *block, ptrdiff_t bytes)
+{
+    if (bytes < 0 || bytes > arena_left(block)) no_room(block, bytes, 1);
+    char *p = block->beg;
+    block->beg += bytes;
+    ASAN_UNPOISON_MEMORY_REGION(p, (size_t)bytes);
+    return p;
+}
+
 void *arena_alloc(Arena *a, ptrdiff_t size, ptrdiff_t align, ptrdiff_t count)
 {
     ptrdiff_t pad = (ptrdiff_t)(-(uintptr_t)a->beg & (uintptr_t)(align - 1));
     ptrdiff_t room = a->end - a->beg - pad - REDZONE;
-    if (size <= 0 || count < 0 || room < 0 || count > room / size) {
-        fprintf(stderr, "%s: out of memory: %td x %td bytes asked, %td left\n", program_invocation_short_name, count,
-                size, arena_left(a));
-        exit(1);
-    }
+    if (size <= 0 || count < 0 || room < 0 || count > room / size) no_room(a, size, count);
     char *p = a->beg + pad;
     ptrdiff_t bytes = count * size;
     a->beg = p + bytes + REDZONE;

@@ -26,6 +26,12 @@ void arena_release(Arena whole);
 void *arena_alloc(Arena *a, ptrdiff_t size, ptrdiff_t align, ptrdiff_t count);
 #define NEW(a, T, n) ((T *)arena_alloc((a), (ptrdiff_t)sizeof(T), (ptrdiff_t) _Alignof(T), (ptrdiff_t)(n)))
 
+/* A block whose length is not known beforehand: arena_cut takes a range from the end of `a`, which costs nothing until it
+ * is used; arena_append hands out its next bytes, without a gap to the last ones and not zeroed. Both end the program, as
+ * arena_alloc does, if there is no room. */
+Arena arena_cut(Arena *a, ptrdiff_t bytes);
+void *arena_append(Arena *block, ptrdiff_t bytes);
+
 /* Bytes still free. */
 static inline ptrdiff_t arena_left(const Arena *a)
 {

@@ -298,6 +298,7 @@ int main(int argc, char **argv)
     bool damaged;
     const char *why = dataset_open(&perm, scratch, data_path, &e.data, &damaged);
     if (why) cli_die_input(damaged, why);
+    if (e.data.spilled) cli_note("%s: %s", data_path, e.data.spilled);
     if (!e.data.split[e.split].count) cli_die(EXIT_FAILED, "%s: the %s split is empty", data_path, split_text);
     const DatasetInfo *i = &e.data.info;
     if (views && !i->flip_horizontal && !i->flip_vertical && !i->crop_padding)

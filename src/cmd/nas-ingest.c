@@ -2,21 +2,26 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "data/prepare.h"
+#include "data/raster.h"
 #include "data/split.h"
 #include "data/task.h"
 #include "data/tree.h"
 #include "data/weights.h"
 
-static const char *task = "", *name = "", *metric = "", *class_weights = "none", *metric_weights = "none";
-static const char *split_by = "auto", *tree_name = "", *normalise = "as-is";
+static const char *task = "", *name = "", *targets = "", *split_by = "auto", *balance = "none", *normalize = "channel";
+static const char *crop = "", *resize = "", *pad = "", *reshape = "";
+static const char *metric = "", *class_weights = "none", *metric_weights = "none";
+static const char *tree_name = "", *tree_normalise = "as-is";
 static double tree_tolerance = 1e-5;
 static double valid = 0.1, alpha = 0.5, test = 0.2;
 static int64_t subset, crop_padding, cutout;
-static bool flip_horizontal, flip_vertical, group_copies, forbid_leaks;
+static bool flip_horizontal, flip_vertical, group_copies, forbid_leaks, skip_bad, list_formats;
 static CliList format_options;
 
 static const CliOption options[] = {
@@ -25,9 +30,25 @@ static const CliOption options[] = {
      "classification, regression, multi-label or tree; by default the format's usual one."},
     {CLI_STRING, 0, "name", "NAME", &name, "Name of the dataset; by default taken from the source."},
     {CLI_LIST, 0, "option", "KEY=VALUE", &format_options, "An option of the format, as listed under Formats."},
+    {CLI_STRING, 0, "targets", "COLUMNS", &targets,
+     "What is predicted: the names or numbers (from 1) of columns or arrays, comma-separated, for formats that have such; "
+     "the same as --option targets=COLUMNS."},
     {CLI_INT, 0, "subset", "N", &subset,
      "Keep N of the training samples, every class in its share; 0 keeps all. A test set of the source stays whole.", 0,
      1e12},
+    {CLI_FLAG, 0, "skip-bad", 0, &skip_bad,
+     "Leave out samples that are damaged, of another shape, or not finite, and say which; else the first one ends the "
+     "program."},
+    {CLI_FLAG, 0, "list-formats", 0, &list_formats, "Print the formats that are known, one a line, and stop."},
+    {CLI_HEADING, 0, "The shape of every sample, in this order"},
+    {CLI_STRING, 0, "crop", "HxW", &crop, "Take the middle; one number is a square."},
+    {CLI_STRING, 0, "resize", "HxW", &resize,
+     "Scale, bilinear with antialiasing; N~ scales the shorter side to N and keeps the aspect."},
+    {CLI_STRING, 0, "pad", "HxW", &pad, "Put zeros around."},
+    {CLI_STRING, 0, "reshape", "STEPS", &reshape, "The same steps in an order of your own, as resize:256~,crop:224."},
+    {CLI_CHOICE, 0, "normalize", "channel|global|sample|none", &normalize,
+     "What is subtracted and divided by when a sample is used: mean and sd of its channel or of all channels, of the train "
+     "split alone; its own; or nothing, bytes then becoming 0 to 1."},
     {CLI_HEADING, 0, "What is learned"},
     {CLI_STRING, 0, "class-weights", "WEIGHTS", &class_weights,
      "Weights in the loss: none, balanced (by the train split), plasticc (balanced times that challenge's weights), or a "
@@ -39,7 +60,7 @@ static const CliOption options[] = {
     {CLI_STRING, 0, "tree", "NAME|FILE", &tree_name,
      "The tree of questions of task tree: galaxy-zoo, or a file with lines such as \"question Edge after disk: edge-on "
      "face-on\" (see src/data/tree.h)."},
-    {CLI_CHOICE, 0, "tree-normalise", "as-is|softmax|relu", &normalise,
+    {CLI_CHOICE, 0, "tree-normalise", "as-is|softmax|relu", &tree_normalise,
      "How outputs become shares of a question's answers: as the tree says; relu divides by the sum of what is above 0."},
     {CLI_DOUBLE, 0, "tree-tolerance", "F", &tree_tolerance,
      "How far the fractions of a question's answers may be from what they should add up to.", 0, 1},
@@ -60,6 +81,9 @@ static const CliOption options[] = {
     {CLI_FLAG, 0, "forbid-leaks", 0, &forbid_leaks,
      "Fail if a sample, a copy of it or another sample of its group is in two splits. They are counted in any case; "
      "nas-stats shows it."},
+    {CLI_CHOICE, 0, "balance", "none|cut|repeat", &balance,
+     "Make the classes of the train split equally frequent: cut all to the smallest, or repeat samples up to the largest. "
+     "The other splits stay as they are."},
     {CLI_HEADING, 0, "Augmentation that keeps the meaning of a sample, for training to use"},
     {CLI_FLAG, 0, "flip-horizontal", 0, &flip_horizontal, "Left and right may be swapped."},
     {CLI_FLAG, 0, "flip-vertical", 0, &flip_vertical, "Top and bottom may be swapped."},
@@ -69,18 +93,35 @@ static const CliOption options[] = {
     {.kind = CLI_END},
 };
 
-static const DataReader *choose_reader(char ***sources)
+static const char *format_names(Arena *perm)
+{
+    Text t = {0};
+    for (int64_t i = 0; i < reader_count; i++) text_addf(perm, &t, "%s%s", i ? ", " : "", reader_table[i].name);
+    return t.s;
+}
+
+/* A name and the first sentence of its help. */
+static void print_formats(void)
+{
+    for (int64_t i = 0; i < reader_count; i++) {
+        const char *help = reader_table[i].help, *end = strstr(help, ". ");
+        printf("%-12s %.*s\n", reader_table[i].name, end ? (int)(end - help) : (int)strlen(help), help);
+    }
+}
+
+static const DataReader *choose_reader(Arena *perm, char ***sources)
 {
     char **s = *sources;
     const DataReader *reader = s[0] ? reader_find(s[0]) : 0;
-    if (reader) {
+    struct stat st;
+    if (reader && !(!stat(s[0], &st) && S_ISREG(st.st_mode))) { /* a file of that name is a source */
         ++*sources;
         return reader;
     }
     if (!s[0]) cli_die(EXIT_USAGE, "a format or a source is needed; see --help");
     const char *why = 0;
     reader = reader_probe(s[0], &why);
-    if (!reader) cli_die(EXIT_FAILED, "%s: %s", s[0], why);
+    if (!reader) cli_die(EXIT_FAILED, "%s: %s; formats: %s", s[0], why, format_names(perm));
     return reader;
 }
 
@@ -92,7 +133,8 @@ static const char *details(Arena *perm)
         perm, &t,
         "Reads raw data and writes a dataset stream: DatasetInfo, then Samples. Every random choice depends on --seed "
         "alone; the stream records the choices and, for every sample, its position in the source.\n\n"
-        "FORMAT may be left out: it is then found from the content of the first SOURCE.\n\nFormats:\n");
+        "FORMAT may be left out, and is left out where a file has that name: it is then found from the content of the first "
+        "SOURCE.\n\nFormats:\n");
     for (int64_t i = 0; i < reader_count; i++)
         text_addf(perm, &t, "\n%s: %s\n", reader_table[i].name, reader_table[i].help);
     text_add(perm, &t,
@@ -120,7 +162,7 @@ static const char *read_tree(Arena *perm)
         if (failed || strlen(s) != n) cli_die(EXIT_FAILED, "--tree %s: not a text file", tree_name);
         text = s;
     }
-    if (strcmp(normalise, "as-is")) text = arena_printf(perm, "%s\nnormalise %s\n", text, normalise);
+    if (strcmp(tree_normalise, "as-is")) text = arena_printf(perm, "%s\nnormalise %s\n", text, tree_normalise);
     return text;
 }
 
@@ -163,14 +205,48 @@ static const char *look_for_leaks(Arena *perm, Arena scratch, Dataset *d, const 
     return leaks.total ? found : 0;
 }
 
+/* --crop, --resize and --pad as steps; wrong ones end the program. */
+static const char *shape_steps(Arena *perm)
+{
+    const struct {
+        const char *kind, *size;
+    } step[] = {{"crop", crop}, {"resize", resize}, {"pad", pad}};
+    Text t = {0};
+    text_add(perm, &t, reshape);
+    for (int i = 0; i < COUNTOF(step); i++) {
+        if (!*step[i].size) continue;
+        if (*reshape) cli_die(EXIT_USAGE, "--reshape and --%s: one of them expected", step[i].kind);
+        text_addf(perm, &t, "%s%s:%s", t.length ? "," : "", step[i].kind, step[i].size);
+    }
+    RasterPlan plan;
+    const char *why = raster_plan(perm, t.s, &plan);
+    if (why) cli_die(EXIT_USAGE, "%s", why);
+    return t.s;
+}
+
+static int choice(const char *word, const char *const *words)
+{
+    int i = 0;
+    while (strcmp(words[i], word)) i++;
+    return i;
+}
+
+/* Names what --skip-bad has left out. */
+static void name_left_out(const LeftOut *l)
+{
+    for (int64_t i = 0; i < l->count && i < COUNTOF(l->why); i++) cli_warn("left out: %s", l->why[i]);
+    if (l->count > COUNTOF(l->why)) cli_warn("left out: %lld more", (long long)(l->count - COUNTOF(l->why)));
+}
+
 int main(int argc, char **argv)
 {
     Arena perm = arena_reserve((ptrdiff_t)1 << 38), scratch = arena_reserve((ptrdiff_t)1 << 36);
     const CliProgram program = {
         "nas-ingest", "make a dataset stream from raw files", "[FORMAT] [SOURCE...]", details(&perm), options, true};
     char **sources = cli_begin(argc, argv, &program);
+    if (list_formats) return print_formats(), cli_end();
     cli_refuse_terminal(cli_common.output);
-    const DataReader *reader = choose_reader(&sources);
+    const DataReader *reader = choose_reader(&perm, &sources);
 
     IngestSpec spec = {.task = task,
                        .valid_fraction = valid,
@@ -180,10 +256,16 @@ int main(int argc, char **argv)
                        .tree = read_tree(&perm),
                        .split_by = strcmp(split_by, "auto") ? split_by : "",
                        .group_copies = group_copies,
+                       .skip_bad = skip_bad,
+                       .reshape = shape_steps(&perm),
                        .seed = (uint64_t)cli_common.seed};
     if (*spec.tree && !*spec.task) spec.task = "tree";
     if (format_options.count > COUNTOF(spec.option)) cli_die(EXIT_USAGE, "--option: too many of them");
     for (int i = 0; i < format_options.count; i++) spec.option[spec.option_count++] = format_options.item[i];
+    if (*targets) {
+        if (spec.option_count == COUNTOF(spec.option)) cli_die(EXIT_USAGE, "--option: too many of them");
+        spec.option[spec.option_count++] = arena_printf(&perm, "targets=%s", targets);
+    }
     if (*task && !task_find(task)) cli_die(EXIT_USAGE, "--task %s: not a task; %s", task, task_names(&perm));
     int64_t count = 0;
     while (sources[count]) count++;
@@ -191,6 +273,9 @@ int main(int argc, char **argv)
     Dataset d;
     const char *why = reader->read(&perm, scratch, (const char *const *)sources, count, &spec, &d);
     if (why) cli_die(EXIT_FAILED, "%s", why);
+    if (*spec.reshape && !d.shaped)
+        cli_die(EXIT_USAGE, "format %s: its samples have one shape: --crop, --resize, --pad and --reshape do not apply",
+                reader->name);
     if (*name) d.info.name = name;
     d.info.flip_horizontal = flip_horizontal;
     d.info.flip_vertical = flip_vertical;
@@ -198,10 +283,15 @@ int main(int argc, char **argv)
     d.info.cutout = cutout;
     const char *source = count ? sources[0] : reader->name;
     prepare_task(&perm, &d, spec.tree, source);
-    if ((why = split_assign(&perm, scratch, &d, &spec))) cli_die(EXIT_FAILED, "%s: %s", source, why);
-    const char *leaks = look_for_leaks(&perm, scratch, &d, source);
+    static const char *const balances[] = {"none", "cut", "repeat"};
+    static const char *const normalises[] = {"channel", "global", "sample", "none"};
+    why = prepare_normalise(&perm, &d, (Normalise)choice(normalize, normalises));
+    if (!why) why = split_assign(&perm, scratch, &d, &spec);
+    const char *leaks = why ? 0 : look_for_leaks(&perm, scratch, &d, source);
+    if (!why) why = prepare_balance(&perm, scratch, &d, (Balance)choice(balance, balances));
+    if (!why) why = prepare_missing(&perm, scratch, &d);
     d.info.metric = metric;
-    why = weights_assign(&perm, &d, class_weights, metric_weights);
+    if (!why) why = weights_assign(&perm, &d, class_weights, metric_weights);
     if (!why) why = task_check(&perm, &d.info);
     if (why) cli_die(EXIT_FAILED, "%s: %s", source, why);
     if ((why = split_missing(&perm, &d))) cli_warn("%s", why);
@@ -222,6 +312,7 @@ int main(int argc, char **argv)
              (long long)n[SPLIT_TRAIN], (long long)n[SPLIT_ALPHA], (long long)n[SPLIT_VALID], (long long)n[SPLIT_TEST],
              shape(&perm, &d.info), d.info.dtype == DTYPE_U8 ? "u8" : "f32", (long long)d.info.outputs,
              task_find(d.info.task)->loss == LOSS_CROSS_ENTROPY ? "classes" : "outputs");
+    name_left_out(&d.left_out);
     if (leaks) cli_note("%s: samples that an earlier split holds, too: %s", d.info.name, leaks);
     return cli_end();
 }

@@ -164,6 +164,7 @@ int main(int argc, char **argv)
     }
     why = dataset_read(&perm, scratch, in, &data, pass_on, out);
     if (why) cli_die_input(reader_damaged(in), why);
+    if (data.spilled) cli_note("%s: %s", reader_name(in), data.spilled);
 
     Workplace place;
     why = workplace_open(&perm, &place, &data, out);

@@ -12,7 +12,7 @@
 #include "train/settings.h"
 
 static bool json, records, follow, check, dot, svg, html, verdict;
-static const char *tsv = "", *select_kinds = "", *kinds = "", *png = "", *plot = "none", *cell = "both";
+static const char *tsv = "", *select_kinds = "", *kinds = "", *png = "", *samples = "", *plot = "none", *cell = "both";
 
 static const CliOption options[] = {
     {CLI_HEADING, 0, "Records, one after the other"},
@@ -37,6 +37,8 @@ static const CliOption options[] = {
     {CLI_CHOICE, 0, "plot", "none|curves|alphas", &plot,
      "Learning curves, or the entropy of the architecture weights, by gnuplot: with -o FILE.svg or FILE.png a picture, "
      "else in characters."},
+    {CLI_STRING, 0, "samples", "FILE", &samples,
+     "Some samples of a dataset as PNG into FILE, the first of every class in a row of their own; series as curves."},
     {CLI_HEADING, 0, "Reports"},
     {CLI_FLAG, 0, "verdict", 0, &verdict,
      "Was searching worth it? Searches beside random cells, published cells and hand-designed nets, over all runs on the "
@@ -158,7 +160,7 @@ static void open_writer(Arena *perm, Reader *first, char **files)
 }
 
 /* Reads a whole file into the story, or shows its records one by one if there is no story. */
-static void read_file(Arena *perm, Arena *kept, const char *path, char **files, Story *story)
+static void read_file(Arena *perm, Arena *kept, const char *path, char **files, Story *story, ContactSheet *sheet)
 {
     Reader *in = reader_open(perm, path);
     if (select_kinds[0] && !writer) open_writer(perm, in, files);
@@ -172,7 +174,10 @@ static void read_file(Arena *perm, Arena *kept, const char *path, char **files, 
         bool keep = false;
         if (!(wanted & kind_bit(r.kind)))
             keep = false;
-        else if (story)
+        else if (sheet) {
+            const char *why = contact_sheet_add(sheet, &r);
+            if (why) cli_die(EXIT_FAILED, "%s: record %lld: %s", reader_name(in), (long long)r.number, why);
+        } else if (story)
             keep = story_add(story, reader_name(in), &r);
         else
             show_record(reader_name(in), &r, *kept);
@@ -248,13 +253,16 @@ int main(int argc, char **argv)
     char **files = cli_begin(argc, argv, &program);
     if (!files[0]) files = standard_input;
     bool plotting = strcmp(plot, "none"), selecting = select_kinds[0];
-    int forms = json + !!tsv[0] + records + check + selecting + dot + svg + !!png[0] + plotting + html + verdict;
+    int forms =
+        json + !!tsv[0] + records + check + selecting + dot + svg + !!png[0] + !!samples[0] + plotting + html + verdict;
     bool one_by_one = json || tsv[0] || records || check || selecting || (follow && !forms);
     if (forms > 1)
-        cli_die(EXIT_USAGE, "only one of --json --tsv --records --check --select --dot --svg --png --plot "
-                            "--verdict --html can be given");
+        cli_die(EXIT_USAGE, "only one of --json --tsv --records --check --select --dot --svg --png --samples "
+                            "--plot --verdict --html can be given");
     if (follow && !one_by_one) cli_die(EXIT_USAGE, "--follow goes with --records, --json or --tsv");
-    if (png[0] && strcmp(cli_common.output, "-")) cli_die(EXIT_USAGE, "--png names its file: leave out -o");
+    if (!png[0]) png = samples; /* where a picture goes */
+    if (png[0] && strcmp(cli_common.output, "-"))
+        cli_die(EXIT_USAGE, "--%s names its file: leave out -o", samples[0] ? "samples" : "png");
     if (kinds[0]) wanted = parse_kinds(kinds);
     if (selecting) wanted = parse_kinds(select_kinds);
     if (tsv[0]) wanted = parse_kinds(tsv);
@@ -268,8 +276,16 @@ int main(int argc, char **argv)
     bool stream = selecting || (verdict && names_stream(output));
     output_open(&perm, stream ? "-" : output);
     if (columns) fprintf(out, "%s\n", columns);
-    Story *story = one_by_one ? 0 : story_new(&perm);
-    for (char **f = files; *f; f++) read_file(&perm, &kept, *f, files, story);
+    ContactSheet *sheet = samples[0] ? contact_sheet_new(&perm) : 0;
+    Story *story = one_by_one || sheet ? 0 : story_new(&perm);
+    for (char **f = files; *f; f++) read_file(&perm, &kept, *f, files, story, sheet);
+    if (sheet) {
+        Text picture = {0};
+        const char *why = contact_sheet_png(sheet, &kept, &picture);
+        if (why) cli_die(EXIT_FAILED, "%s: %s", files[0], why);
+        fwrite(picture.s, 1, (size_t)picture.length, out);
+        cli_note("%s", contact_sheet_legend(sheet, &kept));
+    }
     if (story) {
         story_finish(story);
         if (verdict && names_stream(output))

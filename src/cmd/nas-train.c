@@ -163,6 +163,7 @@ int main(int argc, char **argv)
     bool damaged;
     why = dataset_open(&perm, scratch, data_path, &data, &damaged);
     if (why) cli_die_input(damaged, why);
+    if (data.spilled) cli_note("%s: %s", data_path, data.spilled);
     whole = data;
     why = train_settings.no_alpha ? 0 : train_whole(&perm, &data, &whole);
     if (why) cli_die(EXIT_FAILED, "%s: %s", data_path, why);

@@ -173,6 +173,7 @@ int main(int argc, char **argv)
     bool damaged;
     why = dataset_open(&perm, scratch, data_path, &t.data, &damaged);
     if (why) cli_die_input(damaged, why);
+    if (t.data.spilled) cli_note("%s: %s", data_path, t.data.spilled);
     if (!t.data.split[SPLIT_TEST].count) cli_die(EXIT_FAILED, "%s: the test split is empty", data_path);
     whole = t.data;
     why = train_settings.no_alpha ? 0 : train_whole(&perm, &t.data, &whole);

@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -48,8 +49,7 @@ const char *dataset_check_shape(Arena *perm, int64_t channels, int64_t height, i
     return 0;
 }
 
-/* Why count × size bytes cannot be had now, or 0. */
-static const char *too_large(Arena *perm, int64_t count, int64_t size)
+const char *dataset_too_large(Arena *perm, int64_t count, int64_t size)
 {
     int64_t bytes = size_mul(count, size);
     int64_t left = arena_left(perm) - 65536; /* room for messages and small things */
@@ -64,7 +64,7 @@ static const char *too_large(Arena *perm, int64_t count, int64_t size)
 
 void *dataset_memory(Arena *perm, int64_t count, int64_t size, const char **why)
 {
-    *why = too_large(perm, count, size);
+    *why = dataset_too_large(perm, count, size);
     return *why ? 0 : arena_alloc(perm, 1, 64, count * size);
 }
 
@@ -174,13 +174,21 @@ void dataset_finish(Arena *perm, Dataset *d)
     int64_t plane = i->height * i->width;
     i->mean = NEW(perm, double, i->channels);
     i->sd = NEW(perm, double, i->channels);
-    for (int64_t c = 0; c < i->channels; c++) {
+    const bool global = d->normalise == NORMALISE_GLOBAL;
+    const int64_t channels = global ? 1 : i->channels, run = global ? i->channels * plane : plane; /* of one mean */
+    for (int64_t c = 0; c < channels; c++) {
+        if (d->normalise == NORMALISE_SAMPLE || d->normalise == NORMALISE_NONE) {
+            i->mean[c] = 0;
+            i->sd[c] = i->dtype == DTYPE_U8 ? 255 : 1;
+            continue;
+        }
         if (i->dtype == DTYPE_U8)
-            channel_stats_u8(train, i->channels, plane, c, &i->mean[c], &i->sd[c]);
+            channel_stats_u8(train, channels, run, c, &i->mean[c], &i->sd[c]);
         else
-            stats_f32(train->data, train->count, i->channels * plane, plane, c, &i->mean[c], &i->sd[c]);
+            stats_f32(train->data, train->count, channels * run, run, c, &i->mean[c], &i->sd[c]);
         i->sd[c] = usable_sd(i->mean[c], i->sd[c]);
     }
+    for (int64_t c = channels; c < i->channels; c++) i->mean[c] = i->mean[0], i->sd[c] = i->sd[0];
     const Task *task = task_find(i->task);
     i->target_mean = i->target_sd = 0;
     if (task && task->loss == LOSS_MSE) {
@@ -240,6 +248,24 @@ static bool usable(const double *v, int64_t n, bool positive)
     for (int64_t i = 0; i < n; i++)
         if (!isfinite(v[i]) || (positive && v[i] <= 0)) return false;
     return true;
+}
+
+/* Decides, before the first page is touched, whether `total` samples of `each` bytes go into memory; if not, makes room for
+ * the pixels outside. */
+static const char *place(Arena *perm, int64_t total, int64_t each, Dataset *out)
+{
+    const char *spill = getenv("NAS_SPILL"), *why = dataset_too_large(perm, total, each);
+    const bool always = spill && !strcmp(spill, "always");
+    if (!why && !always) return 0;
+    if (why && spill && !strcmp(spill, "never")) return why;
+    const int64_t pixels = size_mul(total, dataset_sample_bytes(&out->info));
+    const char *beside = dataset_too_large(perm, total, each - dataset_sample_bytes(&out->info));
+    if (beside) return beside;
+    if ((beside = spill_open(perm, pixels, &out->spill)))
+        return why ? arena_printf(perm, "%s; %s", why, beside) : beside;
+    out->spilled = arena_printf(perm, "%.1f MiB of samples are read from a file in %s%s%s", (double)pixels / 1048576,
+                                spill_folder(), why ? ": in memory it " : "", why ? why : "");
+    return 0;
 }
 
 /* Checks a DatasetInfo as it came from a stream, copies it into perm and makes room for its samples. */
@@ -302,15 +328,19 @@ static const char *begin(Arena *perm, const DatasetInfo *from, Dataset *out)
 
     out->target_width = loss_width(task->loss, to->outputs);
     int64_t each = dataset_sample_bytes(to) + out->target_width * (int64_t)sizeof(float) + (int64_t)sizeof(int64_t);
-    why = too_large(perm, total, each); /* all of it, before the first page is touched */
+    if ((why = place(perm, total, each, out))) return why;
+    const char *data = out->spill.data;
+    const float *targets = dataset_memory(perm, total, out->target_width * (int64_t)sizeof *targets, &why);
+    const int64_t *ids = why ? 0 : dataset_memory(perm, total, sizeof *ids, &why);
+    if (!why && !data) data = dataset_memory(perm, total, dataset_sample_bytes(to), &why);
     if (why) return why;
     for (int s = 0; s < SPLIT_COUNT; s++) {
-        SplitData *split = &out->split[s];
-        if (to->split_count[s] == 0) continue;
-        split->data = dataset_memory(perm, to->split_count[s], dataset_sample_bytes(to), &why);
-        split->targets = why ? 0 : dataset_memory(perm, to->split_count[s], out->target_width * 4, &why);
-        split->ids = why ? 0 : dataset_memory(perm, to->split_count[s], 8, &why);
-        if (why) return why;
+        const int64_t n = to->split_count[s];
+        if (!n) continue;
+        out->split[s] = (SplitData){.data = data, .targets = targets, .ids = ids};
+        data += n * dataset_sample_bytes(to);
+        targets += n * out->target_width;
+        ids += n;
     }
     return 0;
 }
@@ -349,7 +379,11 @@ static const char *take(Arena *perm, Dataset *d, const Samples *c, int64_t *seen
     const char *why = check_values(perm, d, c);
     if (why) return why;
     SplitData *to = &d->split[c->split];
-    memcpy((char *)to->data + c->first * sample, c->data, (size_t)c->data_bytes);
+    char *pixels = (char *)to->data + c->first * sample;
+    if (!d->spill.data)
+        memcpy(pixels, c->data, (size_t)c->data_bytes);
+    else if ((why = spill_write(perm, &d->spill, pixels - d->spill.data, c->data, c->data_bytes)))
+        return why;
     memcpy((float *)to->targets + c->first * d->target_width, c->targets,
            (size_t)(c->count * d->target_width) * sizeof(float));
     for (int64_t i = 0; i < c->count; i++) ((int64_t *)to->ids)[c->first + i] = c->ids ? c->ids[i] : c->first + i;
@@ -376,8 +410,8 @@ static const char *complete(Arena *perm, const Dataset *d, const int64_t *seen)
     return 0;
 }
 
-const char *dataset_read(Arena *perm, Arena scratch, Reader *in, Dataset *out,
-                         void (*other)(void *context, const Record *r), void *context)
+static const char *read_all(Arena *perm, Arena scratch, Reader *in, Dataset *out,
+                            void (*other)(void *context, const Record *r), void *context)
 {
     *out = (Dataset){0};
     bool begun = false;
@@ -399,8 +433,22 @@ const char *dataset_read(Arena *perm, Arena scratch, Reader *in, Dataset *out,
         }
         if (why) return arena_printf(perm, "%s: record %lld: %s", reader_name(in), (long long)r.number, why);
     }
+    if (out->spill.data) spill_ready(&out->spill);
     const char *why = begun ? complete(perm, out, seen) : "no dataset in this stream (nas-ingest makes one)";
     return why ? arena_printf(perm, "%s: %s", reader_name(in), why) : 0;
+}
+
+const char *dataset_read(Arena *perm, Arena scratch, Reader *in, Dataset *out,
+                         void (*other)(void *context, const Record *r), void *context)
+{
+    const char *why = read_all(perm, scratch, in, out, other, context);
+    if (why) dataset_close(out);
+    return why;
+}
+
+void dataset_close(Dataset *d)
+{
+    spill_close(&d->spill);
 }
 
 const char *dataset_open(Arena *perm, Arena scratch, const char *path, Dataset *out, bool *damaged)

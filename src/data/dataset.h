@@ -1,11 +1,15 @@
 /* dataset: samples in memory, their splits, and batches made from them.
  *
+ * What does not fit into memory when it is read from a stream is in a file beside it (data/spill.h): the pixels only, for
+ * targets and ids are small.  NAS_SPILL=always or never overrules.
+ *
  * A dataset holds every split of a stream of DatasetInfo + Samples. Pixels stay in stored form (u8 or f32) and are
  * normalised when a batch is assembled: x = (raw - mean[c]) / sd[c].
  */
 #ifndef NAS_DATASET_H
 #define NAS_DATASET_H
 #include "base/arena.h"
+#include "data/spill.h"
 #include "stream/record.h"
 
 typedef struct {
@@ -20,10 +24,26 @@ typedef struct {
     const uint8_t *named;  /* (count) the Split that a column of the source names, or 0 */
 } SplitData;
 
+typedef struct { /* samples that a reader left out because they are bad */
+    int64_t count;
+    const char *why[20]; /* the first of them: "file: place: what" */
+} LeftOut;
+
+/* x = (raw - mean) / sd, mean and sd being those of the train split for each channel, or for all channels together; or
+ * each sample has its own (prepare_normalise() has applied it); or there is none, bytes becoming 0…1. */
+typedef enum { NORMALISE_CHANNEL, NORMALISE_GLOBAL, NORMALISE_SAMPLE, NORMALISE_NONE } Normalise;
+
 typedef struct {
     DatasetInfo info;
-    int64_t target_width; /* 1 for classification, else info.outputs */
-    SplitData split[SPLIT_COUNT];
+    int64_t target_width;         /* 1 for classification, else info.outputs */
+    SplitData split[SPLIT_COUNT]; /* those of a stream lie one behind the other */
+    Spill spill;
+    const char *spilled; /* "123.4 MiB do not fit …", or 0: for the user to know */
+    /* of a dataset in the making */
+    Normalise normalise;
+    bool shaped;  /* the reader applied spec->reshape */
+    bool missing; /* values may be NaN: missing, until prepare_missing() fills them */
+    LeftOut left_out;
 } Dataset;
 
 /* Reads a dataset from a stream: consumes DatasetInfo and Samples; calls `other` (may be 0) for every other record.
@@ -33,10 +53,12 @@ const char *dataset_read(Arena *perm, Arena scratch, Reader *in, Dataset *out,
                          void (*other)(void *context, const Record *r), void *context);
 /* Same from a file name; the Reader is opened and closed here. *damaged tells exit 3 from exit 1. */
 const char *dataset_open(Arena *perm, Arena scratch, const char *path, Dataset *out, bool *damaged);
+/* Gives back what is not in an arena: the spilled pixels. */
+void dataset_close(Dataset *d);
 /* A dataset as records: DatasetInfo, then Samples chunks (about 1 MiB each), splits in order. */
 void dataset_write(Writer *out, Arena scratch, const Dataset *d);
-/* Per-channel mean and sd and per-output target mean and sd of the train split (whole split, double), split counts and
- * digest: fills d->info. */
+/* Mean and sd by d->normalise, target mean and sd for each output, of the train split (whole split, double), split counts
+ * and digest: fills d->info. */
 void dataset_finish(Arena *perm, Dataset *d);
 
 enum {
@@ -49,6 +71,8 @@ const char *dataset_check_shape(Arena *perm, int64_t channels, int64_t height, i
 int64_t dataset_sample_values(const DatasetInfo *i); /* C × H × W */
 int64_t dataset_sample_bytes(const DatasetInfo *i);
 /* Zeroed memory for count × size bytes of outside data, or 0 and *why ("needs 3.1 GiB of memory, 1.2 GiB are free"). */
+/* (dataset_too_large: only the check: why count × size bytes cannot be had now, or 0.) */
+const char *dataset_too_large(Arena *perm, int64_t count, int64_t size);
 void *dataset_memory(Arena *perm, int64_t count, int64_t size, const char **why);
 /* A hash of n bytes, at memory speed; equal for equal bytes on every machine. */
 uint64_t dataset_hash(uint64_t seed, const void *data, int64_t n);

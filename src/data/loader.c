@@ -11,6 +11,8 @@
 #include "base/rng.h"
 #include "data/dataset.h"
 
+enum { AHEAD = 4 /* batches whose samples are fetched before they are needed, where they are not in memory */ };
+
 typedef enum { SLOT_FREE, SLOT_FILLING, SLOT_READY, SLOT_HELD } SlotState;
 
 typedef struct {
@@ -40,6 +42,15 @@ struct Loader {
     int64_t ordered; /* epoch, or -1 */
 };
 
+/* Fetches the samples of a batch of the present epoch that are not in memory. */
+static void expect(const Loader *l, int64_t index)
+{
+    const int64_t first = index * l->spec.batch, bytes = dataset_sample_bytes(&l->data->info);
+    const char *data = l->data->split[l->spec.split].data;
+    for (int64_t i = first; i < first + l->spec.batch && i < l->count; i++)
+        spill_expect(data + l->order[i] * bytes, bytes);
+}
+
 static void assemble(Loader *l, Slot *to)
 {
     int64_t all = l->data->split[l->spec.split].count;
@@ -49,7 +60,9 @@ static void assemble(Loader *l, Slot *to)
         else if (l->ordered < 0)
             for (int64_t i = 0; i < all; i++) l->order[i] = i;
         l->ordered = to->epoch;
+        for (int64_t k = to->index; l->data->spill.data && k < to->index + AHEAD; k++) expect(l, k);
     }
+    if (l->data->spill.data) expect(l, to->index + AHEAD);
     int64_t first = to->index * l->spec.batch;
     to->n = l->count - first < l->spec.batch ? l->count - first : l->spec.batch;
     dataset_batch(l->data, l->spec.split, l->order + first, to->n, &l->spec.augment, l->augment_seed, to->epoch, to->x,

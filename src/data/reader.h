@@ -9,6 +9,8 @@ typedef struct {
     int64_t subset;                                       /* keep so many samples of the training source, 0 = all */
     const char *split_by; /* "fraction" "group" "file" "column"; "" or 0: by what is there */
     bool group_copies;    /* keep copies of a sample on one side */
+    bool skip_bad;        /* leave out samples that cannot be read or have values that are not finite, and count them */
+    const char *reshape;  /* steps for raster_plan(), or 0 */
     uint64_t seed;
     const char *option[32]; /* format options as "key=value" */
     int option_count;
@@ -38,4 +40,10 @@ const char *reader_option_int(Arena *perm, const IngestSpec *spec, const char *k
 const char *reader_option_double(Arena *perm, const IngestSpec *spec, const char *key, double min, double max,
                                  double *to);
 const char *reader_option_check(Arena *perm, const IngestSpec *spec, const char *format, const char *known);
+
+/* The name that a dataset gets from its source: "/data/fashion-mnist/" -> "fashion-mnist", "a/images.idx.gz" -> "images";
+ * `otherwise` where nothing is left. */
+const char *reader_source_name(Arena *perm, const char *path, const char *otherwise);
+/* Option names=a,b,c into info->output_names: as many as there are outputs. 0 or why not. */
+const char *reader_name_outputs(Arena *perm, const IngestSpec *spec, DatasetInfo *info);
 #endif

@@ -89,4 +89,14 @@ const char *report_verdict(const Story *s, Arena *a, Text *out);
 StudyRow *report_verdict_rows(const Story *s, Arena *a, int64_t *rows);
 /* A page that needs no other file, no script and no network. Cells are drawn by dot if there is one, else as text. */
 void report_html(const Story *s, Arena *a, Text *out);
+
+/* ---- a picture of samples ---- */
+
+/* The first samples of every class, a row each, or the first samples of all; images as they are, numbers of other kinds
+ * shaded by the dataset's mean and standard deviation, series as curves. */
+typedef struct ContactSheet ContactSheet;
+ContactSheet *contact_sheet_new(Arena *perm);
+const char *contact_sheet_add(ContactSheet *s, const Record *r); /* takes what it needs of a record; 0 or why not */
+const char *contact_sheet_png(ContactSheet *s, Arena *a, Text *out);
+const char *contact_sheet_legend(const ContactSheet *s, Arena *a); /* which class is in which row */
 #endif

@@ -19,7 +19,8 @@ int64_t loader_bytes(const Dataset *d)
 
 int64_t dataset_bytes(const Dataset *d)
 {
-    int64_t sum = 0, each = dataset_sample_bytes(&d->info) + d->target_width * (int64_t)sizeof(float) + 8;
+    int64_t sum = 0, each = d->target_width * (int64_t)sizeof(float) + 8;
+    if (!d->spill.data) each += dataset_sample_bytes(&d->info);
     for (int s = 0; s < SPLIT_COUNT; s++) sum += d->split[s].count * each;
     return sum;
 }

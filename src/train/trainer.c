@@ -20,7 +20,13 @@ const char *train_whole(Arena *perm, const Dataset *d, Dataset *whole)
     }
     int64_t sample = dataset_sample_bytes(&d->info), target = d->target_width * (int64_t)sizeof(float);
     const char *why = 0;
-    *to = (SplitData){.count = part[0]->count + part[1]->count};
+    const int64_t count = part[0]->count + part[1]->count;
+    if ((const char *)part[0]->data + part[0]->count * sample == part[1]->data &&
+        part[0]->targets + part[0]->count * d->target_width == part[1]->targets) { /* as dataset_read leaves them */
+        *to = (SplitData){.count = count, .data = part[0]->data, .targets = part[0]->targets};
+        return 0;
+    }
+    *to = (SplitData){.count = count};
     char *data = dataset_memory(perm, to->count, sample, &why);
     char *targets = why ? 0 : dataset_memory(perm, to->count, target, &why);
     if (why) return arena_printf(perm, "the train and alpha splits together: %s", why);

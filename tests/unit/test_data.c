@@ -448,6 +448,50 @@ static void test_stream(void)
     CHECK(!damaged);
 }
 
+/* Samples in a file give the batches that samples in memory give. */
+static void test_spill(void)
+{
+    Arena perm = perm_whole;
+    Dataset d = finished(&perm, 1000), memory, file;
+    const Provenance self = {"test", "0", "test", "host", 1, 0, 0, 0};
+    Writer *w = writer_open(&perm, in_folder("round.nas"), 0, &self);
+    dataset_write(w, scratch_whole, &d);
+    CHECK(writer_finish(w));
+    bool damaged;
+    CHECK_STR(dataset_open(&perm, scratch_whole, in_folder("round.nas"), &memory, &damaged), 0);
+    setenv("NAS_SPILL", "always", 1);
+    CHECK_STR(dataset_open(&perm, scratch_whole, in_folder("round.nas"), &file, &damaged), 0);
+    CHECK(!memory.spilled && file.spilled && strstr(file.spilled, "are read from a file in"));
+    check_partition(&file, 1000, 3, true);
+    for (int s = 0; s < SPLIT_COUNT; s++) {
+        LoaderSpec spec = {.split = (Split)s, .batch = 7, .shuffle = true, .seed = 3, .augment = {.crop_padding = 1}};
+        const char *why = 0;
+        Loader *a = loader_open(&memory, &spec, &why), *b = loader_open(&file, &spec, &why);
+        if (!CHECK(a && b)) return;
+        loader_seek(a, 1, 2);
+        loader_seek(b, 1, 2);
+        for (int64_t i = 0; i < 3 * loader_batches(a); i++) {
+            const Batch x = loader_next(a), y = loader_next(b);
+            CHECK(x.n == y.n && x.index == y.index && !memcmp(x.x, y.x, (size_t)x.n * 6 * sizeof(float)) &&
+                  !memcmp(x.y, y.y, (size_t)x.n * sizeof(float)));
+        }
+        loader_close(a);
+        loader_close(b);
+    }
+    /* the splits lie one behind the other, in either */
+    for (int s = 1; s < SPLIT_COUNT; s++) {
+        const SplitData *m = memory.split + s - 1, *f = file.split + s - 1;
+        CHECK((const char *)m->data + 6 * m->count == m[1].data && m->targets + m->count == m[1].targets);
+        CHECK((const char *)f->data + 6 * f->count == f[1].data && f->ids + f->count == f[1].ids);
+    }
+    dataset_close(&file);
+    setenv("TMPDIR", in_folder("missing"), 1);
+    CHECK_CONTAINS(dataset_open(&perm, scratch_whole, in_folder("round.nas"), &file, &damaged),
+                   "missing: No such file");
+    unsetenv("TMPDIR");
+    unsetenv("NAS_SPILL");
+}
+
 /* What a valid stream may get wrong: each case is one change to a right one of an info and two chunks. */
 static void test_stream_refuses(void)
 {
@@ -907,6 +951,7 @@ int main(void)
     CHECK_RUN(test_split_refuses);
     CHECK_RUN(test_finish);
     CHECK_RUN(test_stream);
+    CHECK_RUN(test_spill);
     CHECK_RUN(test_stream_refuses);
     CHECK_RUN(test_batch_plain);
     CHECK_RUN(test_batch_augment);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "data/intake.h"
 #include "data/readers/formats.h"
 #include "data/task.h"
 
@@ -169,27 +170,24 @@ static float to_float(IdxType t, const unsigned char *p)
     return 0;
 }
 
-/* All values as float32, each finite. */
-static const char *take_floats(Arena *perm, Arena scratch, IdxFile *f, float *to)
+/* The next n values as float32; NAN where one is not finite. */
+static const char *take_floats(Arena *perm, Arena scratch, IdxFile *f, float *to, int64_t n)
 {
     const int64_t size = type_size(f->type), step = PIECE / size;
     unsigned char *piece = NEW(&scratch, unsigned char, PIECE);
-    for (int64_t i = 0; i < f->values;) {
-        int64_t n = f->values - i < step ? f->values - i : step, at = f->offset;
-        const char *why = take(perm, f, piece, n * size);
+    for (int64_t i = 0; i < n; i += step) {
+        const int64_t k = n - i < step ? n - i : step;
+        const char *why = take(perm, f, piece, k * size);
         if (why) return why;
-        for (int64_t k = 0; k < n; k++) {
-            to[i + k] = to_float(f->type, piece + k * size);
-            if (!isfinite(to[i + k]))
-                return arena_printf(perm, "%s: byte %lld: a value that is not finite", f->path,
-                                    (long long)(at + k * size));
+        for (int64_t j = 0; j < k; j++) {
+            to[i + j] = to_float(f->type, piece + j * size);
+            if (!isfinite(to[i + j])) to[i + j] = NAN;
         }
-        i += n;
     }
-    return finish(perm, f);
+    return 0;
 }
 
-static const char *read_images(Arena *perm, Arena scratch, IdxFile *f, DatasetInfo *info, SplitData *split)
+static const char *check_images(Arena *perm, const IdxFile *f, DatasetInfo *info)
 {
     if (f->rank != 3 && f->rank != 4)
         return arena_printf(perm, "%s: byte 3: %d dimensions: images have 3 (N, H, W) or 4 (N, C, H, W)%s", f->path,
@@ -199,76 +197,94 @@ static const char *read_images(Arena *perm, Arena scratch, IdxFile *f, DatasetIn
     info->height = f->size[f->rank - 2];
     info->width = f->size[f->rank - 1];
     const char *why = dataset_check_shape(perm, info->channels, info->height, info->width, info->dtype);
-    if (why) return arena_printf(perm, "%s: byte 8: %s", f->path, why);
-    void *data = dataset_memory(perm, f->values, dtype_size(info->dtype), &why);
-    if (!data) return arena_printf(perm, "%s: %s", f->path, why);
-    split->count = f->size[0];
-    split->data = data;
-    if (info->dtype == DTYPE_F32) return take_floats(perm, scratch, f, data);
-    why = take(perm, f, data, f->values);
-    return why ? why : finish(perm, f);
+    return why ? arena_printf(perm, "%s: byte 8: %s", f->path, why) : 0;
 }
 
-/* Targets of one pair. *classes: how many there are, every label being below it; 0: found here. */
-static const char *read_labels(Arena *perm, Arena scratch, IdxFile *f, int64_t count, bool classes_wanted,
-                               int64_t *classes, const char *images, SplitData *split, int64_t *width)
-{
-    int limit = classes_wanted ? 1 : 2;
-    if (f->rank > limit)
-        return arena_printf(perm, "%s: byte 3: %d dimensions: labels have %s%s", f->path, f->rank,
-                            classes_wanted ? "1 (N)" : "1 or 2, (N) or (N, K)",
-                            f->rank > 2 ? "; are images and labels swapped?" : "");
-    if (f->size[0] != count)
-        return arena_printf(perm, "%s: byte 4: %lld labels, but %s has %lld images", f->path, (long long)f->size[0],
-                            images, (long long)count);
-    *width = f->rank == 2 ? f->size[1] : 1;
-    if (*width > DATASET_MAX_OUTPUTS)
-        return arena_printf(perm, "%s: byte 8: %lld targets: absurd", f->path, (long long)*width);
-    const char *why;
-    const int64_t at = f->offset;
-    float *to = dataset_memory(perm, f->values, sizeof *to, &why);
-    if (!to) return arena_printf(perm, "%s: %s", f->path, why);
-    split->targets = to;
-    if ((why = take_floats(perm, scratch, f, to)) || !classes_wanted) return why;
-    float limit_class = (float)(*classes ? *classes : MAX_CLASSES), largest = 0;
-    for (int64_t i = 0; i < f->values; i++) {
-        if (!(to[i] >= 0 && to[i] < limit_class && to[i] == floorf(to[i])))
-            return arena_printf(perm, "%s: byte %lld: label %g: a whole number from 0 to %g expected", f->path,
-                                (long long)(at + i * type_size(f->type)), (double)to[i], (double)limit_class - 1);
-        if (to[i] > largest) largest = to[i];
-    }
-    if (!*classes) *classes = (int64_t)largest + 1;
-    return 0;
-}
+typedef struct { /* the targets of one pair of files */
+    const char *path;
+    int64_t count, width, offset, size; /* of a value in the file, and of its bytes */
+    float *target;                      /* (count, width), NAN where there is no number */
+    bool classes;
+    int64_t most; /* classes, each label being below; 0: as many as there are */
+} Labels;
 
-/* One pair of files into a split. The shape is taken from the first pair, and demanded of the second. */
-static const char *read_pair(Arena *perm, Arena scratch, const char *images, const char *labels, bool classes_wanted,
-                             int64_t *classes, Dataset *d, Split s)
+/* Opens, reads and closes a file of labels for `count` images. */
+static const char *read_labels(Arena *perm, Arena scratch, const char *path, int64_t count, const char *images,
+                               Labels *l)
 {
     IdxFile f;
-    DatasetInfo info = d->info;
-    int64_t width = 0;
-    const char *why = idx_open(perm, images, &f);
-    if (!why) why = read_images(perm, scratch, &f, &info, &d->split[s]);
+    const int limit = l->classes ? 1 : 2;
+    const char *why = idx_open(perm, path, &f);
+    if (!why && f.rank > limit)
+        why = arena_printf(perm, "%s: byte 3: %d dimensions: labels have %s%s", path, f.rank,
+                           l->classes ? "1 (N)" : "1 or 2, (N) or (N, K)",
+                           f.rank > 2 ? "; are images and labels swapped?" : "");
+    if (!why && f.size[0] != count)
+        why = arena_printf(perm, "%s: byte 4: %lld labels, but %s has %lld images", path, (long long)f.size[0], images,
+                           (long long)count);
+    l->width = !why && f.rank == 2 ? f.size[1] : 1;
+    if (!why && l->width > DATASET_MAX_OUTPUTS)
+        why = arena_printf(perm, "%s: byte 8: %lld targets: absurd", path, (long long)l->width);
+    if (!why) {
+        l->path = path;
+        l->count = count;
+        l->offset = f.offset;
+        l->size = type_size(f.type);
+        l->target = dataset_memory(perm, f.values, sizeof *l->target, &why);
+        if (!l->target) why = arena_printf(perm, "%s: %s", path, why);
+    }
+    if (!why) why = take_floats(perm, scratch, &f, l->target, f.values);
+    if (!why) why = finish(perm, &f);
     idx_close(&f);
-    if (why) return why;
-    if (s == SPLIT_TEST && (info.channels != d->info.channels || info.height != d->info.height ||
-                            info.width != d->info.width || info.dtype != d->info.dtype))
-        return arena_printf(
-            perm, "%s: test images of (%lld, %lld, %lld), training images of (%lld, %lld, %lld), or of another type",
-            images, (long long)info.channels, (long long)info.height, (long long)info.width,
-            (long long)d->info.channels, (long long)d->info.height, (long long)d->info.width);
-    d->info = info;
-    why = idx_open(perm, labels, &f);
-    if (!why)
-        why = read_labels(perm, scratch, &f, d->split[s].count, classes_wanted, classes, images, &d->split[s], &width);
-    idx_close(&f);
-    if (why) return why;
-    if (s == SPLIT_TEST && width != d->target_width)
-        return arena_printf(perm, "%s: %lld targets a sample, training labels have %lld", labels, (long long)width,
-                            (long long)d->target_width);
-    d->target_width = width;
+    return why;
+}
+
+/* Why sample i has no targets, or 0. */
+static const char *bad_label(Arena *perm, const Labels *l, int64_t i)
+{
+    const float limit = (float)(l->most ? l->most : MAX_CLASSES), *t = l->target + i * l->width;
+    for (int64_t k = 0; k < l->width; k++) {
+        const long long at = l->offset + (i * l->width + k) * l->size;
+        if (isnan(t[k])) return arena_printf(perm, "%s: byte %lld: a value that is not finite", l->path, at);
+        if (l->classes && !(t[k] >= 0 && t[k] < limit && t[k] == floorf(t[k])))
+            return arena_printf(perm, "%s: byte %lld: label %g: a whole number from 0 to %g expected", l->path, at,
+                                (double)t[k], (double)limit - 1);
+    }
     return 0;
+}
+
+/* The images of one pair of files, as many at a time as a piece holds, with their labels into the intake. */
+static const char *put_images(Arena *perm, Arena scratch, IdxFile *f, const DatasetInfo *info, const Labels *l,
+                              bool apart, Intake *in)
+{
+    const int64_t values = dataset_sample_values(info), bytes = dataset_sample_bytes(info);
+    const int64_t step = PIECE / bytes > 1 ? PIECE / bytes : 1;
+    char *piece = arena_alloc(&scratch, bytes, 64, step);
+    for (int64_t first = 0; first < l->count; first += step) {
+        const int64_t n = l->count - first < step ? l->count - first : step, at = f->offset;
+        const char *why = info->dtype == DTYPE_U8 ? take(perm, f, piece, n * bytes)
+                                                  : take_floats(perm, scratch, f, (float *)piece, n * values);
+        if (why) return why;
+        for (int64_t i = 0; i < n; i++) {
+            Arena once = scratch;
+            if ((why = bad_label(perm, l, first + i))) {
+                if ((why = intake_bad(in, why))) return why;
+                continue;
+            }
+            const Sample sample = {
+                .where =
+                    arena_printf(&once, "%s: byte %lld", f->path, (long long)(at + i * values * type_size(f->type))),
+                .raster = {info->channels, info->height, info->width, info->dtype, piece + i * bytes},
+                .targets = l->target + (first + i) * l->width,
+                .id = first + i,
+                .group = -1,
+                .file = -1,
+                .named = -1,
+                .apart = apart};
+            if ((why = intake_put(in, once, &sample))) return why;
+        }
+    }
+    return finish(perm, f);
 }
 
 /* ---- which files ---- */
@@ -320,36 +336,6 @@ static const char *choose_files(Arena *perm, const char *const *sources, int64_t
     return 0;
 }
 
-/* "/data/fashion-mnist/" -> "fashion-mnist", "a/images.idx.gz" -> "images" */
-static const char *name_of(Arena *perm, const char *path, bool folder)
-{
-    ptrdiff_t end = (ptrdiff_t)strlen(path);
-    while (end > 1 && path[end - 1] == '/') end--;
-    ptrdiff_t begin = end;
-    while (begin > 0 && path[begin - 1] != '/') begin--;
-    char *name = arena_strndup(perm, path + begin, end - begin);
-    if (!folder) name[strcspn(name, ".")] = 0;
-    return *name && strcmp(name, ".") && strcmp(name, "..") ? name : "idx";
-}
-
-/* names=a,b,c into output_names */
-static const char *name_outputs(Arena *perm, const IngestSpec *spec, DatasetInfo *info)
-{
-    const char *names = reader_option(spec, "names");
-    if (!names) return 0;
-    int64_t n = 1;
-    for (const char *p = names; *p; p++) n += *p == ',';
-    if (n != info->outputs)
-        return arena_printf(perm, "option names: %lld names for %lld outputs", (long long)n, (long long)info->outputs);
-    info->output_names = NEW(perm, const char *, n);
-    for (int64_t i = 0; i < n; i++) {
-        ptrdiff_t length = (ptrdiff_t)strcspn(names, ",");
-        info->output_names[i] = arena_strndup(perm, names, length);
-        names += length + 1;
-    }
-    return 0;
-}
-
 const char *idx_read(Arena *perm, Arena scratch, const char *const *sources, int64_t n, const IngestSpec *spec,
                      Dataset *out)
 {
@@ -360,25 +346,47 @@ const char *idx_read(Arena *perm, Arena scratch, const char *const *sources, int
     if (why) return why;
     const Task *task = task_find(*spec->task ? spec->task : "classification");
     if (!task) return arena_printf(perm, "%s: unknown task \"%s\"", file[IMAGES], spec->task);
-    const bool classes_wanted = task->loss == LOSS_CROSS_ENTROPY;
     int64_t classes = 0;
     if ((why = reader_option_int(perm, spec, "classes", 2, MAX_CLASSES, &classes))) return why;
 
-    DatasetInfo *info = &out->info;
-    why = read_pair(perm, scratch, file[IMAGES], file[LABELS], classes_wanted, &classes, out, SPLIT_TRAIN);
-    if (!why && file[TEST_IMAGES])
-        why = read_pair(perm, scratch, file[TEST_IMAGES], file[TEST_LABELS], classes_wanted, &classes, out, SPLIT_TEST);
+    /* both labels first: they are small, and tell the width of the targets */
+    const int pairs = file[TEST_IMAGES] ? 2 : 1;
+    Labels labels[2] = {{.classes = task->loss == LOSS_CROSS_ENTROPY, .most = classes}};
+    IdxFile f[2] = {{0}};
+    DatasetInfo shape[2] = {{0}}, *info = &out->info;
+    Intake in;
+    for (int p = 0; p < pairs && !why; p++) {
+        labels[p].classes = labels[0].classes;
+        why = idx_open(perm, file[2 * p], &f[p]);
+        if (!why) why = check_images(perm, &f[p], &shape[p]);
+        if (!why) why = read_labels(perm, scratch, file[2 * p + 1], f[p].size[0], file[2 * p], &labels[p]);
+        if (!why && labels[p].width != labels[0].width)
+            why = arena_printf(perm, "%s: %lld targets a sample, training labels have %lld", file[2 * p + 1],
+                               (long long)labels[p].width, (long long)labels[0].width);
+    }
+    out->target_width = labels[0].width;
+    if (!why) why = intake_open(perm, spec, out, labels[0].count + labels[1].count, &in);
+    for (int p = 0; p < pairs && !why; p++) {
+        if (p) labels[p].most = classes;
+        why = put_images(perm, scratch, &f[p], &shape[p], &labels[p], p, &in);
+        if (p || why || !labels[p].classes || classes) continue;
+        const float *t = (const float *)in.run[0].targets.beg - in.run[0].count; /* good ones alone */
+        for (int64_t i = 0; i < in.run[0].count; i++)
+            if ((int64_t)t[i] >= classes) classes = (int64_t)t[i] + 1;
+    }
+    for (int p = 0; p < pairs; p++) idx_close(&f[p]);
+    if (!why) why = intake_close(&in, file[IMAGES]);
     if (why) return why;
-    info->outputs = classes_wanted ? classes : out->target_width;
+    info->outputs = labels[0].classes ? classes : out->target_width;
     info->task = task->name;
     bool folder = n == 1 && is_folder(sources[0]);
-    info->name = name_of(perm, folder ? sources[0] : file[IMAGES], folder);
+    info->name = reader_source_name(perm, folder ? sources[0] : file[IMAGES], "idx");
     Text source = {0};
     text_add(perm, &source, "idx");
     for (int64_t i = 0; i < (folder ? 1 : FILES); i++)
         if (folder || file[i]) text_addf(perm, &source, " %s", folder ? sources[0] : file[i]);
     info->source = source.s;
-    return name_outputs(perm, spec, info);
+    return reader_name_outputs(perm, spec, info);
 }
 
 int idx_probe(const char *path, const unsigned char *head, int64_t head_bytes)
