@@ -11,7 +11,8 @@
 #include "report/report.h"
 #include "train/settings.h"
 
-static bool json, records, follow, check, dot, svg, html, verdict;
+static bool json, records, follow, check, dot, svg, html, verdict, cells;
+static int64_t random_cells = 1000;
 static const char *tsv = "", *select_kinds = "", *kinds = "", *png = "", *plot = "none", *cell = "both";
 
 static const CliOption options[] = {
@@ -21,7 +22,8 @@ static const CliOption options[] = {
      "file follows its records. Values that are not finite are null."},
     {CLI_STRING, 0, "tsv", "KIND", &tsv,
      "Tab-separated rows with a heading, one row a metric where a record has metrics. KIND is search-epoch, "
-     "train-epoch, evaluation, transfer, genotype or profile. The columns only ever grow at the end."},
+     "train-epoch, evaluation, transfer, genotype or profile, or cells (the numbers of --cells). The columns only ever "
+     "grow at the end."},
     {CLI_FLAG, 0, "records", 0, &records, "One line a record: its number, kind, bytes and what it says."},
     {CLI_FLAG, 'f', "follow", 0, &follow,
      "Print records as they arrive, each at once; as --records if no other form is chosen."},
@@ -41,28 +43,29 @@ static const CliOption options[] = {
     {CLI_FLAG, 0, "verdict", 0, &verdict,
      "Was searching worth it? Searches beside random cells, published cells and hand-designed nets, over all runs on the "
      "same split: means, spread, cost, tests, a sentence. With -o FILE.nas each comparison becomes a record."},
+    {CLI_FLAG, 0, "cells", 0, &cells,
+     "What the cells and the mixing weights are like: operations, depth, width, cost, entropy, stability, distances "
+     "between cells, each beside random cells of the same space. With --json an object a number; --tsv cells has the "
+     "same as a table."},
+    {CLI_INT, 0, "random-cells", "N", &random_cells, "Random cells to hold the cells against.", 2, 1e6},
+    {CLI_INT, 0, "seed", "N", &cli_common.seed, "Seed of the random cells.", 0, 0x1p53},
     {CLI_FLAG, 0, "html", 0, &html, "A page with everything, which needs no other file and no network."},
     {.kind = CLI_TABLE, .to = (void *)cli_basic_options},
     {.kind = CLI_END},
 };
 
-static const CliProgram program = {
-    .name = "nas-stats",
-    .summary = "look into streams: summary, tables, drawings, report",
-    .usage = "[FILE...]",
-    .details =
-        "Reads streams of any program of the family, from files or standard input, and prints a summary of all of "
-        "them together: a record that is in several of the files is shown once.\n\n"
-        "Examples:\n\n"
-        "  nas-stats trained.nas\n\n"
-        "  nas-search data.nas | nas-stats --follow\n\n"
-        "  nas-stats --html -o report.html search.nas random.nas\n\n"
-        "  nas-stats --verdict searches.nas controls.nas\n\n"
-        "  nas-stats --tsv train-epoch trained.nas | awk -F'\\t' '$10 == \"validation\"'\n\n"
-        "  nas-stats --select genotype -o cell.nas search.nas",
-    .options = options,
-    .reads_stdin = true,
-};
+static const char about[] =
+    "Reads streams of any program of the family, from files or standard input, and prints a summary of all of them "
+    "together: a record that is in several of the files is shown once.\n\n";
+static const char examples[] = "\n\nExamples:\n\n"
+                               "  nas-stats trained.nas\n\n"
+                               "  nas-search data.nas | nas-stats --follow\n\n"
+                               "  nas-stats --html -o report.html search.nas random.nas\n\n"
+                               "  nas-stats --verdict searches.nas controls.nas\n\n"
+                               "  nas-stats --cells search.nas\n\n"
+                               "  nas-stats --tsv cells search.nas | awk -F'\\t' '$5 == \"entropy\"'\n\n"
+                               "  nas-stats --tsv train-epoch trained.nas | awk -F'\\t' '$10 == \"validation\"'\n\n"
+                               "  nas-stats --select genotype -o cell.nas search.nas";
 
 /* ---- the output: standard output, or a file that appears when it is complete ---- */
 
@@ -226,6 +229,9 @@ static void tell(const Story *story, Arena scratch)
     const char *why = 0;
     if (verdict)
         why = report_verdict(story, &scratch, &t);
+    else if (cells)
+        why = report_cellstats(story, &scratch, json ? "json" : tsv[0] ? "tsv" : "tables", random_cells,
+                               (uint64_t)cli_common.seed, &t);
     else if (html)
         report_html(story, &scratch, &t);
     else if (dot)
@@ -245,24 +251,36 @@ static void tell(const Story *story, Arena scratch)
 int main(int argc, char **argv)
 {
     static char *standard_input[] = {"-", 0};
+    Arena perm = arena_reserve((ptrdiff_t)1 << 34), kept = arena_reserve((ptrdiff_t)1 << 36);
+    const CliProgram program = {
+        .name = "nas-stats",
+        .summary = "look into streams: summary, tables, drawings, report",
+        .usage = "[FILE...]",
+        .details = arena_printf(&perm, "%s%s%s", about, report_cellstats_help(&perm), examples),
+        .options = options,
+        .reads_stdin = true,
+    };
     char **files = cli_begin(argc, argv, &program);
     if (!files[0]) files = standard_input;
+    if (!strcmp(tsv, "cells")) cells = true;
+    bool whole = cells; /* --json and --tsv are forms of this report */
     bool plotting = strcmp(plot, "none"), selecting = select_kinds[0];
-    int forms = json + !!tsv[0] + records + check + selecting + dot + svg + !!png[0] + plotting + html + verdict;
-    bool one_by_one = json || tsv[0] || records || check || selecting || (follow && !forms);
+    int forms = (whole ? json && tsv[0] : json + !!tsv[0]) + records + check + selecting + dot + svg + !!png[0] +
+                plotting + html + verdict + cells;
+    bool one_by_one = !whole && (json || tsv[0] || records || check || selecting || (follow && !forms));
     if (forms > 1)
         cli_die(EXIT_USAGE, "only one of --json --tsv --records --check --select --dot --svg --png --plot "
-                            "--verdict --html can be given");
+                            "--verdict --cells --html can be given");
     if (follow && !one_by_one) cli_die(EXIT_USAGE, "--follow goes with --records, --json or --tsv");
     if (png[0] && strcmp(cli_common.output, "-")) cli_die(EXIT_USAGE, "--png names its file: leave out -o");
     if (kinds[0]) wanted = parse_kinds(kinds);
     if (selecting) wanted = parse_kinds(select_kinds);
-    if (tsv[0]) wanted = parse_kinds(tsv);
-    const char *columns = tsv[0] ? report_tsv_columns(report_kind(tsv, (int64_t)strlen(tsv))) : 0;
-    if (tsv[0] && !columns) cli_die(EXIT_USAGE, "%s: there is no table of this kind; see --help", tsv);
+    if (whole && tsv[0] && strcmp(tsv, "cells")) cli_die(EXIT_USAGE, "%s: --cells has the table cells alone", tsv);
+    if (tsv[0] && !whole) wanted = parse_kinds(tsv);
+    const char *columns = tsv[0] && !whole ? report_tsv_columns(report_kind(tsv, (int64_t)strlen(tsv))) : 0;
+    if (tsv[0] && !whole && !columns) cli_die(EXIT_USAGE, "%s: there is no table of this kind; see --help", tsv);
     if (plotting) plot_format(cli_common.output); /* before any work */
 
-    Arena perm = arena_reserve((ptrdiff_t)1 << 34), kept = arena_reserve((ptrdiff_t)1 << 36);
     const char *output = png[0] ? png : cli_common.output;
     if (png[0]) cli_refuse_terminal(png);
     bool stream = selecting || (verdict && names_stream(output));

@@ -87,6 +87,11 @@ const char *report_plot(const Story *s, Arena *a, const char *what, const char *
 const char *report_verdict(const Story *s, Arena *a, Text *out);
 /* Each comparison of a search with a control as a record of study "verdict", numbers as text; how many in *rows. */
 StudyRow *report_verdict_rows(const Story *s, Arena *a, int64_t *rows);
+/* What cells and mixing weights are like, beside `draws` random cells (report/cells.h): tables, or the same numbers as rows
+ * of TSV or JSON ("tables", "tsv", "json"). Returns 0 or why there are none. */
+const char *report_cellstats(const Story *s, Arena *a, const char *form, int64_t draws, uint64_t seed, Text *out);
+/* A paragraph of what each measure means, for a program's help. */
+const char *report_cellstats_help(Arena *a);
 /* A page that needs no other file, no script and no network. Cells are drawn by dot if there is one, else as text. */
 void report_html(const Story *s, Arena *a, Text *out);
 #endif
