@@ -11,7 +11,7 @@
 #include "report/report.h"
 #include "train/settings.h"
 
-static bool json, records, follow, check, dot, svg, html, verdict, cells;
+static bool json, records, follow, check, dot, svg, html, verdict, cells, advise;
 static int64_t random_cells = 1000;
 static const char *tsv = "", *select_kinds = "", *kinds = "", *png = "", *plot = "none", *cell = "both";
 
@@ -47,6 +47,10 @@ static const CliOption options[] = {
      "What the cells and the mixing weights are like: operations, depth, width, cost, entropy, stability, distances "
      "between cells, each beside random cells of the same space. With --json an object a number; --tsv cells has the "
      "same as a table."},
+    {CLI_FLAG, 0, "advise", 0, &advise,
+     "What to do next: uniform weights, none or skips that take over, a cell that is not settled, overfitting, leaks, a "
+     "search that beats no random cell, and more; what was looked at, and the next command to try. With --json an "
+     "object a finding."},
     {CLI_INT, 0, "random-cells", "N", &random_cells, "Random cells to hold the cells against.", 2, 1e6},
     {CLI_INT, 0, "seed", "N", &cli_common.seed, "Seed of the random cells.", 0, 0x1p53},
     {CLI_FLAG, 0, "html", 0, &html, "A page with everything, which needs no other file and no network."},
@@ -63,6 +67,7 @@ static const char examples[] = "\n\nExamples:\n\n"
                                "  nas-stats --html -o report.html search.nas random.nas\n\n"
                                "  nas-stats --verdict searches.nas controls.nas\n\n"
                                "  nas-stats --cells search.nas\n\n"
+                               "  nas-stats --advise search.nas result.nas\n\n"
                                "  nas-stats --tsv cells search.nas | awk -F'\\t' '$5 == \"entropy\"'\n\n"
                                "  nas-stats --tsv train-epoch trained.nas | awk -F'\\t' '$10 == \"validation\"'\n\n"
                                "  nas-stats --select genotype -o cell.nas search.nas";
@@ -232,6 +237,8 @@ static void tell(const Story *story, Arena scratch)
     else if (cells)
         why = report_cellstats(story, &scratch, json ? "json" : tsv[0] ? "tsv" : "tables", random_cells,
                                (uint64_t)cli_common.seed, &t);
+    else if (advise)
+        report_advice(story, &scratch, json, &t);
     else if (html)
         report_html(story, &scratch, &t);
     else if (dot)
@@ -263,19 +270,20 @@ int main(int argc, char **argv)
     char **files = cli_begin(argc, argv, &program);
     if (!files[0]) files = standard_input;
     if (!strcmp(tsv, "cells")) cells = true;
-    bool whole = cells; /* --json and --tsv are forms of this report */
+    bool whole = cells || advise; /* --json is a form of these reports */
     bool plotting = strcmp(plot, "none"), selecting = select_kinds[0];
     int forms = (whole ? json && tsv[0] : json + !!tsv[0]) + records + check + selecting + dot + svg + !!png[0] +
-                plotting + html + verdict + cells;
+                plotting + html + verdict + cells + advise;
     bool one_by_one = !whole && (json || tsv[0] || records || check || selecting || (follow && !forms));
     if (forms > 1)
         cli_die(EXIT_USAGE, "only one of --json --tsv --records --check --select --dot --svg --png --plot "
-                            "--verdict --cells --html can be given");
+                            "--verdict --cells --advise --html can be given");
     if (follow && !one_by_one) cli_die(EXIT_USAGE, "--follow goes with --records, --json or --tsv");
     if (png[0] && strcmp(cli_common.output, "-")) cli_die(EXIT_USAGE, "--png names its file: leave out -o");
     if (kinds[0]) wanted = parse_kinds(kinds);
     if (selecting) wanted = parse_kinds(select_kinds);
-    if (whole && tsv[0] && strcmp(tsv, "cells")) cli_die(EXIT_USAGE, "%s: --cells has the table cells alone", tsv);
+    if (whole && tsv[0] && (advise || strcmp(tsv, "cells")))
+        cli_die(EXIT_USAGE, "--tsv %s: --cells has the table cells, --advise none", tsv);
     if (tsv[0] && !whole) wanted = parse_kinds(tsv);
     const char *columns = tsv[0] && !whole ? report_tsv_columns(report_kind(tsv, (int64_t)strlen(tsv))) : 0;
     if (tsv[0] && !whole && !columns) cli_die(EXIT_USAGE, "%s: there is no table of this kind; see --help", tsv);

@@ -92,6 +92,9 @@ StudyRow *report_verdict_rows(const Story *s, Arena *a, int64_t *rows);
 const char *report_cellstats(const Story *s, Arena *a, const char *form, int64_t draws, uint64_t seed, Text *out);
 /* A paragraph of what each measure means, for a program's help. */
 const char *report_cellstats_help(Arena *a);
+/* What to do next, by the rules of advice.c: what shows a sign, what was looked at and shows none; as text, or an object a
+ * rule and finding. */
+void report_advice(const Story *s, Arena *a, bool json, Text *out);
 /* A page that needs no other file, no script and no network. Cells are drawn by dot if there is one, else as text. */
 void report_html(const Story *s, Arena *a, Text *out);
 #endif
