@@ -36,9 +36,11 @@ static const CliOption options[] = {
     {CLI_FLAG, 0, "svg", 0, &svg, "The cells as SVG, drawn by Graphviz."},
     {CLI_STRING, 0, "png", "FILE", &png, "The cells as PNG into FILE, drawn by Graphviz."},
     {CLI_CHOICE, 0, "cell", "both|normal|reduce", &cell, "Which cells --dot, --svg and --png draw."},
-    {CLI_CHOICE, 0, "plot", "none|curves|alphas", &plot,
-     "Learning curves, or the entropy of the architecture weights, by gnuplot: with -o FILE.svg or FILE.png a picture, "
-     "else in characters."},
+    {CLI_CHOICE, 0, "plot", "none|curves|alphas|weights|spread|fronts|depth|transfer", &plot,
+     "By gnuplot, with -o FILE.svg or FILE.png a picture, else in characters. curves: learning curves; alphas: entropy of "
+     "the mixing weights; weights: their quantiles and histograms over epochs; spread: the runs of each contender of "
+     "--verdict, with boxes; fronts: metric against parameters and MACs, with the Pareto front; depth: metric by layers "
+     "and channels; transfer: a heat map of cells by the dataset that they were trained on."},
     {CLI_HEADING, 0, "Reports"},
     {CLI_FLAG, 0, "verdict", 0, &verdict,
      "Was searching worth it? Searches beside random cells, published cells and hand-designed nets, over all runs on the "

@@ -121,13 +121,17 @@ static Contender *contender_of(Contest *c, const char *name, Origin origin)
 static void add_run(Arena *a, const Story *s, const StoryItem *item, Contender *x, double value)
 {
     const Evaluation *e = &item->r.evaluation;
-    x->value = grow(a, x->value, x->count, &x->room, sizeof *x->value);
-    x->seconds = grow(a, x->seconds, x->count, &x->room_seconds, sizeof *x->seconds);
-    x->seed = grow(a, x->seed, x->count, &x->room_seed, sizeof *x->seed);
-    x->value[x->count] = value;
-    x->seconds[x->count] = e->seconds;
+    double **const list[] = {&x->value, &x->seconds, &x->parameters, &x->macs};
+    const double of_run[] = {value, e->seconds, (double)e->parameters, (double)e->macs};
+    int64_t room = x->room;
+    for (int i = 0; i < COUNTOF(list); i++) {
+        x->room = room;
+        *list[i] = grow(a, *list[i], x->count, &x->room, sizeof **list[i]);
+        (*list[i])[x->count] = of_run[i];
+    }
+    x->room = room;
+    x->seed = grow(a, x->seed, x->count, &x->room, sizeof *x->seed);
     x->seed[x->count++] = seed_of(s, item->file, e);
-    x->parameters += (double)e->parameters;
     double seconds;
     search_of(s, e->genotype, &seconds);
     if (x->origin == BY_SEARCH) x->search_seconds += seconds;
@@ -384,7 +388,7 @@ Table *verdict_table(const Story *s, Arena *a)
             row[7] = format_metric(a, c->metric, x->sample.least);
             row[8] = format_metric(a, c->metric, x->sample.most);
             row[9] = isnan(c->trivial) ? "" : format_metric(a, c->metric, c->trivial);
-            row[10] = format_count(a, (int64_t)(x->parameters / (double)x->count + 0.5));
+            row[10] = format_count(a, (int64_t)(statistics_of(x->parameters, x->count).mean + 0.5));
             row[11] = x->cost.mean > 0 ? format_seconds(a, x->cost.mean) : "";
             row[12] = x->search_seconds > 0 ? format_seconds(a, x->search_seconds / (double)x->count) : "";
         }

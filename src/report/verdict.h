@@ -11,10 +11,11 @@ typedef enum { BY_SEARCH, BY_CHANCE, BY_HAND } Origin;
 typedef struct {
     const char *name;
     Origin origin;
-    double *value, *seconds; /* of training; 0: not known */
+    /* a value a run */
+    double *value, *seconds, *parameters, *macs; /* seconds: of training; 0 in the last three: not known */
     int64_t *seed;
-    int64_t count, room, room_seconds, room_seed;
-    double search_seconds, parameters; /* sums over runs */
+    int64_t count, room;
+    double search_seconds; /* sum over runs */
     Sample sample, cost;
 } Contender;
 
