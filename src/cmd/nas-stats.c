@@ -11,7 +11,7 @@
 #include "report/report.h"
 #include "train/settings.h"
 
-static bool json, records, follow, check, dot, svg, html, verdict, cells, advise;
+static bool json, records, follow, check, dot, svg, html, verdict, cells, advise, diff;
 static int64_t random_cells = 1000;
 static const char *tsv = "", *select_kinds = "", *kinds = "", *png = "", *plot = "none", *cell = "both";
 
@@ -53,6 +53,10 @@ static const CliOption options[] = {
      "What to do next: uniform weights, none or skips that take over, a cell that is not settled, overfitting, leaks, a "
      "search that beats no random cell, and more; what was looked at, and the next command to try. With --json an "
      "object a finding."},
+    {CLI_FLAG, 0, "diff", 0, &diff,
+     "What differs between two streams, FILE and FILE: records that one alone has, fields that changed, numbers with "
+     "their difference, provenance; times, hosts and digests of inputs are not compared. Exit status 1 if there is any. With --json an "
+     "object a difference."},
     {CLI_INT, 0, "random-cells", "N", &random_cells, "Random cells to hold the cells against.", 2, 1e6},
     {CLI_INT, 0, "seed", "N", &cli_common.seed, "Seed of the random cells.", 0, 0x1p53},
     {CLI_FLAG, 0, "html", 0, &html, "A page with everything, which needs no other file and no network."},
@@ -68,6 +72,7 @@ static const char examples[] = "\n\nExamples:\n\n"
                                "  nas-search data.nas | nas-stats --follow\n\n"
                                "  nas-stats --html -o report.html search.nas random.nas\n\n"
                                "  nas-stats --verdict searches.nas controls.nas\n\n"
+                               "  nas-stats --diff one.nas other.nas\n\n"
                                "  nas-stats --cells search.nas\n\n"
                                "  nas-stats --advise search.nas result.nas\n\n"
                                "  nas-stats --tsv cells search.nas | awk -F'\\t' '$5 == \"entropy\"'\n\n"
@@ -202,6 +207,31 @@ static void read_file(Arena *perm, Arena *kept, const char *path, char **files, 
     reader_close(in);
 }
 
+/* Two files beside each other; how many differences were printed. */
+static int64_t compare(Arena *perm, Arena once, char **files)
+{
+    Diff *d = diff_new(perm, files[0], files[1]);
+    for (int side = 0; side < 2; side++) {
+        Reader *in = reader_open(perm, files[side]);
+        Record r;
+        StreamStatus status;
+        for (;;) {
+            Arena a = once;
+            if ((status = reader_next(in, &a, &r)) != STREAM_RECORD) break;
+            if (wanted & kind_bit(r.kind)) diff_add(d, side, &r);
+        }
+        if (status == STREAM_ERROR) cli_die_input(reader_damaged(in), reader_error(in));
+        int64_t steps;
+        const Provenance *chain = reader_provenance(in, &steps);
+        if (wanted == UINT32_MAX) diff_provenance(d, side, chain, steps);
+        reader_close(in);
+    }
+    Text t = {0};
+    int64_t differences = report_diff(d, &once, json, &t);
+    fwrite(t.s, 1, (size_t)t.length, out);
+    return differences;
+}
+
 /* ---- the whole story ---- */
 
 static const char *plot_format(const char *path)
@@ -237,8 +267,11 @@ static void tell(const Story *story, Arena scratch)
     if (verdict)
         why = report_verdict(story, &scratch, &t);
     else if (cells)
-        why = report_cellstats(story, &scratch, json ? "json" : tsv[0] ? "tsv" : "tables", random_cells,
-                               (uint64_t)cli_common.seed, &t);
+        why = report_cellstats(story, &scratch,
+                               json     ? "json"
+                               : tsv[0] ? "tsv"
+                                        : "tables",
+                               random_cells, (uint64_t)cli_common.seed, &t);
     else if (advise)
         report_advice(story, &scratch, json, &t);
     else if (html)
@@ -272,20 +305,22 @@ int main(int argc, char **argv)
     char **files = cli_begin(argc, argv, &program);
     if (!files[0]) files = standard_input;
     if (!strcmp(tsv, "cells")) cells = true;
-    bool whole = cells || advise; /* --json is a form of these reports */
+    bool whole = cells || advise || diff; /* --json is a form of these reports */
     bool plotting = strcmp(plot, "none"), selecting = select_kinds[0];
     int forms = (whole ? json && tsv[0] : json + !!tsv[0]) + records + check + selecting + dot + svg + !!png[0] +
-                plotting + html + verdict + cells + advise;
+                plotting + html + verdict + cells + advise + diff;
     bool one_by_one = !whole && (json || tsv[0] || records || check || selecting || (follow && !forms));
     if (forms > 1)
         cli_die(EXIT_USAGE, "only one of --json --tsv --records --check --select --dot --svg --png --plot "
-                            "--verdict --cells --advise --html can be given");
+                            "--verdict --cells --advise --diff --html can be given");
+    if (diff && (!files[0] || !files[1] || files[2] || !strcmp(files[0], files[1])))
+        cli_die(EXIT_USAGE, "--diff compares two files, FILE FILE");
     if (follow && !one_by_one) cli_die(EXIT_USAGE, "--follow goes with --records, --json or --tsv");
     if (png[0] && strcmp(cli_common.output, "-")) cli_die(EXIT_USAGE, "--png names its file: leave out -o");
     if (kinds[0]) wanted = parse_kinds(kinds);
     if (selecting) wanted = parse_kinds(select_kinds);
-    if (whole && tsv[0] && (advise || strcmp(tsv, "cells")))
-        cli_die(EXIT_USAGE, "--tsv %s: --cells has the table cells, --advise none", tsv);
+    if (whole && tsv[0] && (!cells || strcmp(tsv, "cells")))
+        cli_die(EXIT_USAGE, "--tsv %s: --cells has the table cells, --advise and --diff none", tsv);
     if (tsv[0] && !whole) wanted = parse_kinds(tsv);
     const char *columns = tsv[0] && !whole ? report_tsv_columns(report_kind(tsv, (int64_t)strlen(tsv))) : 0;
     if (tsv[0] && !whole && !columns) cli_die(EXIT_USAGE, "%s: there is no table of this kind; see --help", tsv);
@@ -296,8 +331,12 @@ int main(int argc, char **argv)
     bool stream = selecting || (verdict && names_stream(output));
     output_open(&perm, stream ? "-" : output);
     if (columns) fprintf(out, "%s\n", columns);
-    Story *story = one_by_one ? 0 : story_new(&perm);
-    for (char **f = files; *f; f++) read_file(&perm, &kept, *f, files, story);
+    Story *story = one_by_one || diff ? 0 : story_new(&perm);
+    int64_t differences = 0;
+    if (diff)
+        differences = compare(&perm, kept, files);
+    else
+        for (char **f = files; *f; f++) read_file(&perm, &kept, *f, files, story);
     if (story) {
         story_finish(story);
         if (verdict && names_stream(output))
@@ -310,5 +349,6 @@ int main(int argc, char **argv)
         cli_guard_file(0);
     }
     output_close(stream ? "-" : output);
-    return cli_end();
+    int status = cli_end();
+    return status ? status : differences ? EXIT_FAILED : EXIT_OK;
 }

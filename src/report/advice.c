@@ -76,7 +76,8 @@ static void uniform(Look *l)
         l->looked++;
         if (entropy < uniform_entropy) continue;
         add(l,
-            arena_printf(l->a, "%s: the entropy of the mixing weights is %.3f of its maximum after %lld of %lld epochs%s",
+            arena_printf(l->a,
+                         "%s: the entropy of the mixing weights is %.3f of its maximum after %lld of %lld epochs%s",
                          s->label, entropy, (long long)last_epoch(s)->epoch, (long long)last_epoch(s)->epochs,
                          spread_of_random(l)),
             "nas-derive --random 5 search.nas | nas-train --data data.nas | nas-eval --data data.nas | nas-stats "
@@ -258,10 +259,11 @@ static void depth(Look *l)
             l->looked++;
             if (worse <= 0.05 * fabs(loss_at(a, SPLIT_VALID))) continue;
             add(l,
-                arena_printf(l->a, "%s: %lld layers validate worse than %lld (loss %.4g, %.4g) and train %s (%.4g, %.4g)",
-                             deep->label, (long long)y->layers, (long long)x->layers, loss_at(b, SPLIT_VALID),
-                             loss_at(a, SPLIT_VALID), train < 0 ? "better: it overfits" : "no better: it does not learn",
-                             loss_at(b, SPLIT_TRAIN), loss_at(a, SPLIT_TRAIN)),
+                arena_printf(
+                    l->a, "%s: %lld layers validate worse than %lld (loss %.4g, %.4g) and train %s (%.4g, %.4g)",
+                    deep->label, (long long)y->layers, (long long)x->layers, loss_at(b, SPLIT_VALID),
+                    loss_at(a, SPLIT_VALID), train < 0 ? "better: it overfits" : "no better: it does not learn",
+                    loss_at(b, SPLIT_TRAIN), loss_at(a, SPLIT_TRAIN)),
                 train < 0 ? arena_printf(l->a, "nas-train --layers %lld", (long long)x->layers)
                           : arena_printf(l->a, "nas-train --layers %lld --lr %.3g --warmup 3", (long long)y->layers,
                                          deep->epoch[0]->learning_rate / 3));
@@ -272,7 +274,8 @@ static void depth(Look *l)
 
 #define FOR_EVALUATIONS(l, e)                                                                                          \
     for (int64_t i_ = 0; i_ < (l)->story->count; i_++)                                                                 \
-        for (const Evaluation *e = (l)->story->item[i_].r.kind == REC_EVALUATION ? &(l)->story->item[i_].r.evaluation : 0; \
+        for (const Evaluation *e = (l)->story->item[i_].r.kind == REC_EVALUATION ? &(l)->story->item[i_].r.evaluation  \
+                                                                                 : 0;                                  \
              e; e = 0)
 
 static void blow_up(Look *l)
@@ -285,7 +288,8 @@ static void blow_up(Look *l)
         if (isfinite(e->eval_mode_loss) && e->eval_mode_loss <= factor * fabs(e->train_mode_loss) + least) continue;
         if (isnan(e->eval_mode_loss)) continue; /* not measured */
         add(l,
-            arena_printf(l->a, "%s: loss %.4g with running statistics, %.4g with those of the batch, on the same samples",
+            arena_printf(l->a,
+                         "%s: loss %.4g with running statistics, %.4g with those of the batch, on the same samples",
                          e->run, e->eval_mode_loss, e->train_mode_loss),
             "nas-train with a larger --batch, a smaller --lr or more --epochs, so that the statistics settle");
     }
@@ -329,8 +333,8 @@ static void against_random(Look *l)
             const Judgement j = verdict_judge(l->a, c, x, random);
             if (j.better) continue;
             add(l,
-                arena_printf(l->a, "%s on %s: %s %s over %lld run%s, random cells %s over %lld: %s", x->name, c->dataset,
-                             c->metric, format_metric(l->a, c->metric, x->sample.mean), (long long)x->count,
+                arena_printf(l->a, "%s on %s: %s %s over %lld run%s, random cells %s over %lld: %s", x->name,
+                             c->dataset, c->metric, format_metric(l->a, c->metric, x->sample.mean), (long long)x->count,
                              x->count == 1 ? "" : "s", format_metric(l->a, c->metric, random->sample.mean),
                              (long long)random->count, j.worse ? "worse" : "no sign that searching helped"),
                 j.worse ? "take a random cell, or search again with another --alpha-lr or --epochs"
@@ -344,8 +348,8 @@ static void against_random(Look *l)
 
 #define FOR_DATASETS(l, d)                                                                                             \
     for (int64_t i_ = 0; i_ < (l)->story->count; i_++)                                                                 \
-        for (const DatasetInfo *d = (l)->story->item[i_].r.kind == REC_DATASET ? &(l)->story->item[i_].r.dataset : 0; d; \
-             d = 0)
+        for (const DatasetInfo *d = (l)->story->item[i_].r.kind == REC_DATASET ? &(l)->story->item[i_].r.dataset : 0;  \
+             d; d = 0)
 
 static void few_samples(Look *l)
 {
@@ -403,10 +407,12 @@ static const struct Rule {
     {"diverged", "training runs", diverged, "the steps are too long"},
     {"overfit", "training runs", overfit, "the network learns its training samples by heart"},
     {"too deep", "pairs of runs of one cell", depth, "more layers do harm"},
-    {"evaluation mode", "evaluations", blow_up, "the running statistics of the normalisation are not those of the data"},
+    {"evaluation mode", "evaluations", blow_up,
+     "the running statistics of the normalisation are not those of the data"},
     {"trivial", "evaluations", trivial, "the network is no better than a constant"},
     {"control", "searches in evaluations", against_random, "it is not shown that searching was worth its time"},
-    {"few samples", "datasets", few_samples, "data is what is short, not architecture: expect a large spread over seeds"},
+    {"few samples", "datasets", few_samples,
+     "data is what is short, not architecture: expect a large spread over seeds"},
     {"leaks", "datasets", leaks, "scores of a split that shares samples with training are too good"},
 };
 

@@ -19,7 +19,7 @@ const struct MeasureInfo measure_info[MEASURE_COUNT] = {
     [MEASURE_NONES] = {"nones", "share of edges with none"},
     [MEASURE_KINDS] = {"operations", "different operations in the cell"},
     [MEASURE_PARAMETERS] = {"parameters", "of the operations on its edges, at 16 channels a node"},
-    [MEASURE_MACS] = {"MACs", "the same's multiply-accumulates on an input of 32 × 32"},
+    [MEASURE_MACS] = {"MACs", "the same's multiply-accumulates on an input of 32x32"},
 };
 
 static int64_t edges_of(const Cell *c)
@@ -38,7 +38,7 @@ static double growth(const Primitive *p, double jump, int stride)
 {
     const double k = p->kernel_w - 1;
     switch (p->kind) {
-    case PRIM_SKIP: return stride == 2 ? jump : 0; /* a factorised reduction looks at two neighbours */
+    case PRIM_SKIP: return stride == 2 ? jump : 0;      /* a factorised reduction looks at two neighbours */
     case PRIM_SEP: return k * jump + k * jump * stride; /* two convolutions, the first with the stride */
     case PRIM_DIL: return k * p->dilation * jump;
     case PRIM_POOL:
@@ -62,8 +62,8 @@ static void measure_ways(const Cell *c, bool reduce, double value[MEASURE_COUNT]
             const double jump = reduce && from >= 2 ? 2 : 1;
             depth[state] = fmax(depth[state], depth[from] + 1);
             paths[state] += paths[from];
-            field[state] = fmax(field[state], field[from] + growth(&primitive_table[c->edge[k].op], jump,
-                                                                   reduce && from < 2 ? 2 : 1));
+            field[state] = fmax(
+                field[state], field[from] + growth(&primitive_table[c->edge[k].op], jump, reduce && from < 2 ? 2 : 1));
             all++;
             outside += from < 2;
         }

@@ -47,10 +47,10 @@ double cell_agreement(const Cell *a, const Cell *b);
 typedef struct {
     Space space;
     bool reduce;
-    int64_t count;                 /* cells */
-    double *value[MEASURE_COUNT];  /* count each */
-    double *share[SPACE_MAX_OPS];  /* count each: of the edges with operation space.op[i] */
-    double *distance, *agreement;  /* count / 2 each: of two random cells */
+    int64_t count;                /* cells */
+    double *value[MEASURE_COUNT]; /* count each */
+    double *share[SPACE_MAX_OPS]; /* count each: of the edges with operation space.op[i] */
+    double *distance, *agreement; /* count / 2 each: of two random cells */
 } Null;
 /* Measures `count` cells drawn by genotype_random(seed). */
 Null *null_sample(Arena *a, const Space *s, bool reduce, int64_t count, uint64_t seed);
@@ -93,7 +93,7 @@ double mixing_tau(const double *x, const double *y, int64_t n);
 
 /* ---- a whole story ---- */
 
-typedef struct { /* a cell that the story tells of */
+typedef struct {                        /* a cell that the story tells of */
     const char *label, *rule, *dataset; /* label: distinct */
     int64_t seed, epoch;
     Genotype genotype;

@@ -93,9 +93,10 @@ CellSubject *cell_subjects(const Story *s, Arena *a, int64_t *count)
     for (int64_t i = 0; i < s->count; i++) {
         const GenotypeRecord *g = &s->item[i].r.genotype;
         if (s->item[i].r.kind != REC_GENOTYPE) continue;
-        add_subject(s, a, all, count,
-                    (CellSubject){.label = g->name, .rule = g->rule, .dataset = g->dataset, .seed = g->seed, .epoch = g->epoch},
-                    g->text);
+        add_subject(
+            s, a, all, count,
+            (CellSubject){.label = g->name, .rule = g->rule, .dataset = g->dataset, .seed = g->seed, .epoch = g->epoch},
+            g->text);
     }
     for (int64_t i = 0; i < s->search_count; i++) { /* searches whose last cell no Genotype record has */
         const StorySearch *search = &s->search[i];
@@ -286,7 +287,8 @@ static void search_rows(Rows *r, const StorySearch *search, int64_t k, bool redu
     if (!t) return;
     double value[MIXING_COUNT], share[MIXING_BINS];
     mixing_measure(*r->a, search, k, reduce, value);
-    for (int m = 0; m < MIXING_COUNT; m++) add(r, PART_MIXING, search->label, "", reduce, mixing_info[m].name, value[m]);
+    for (int m = 0; m < MIXING_COUNT; m++)
+        add(r, PART_MIXING, search->label, "", reduce, mixing_info[m].name, value[m]);
     add(r, PART_MIXING, search->label, "", reduce, "agreement_previous", kept_since(*r->a, search, k, k - 1, reduce));
     add(r, PART_MIXING, search->label, "", reduce, "agreement_last",
         kept_since(*r->a, search, k, search->count - 1, reduce));
@@ -419,8 +421,8 @@ static Table *pair_table(Arena *a, const CellRow *row, int64_t count)
         if (!names) name[names++] = row[i].subject;
         if (!reduce && row[i].subject == name[0]) name[names++] = row[i].other;
     }
-    const char *random = isnan(expected[0]) ? ""
-                                            : arena_printf(a, "; two random cells: %.1f/%.1f", expected[0], expected[1]);
+    const char *random =
+        isnan(expected[0]) ? "" : arena_printf(a, "; two random cells: %.1f/%.1f", expected[0], expected[1]);
     Table *t = table_new(a, arena_printf(a, "Edit distance of normal/reduction cells%s", random), ">|");
     for (int64_t i = 0; i < names; i++) table_column(a, t, arena_printf(a, "%lld", (long long)i + 1), true);
     for (int64_t i = 0; i < names; i++) {
@@ -470,7 +472,8 @@ static Table *mixing_table_of(const Story *s, Arena *a, const CellRow *row, int6
 /* The last epoch of each search: edges by what they hold, and the histogram. */
 static Table *edge_table(const Story *s, Arena *a)
 {
-    Table *t = table_new(a, "Edges at the end of the search", "search|cell|edge|>entropy|heaviest|>weight|next|>weight ");
+    Table *t =
+        table_new(a, "Edges at the end of the search", "search|cell|edge|>entropy|heaviest|>weight|next|>weight ");
     for (int64_t k = 0; k < s->search_count; k++)
         for (int reduce = 0; reduce < 2; reduce++) {
             const StorySearch *search = &s->search[k];
@@ -589,7 +592,8 @@ const char *report_cellstats_help(Arena *a)
     text_add(a, &t, "Measures of --cells, of a cell:");
     for (int m = 0; m < MEASURE_COUNT; m++)
         text_addf(a, &t, "%s %s, %s", m ? ";" : "", measure_info[m].name, measure_info[m].meaning);
-    text_add(a, &t, ". Depth and width are those of Shu, Wang and Cai (2020, arXiv:1909.09569). Of the mixing weights:");
+    text_add(a, &t,
+             ". Depth and width are those of Shu, Wang and Cai (2020, arXiv:1909.09569). Of the mixing weights:");
     for (int m = 0; m < MIXING_COUNT; m++)
         text_addf(a, &t, "%s %s, %s", m ? ";" : "", mixing_info[m].name, mixing_info[m].meaning);
     text_add(a, &t,

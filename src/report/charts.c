@@ -40,8 +40,9 @@ static void quantile_panel(Arena *a, Figure *f, const StorySearch *search, bool 
         const char *label;
         int colour;
         LineStyle style;
-    } line[] = {{0.5, "median", 0, LINE_SOLID}, {0, "least, most", 6, LINE_THIN},     {1, "", 6, LINE_THIN},
-                {0.1, "1st, 9th tenth", 1, LINE_DASHED}, {0.9, "", 1, LINE_DASHED}, {0.25, "quartiles", 2, LINE_SOLID},
+    } line[] = {{0.5, "median", 0, LINE_SOLID}, {0, "least, most", 6, LINE_THIN},
+                {1, "", 6, LINE_THIN},          {0.1, "1st, 9th tenth", 1, LINE_DASHED},
+                {0.9, "", 1, LINE_DASHED},      {0.25, "quartiles", 2, LINE_SOLID},
                 {0.75, "", 2, LINE_SOLID}};
     const char *title = arena_printf(a, "%s: %s cell", search->label, reduce ? "reduce" : "normal");
     Panel *p = figure_panel(a, f, title, "mixing weights");
@@ -115,8 +116,9 @@ static void add_box(Arena *a, Panel *p, const Contender *x, int64_t place)
     const double *v = sorted(a, x->value, x->count), at = (double)place, half = 0.3;
     const double low = quantile(v, x->count, 0.25), high = quantile(v, x->count, 0.75),
                  middle = quantile(v, x->count, 0.5);
-    const double box[][2] = {{at, v[0]},      {at, low},          {at - half, low},  {at - half, high}, {at, high},
-                             {at, v[x->count - 1]}, {at, high},   {at + half, high}, {at + half, low},  {at, low}};
+    const double box[][2] = {
+        {at, v[0]}, {at, low},         {at - half, low}, {at - half, high}, {at, high}, {at, v[x->count - 1]},
+        {at, high}, {at + half, high}, {at + half, low}, {at, low}};
     const double median[][2] = {{at - half, middle}, {at + half, middle}};
     Series *s = figure_series(a, p, "", place, LINE_SOLID, COUNTOF(box));
     for (int i = 0; i < COUNTOF(box); i++) figure_point(p, s, box[i][0], box[i][1]);
@@ -278,12 +280,13 @@ static bool same_series(const Sized *x, const Sized *y, bool channels)
 }
 
 /* Means over the runs of one size, from the smallest; no series if all have the same size. */
-static void size_series(Arena *a, Panel *p, const Sized *all, int64_t count, int64_t first, int64_t colour, bool channels)
+static void size_series(Arena *a, Panel *p, const Sized *all, int64_t count, int64_t first, int64_t colour,
+                        bool channels)
 {
     int64_t sizes = 0, last = 0;
     const Sized *x = &all[first];
-    const char *label = arena_printf(a, "%s, %lld %s", x->name, (long long)size_of(x, !channels),
-                                     channels ? "layers" : "channels");
+    const char *label =
+        arena_printf(a, "%s, %lld %s", x->name, (long long)size_of(x, !channels), channels ? "layers" : "channels");
     Series *s = figure_series(a, p, label, colour, LINE_SOLID, count);
     for (;; sizes++) {
         int64_t next = INT64_MAX, n = 0;

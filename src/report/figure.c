@@ -158,10 +158,10 @@ static void entropy_panel(Arena *a, Figure *f, const StorySearch *search, const 
     for (int64_t edge = -1; edge < first->edges; edge++) {
         bool mean = edge < 0;
         Series *s = figure_series(a, p,
-                               mean        ? "mean"
-                               : edge == 0 ? "an edge"
-                                           : "",
-                               mean ? 0 : 6, mean ? LINE_SOLID : LINE_THIN, search->count);
+                                  mean        ? "mean"
+                                  : edge == 0 ? "an edge"
+                                              : "",
+                                  mean ? 0 : 6, mean ? LINE_SOLID : LINE_THIN, search->count);
         for (int64_t i = 0; i < search->count; i++) {
             const AlphaTable *t = alpha_find(search->epoch[i], first->name);
             if (!t || !t->entropy || edge >= t->edges) continue;
@@ -249,13 +249,14 @@ static void svg_axes(Arena *a, Text *out, const Panel *p)
         if (!p->x_title || p->whole_x) step = fmax(step, 1);
         for (double x = ceil(p->x0 / step) * step; x <= p->x1; x += step) svg_tick(a, out, p, x);
     }
-    text_addf(a, out, "<text class=\"tick\" x=\"%d\" y=\"%d\" text-anchor=\"end\">", WIDTH - RIGHT, HEIGHT - BOTTOM + 33);
+    text_addf(a, out, "<text class=\"tick\" x=\"%d\" y=\"%d\" text-anchor=\"end\">", WIDTH - RIGHT,
+              HEIGHT - BOTTOM + 33);
     escape_add(a, out, AS_HTML, p->x_title ? p->x_title : "epoch");
     text_add(a, out, "</text>\n");
 }
 
-static const char *const line_class[] = {[LINE_SOLID] = "solid", [LINE_DASHED] = "dashed", [LINE_THIN] = "thin",
-                                       [LINE_POINTS] = ""};
+static const char *const line_class[] = {
+    [LINE_SOLID] = "solid", [LINE_DASHED] = "dashed", [LINE_THIN] = "thin", [LINE_POINTS] = ""};
 
 static void svg_series(Arena *a, Text *out, const Panel *p, const Series *s)
 {

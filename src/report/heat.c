@@ -29,12 +29,11 @@ Heat heat_of(const Story *s, Arena *a)
     Heat h = {.row_name = NEW(a, const char *, MOST), .column_name = NEW(a, const char *, MOST)};
     h.metric = NEW(a, const char *, MOST);
     bool higher[MOST] = {0};
-    double *sum = NEW(a, double, MOST * MOST), *runs = NEW(a, double, MOST * MOST);
+    double *sum = NEW(a, double, MOST *MOST), *runs = NEW(a, double, MOST *MOST);
     for (int64_t i = 0; i < s->count; i++) {
         const TransferRow *t = &s->item[i].r.transfer;
         bool more;
-        const char *metric =
-            s->item[i].r.kind == REC_TRANSFER ? metric_primary(t->metrics, t->metric_count, &more) : 0;
+        const char *metric = s->item[i].r.kind == REC_TRANSFER ? metric_primary(t->metrics, t->metric_count, &more) : 0;
         const double value = metric ? metric_by_name(t->metrics, t->metric_count, metric) : NAN;
         if (isnan(value)) continue;
         const int64_t row = place_of(h.row_name, &h.rows, row_of(a, t));
@@ -45,8 +44,8 @@ Heat heat_of(const Story *s, Arena *a)
         sum[row * MOST + column] += value;
         runs[row * MOST + column]++;
     }
-    h.value = NEW(a, double, h.rows * h.columns);
-    h.shade = NEW(a, double, h.rows * h.columns);
+    h.value = NEW(a, double, h.rows *h.columns);
+    h.shade = NEW(a, double, h.rows *h.columns);
     for (int64_t c = 0; c < h.columns; c++) {
         double least = INFINITY, most = -INFINITY;
         for (int64_t r = 0; r < h.rows; r++) {
@@ -102,7 +101,8 @@ static int64_t longest(const char **name, int64_t count)
 void heat_size(const Heat *h, int64_t *width, int64_t *height)
 {
     enum { LETTER = 8, CELL_WIDTH = 90, CELL_HEIGHT = 34, TITLE = 70 };
-    *width = LETTER * (longest(h->row_name, h->rows) + longest(h->column_name, h->columns)) + CELL_WIDTH * h->columns + 40;
+    *width =
+        LETTER * (longest(h->row_name, h->rows) + longest(h->column_name, h->columns)) + CELL_WIDTH * h->columns + 40;
     *height = TITLE + CELL_HEIGHT * h->rows + 4 * longest(h->column_name, h->columns) + 20;
 }
 
@@ -114,10 +114,11 @@ void heat_script(Arena *a, Text *out, const Heat *h)
     const double top = 50, bottom = top + 34.0 * (double)h->rows;
     text_addf(a, out, "set margins screen %.4f, screen %.4f, screen %.4f, screen %.4f\n", left / (double)width,
               right / (double)width, 1 - bottom / (double)height, 1 - top / (double)height);
-    text_addf(a, out,
-              "set encoding utf8\nunset key\nunset colorbox\nset tics scale 0\nset palette defined (0 '#f7fbff', 1 "
-              "'#6baed6')\nset cbrange [0:1]\nset xrange [-0.5:%lld.5]\nset yrange [%lld.5:-0.5]\nset title 'Darker is better within a dataset'\n",
-              (long long)h->columns - 1, (long long)h->rows - 1);
+    text_addf(
+        a, out,
+        "set encoding utf8\nunset key\nunset colorbox\nset tics scale 0\nset palette defined (0 '#f7fbff', 1 "
+        "'#6baed6')\nset cbrange [0:1]\nset xrange [-0.5:%lld.5]\nset yrange [%lld.5:-0.5]\nset title 'Darker is better within a dataset'\n",
+        (long long)h->columns - 1, (long long)h->rows - 1);
     add_tics(a, out, "xtics rotate by -25", h->column_name, h->columns);
     add_tics(a, out, "ytics", h->row_name, h->rows);
     text_add(a, out, "$d << END\n");
@@ -126,8 +127,9 @@ void heat_script(Arena *a, Text *out, const Heat *h)
             if (!isnan(h->shade[r * h->columns + c]))
                 text_addf(a, out, "%lld %lld %.4f \"%s\"\n", (long long)c, (long long)r, h->shade[r * h->columns + c],
                           value_text(a, h, r, c));
-    text_add(a, out, "END\nplot $d using 1:2:(0.49):(0.49):3 with boxxyerror fs solid noborder lc palette, "
-                     "$d using 1:2:4 with labels noenhanced\n");
+    text_add(a, out,
+             "END\nplot $d using 1:2:(0.49):(0.49):3 with boxxyerror fs solid noborder lc palette, "
+             "$d using 1:2:4 with labels noenhanced\n");
 }
 
 void heat_svg(Arena *a, Text *out, const Heat *h)

@@ -322,7 +322,8 @@ void report_html(const Story *s, Arena *a, Text *out)
                figure_alphas(s, a));
     add_figure(a, out, "Distribution of the mixing weights",
                "Quantiles by epoch, and histograms of the first, the middle and the last epoch.", figure_weights(s, a));
-    add_figure(a, out, "Spread", "A dot a run; a box holds the middle half of four runs or more, its line is the median.",
+    add_figure(a, out, "Spread",
+               "A dot a run; a box holds the middle half of four runs or more, its line is the median.",
                figure_spread(s, a));
     add_figure(a, out, "Cost and score", "A dot a run; along the dashed line no network is both cheaper and better.",
                figure_fronts(s, a));

@@ -8,7 +8,8 @@
 const struct MeasureInfo mixing_info[MIXING_COUNT] = {
     [MIXING_ENTROPY] = {"entropy", "mean over edges, as a share of the most it can be: 1 undecided, 0 decided"},
     [MIXING_SIGMA] = {"sigma", "standard deviation of all weights of the cell"},
-    [MIXING_GINI] = {"gini", "inequality of an edge's weights, mean over edges: 0 all alike, 1 - 1/operations one has all"},
+    [MIXING_GINI] = {"gini",
+                     "inequality of an edge's weights, mean over edges: 0 all alike, 1 - 1/operations one has all"},
     [MIXING_NONE] = {"none_mass", "mean weight of none over edges"},
     [MIXING_NONE_WINS] = {"none_wins", "share of edges whose heaviest operation is none"},
     [MIXING_SKIP] = {"skip_mass", "mean weight of skip_connect over edges"},

@@ -47,6 +47,20 @@ void table_pair(Arena *a, Table *t, const char *key, const char *value); /* a ro
 void table_text(Arena *a, Text *out, const Table *t);
 void table_html(Arena *a, Text *out, const Table *t);
 
+/* ---- records as paths and values ---- */
+typedef struct {
+    const char *path; /* "metrics[validation loss]", "settings[batch]", "tables[0].weight" */
+    const char *text; /* of a value that is no number */
+    double *number;   /* numbers of them, else */
+    int64_t numbers;
+} Leaf;
+typedef struct {
+    Leaf *leaf;
+    int64_t count, room;
+} Leaves;
+Leaves record_leaves(Arena *a, const Record *r); /* every field but the bulk data, copied */
+Leaves provenance_leaves(Arena *a, const Provenance *p);
+
 /* The contenders of all contests, or 0; and what there is to say of them, a sentence a line. */
 Table *verdict_table(const Story *s, Arena *a);
 void verdict_text(const Story *s, Arena *a, Text *out);
@@ -139,14 +153,18 @@ typedef struct {
     double *shade;                        /* the same as a place within its column: 0 worst, 1 best */
 } Heat;
 Heat heat_of(const Story *s, Arena *a);
-void heat_svg(Arena *a, Text *out, const Heat *h);    /* an <svg> element for a page */
+void heat_svg(Arena *a, Text *out, const Heat *h);              /* an <svg> element for a page */
 void heat_size(const Heat *h, int64_t *width, int64_t *height); /* of gnuplot's picture, in pixels */
-void heat_script(Arena *a, Text *out, const Heat *h); /* for gnuplot, after `set terminal` */
+void heat_script(Arena *a, Text *out, const Heat *h);           /* for gnuplot, after `set terminal` */
 Table *heat_table(Arena *a, const Heat *h);
 
 /* Runs argv[0] (found on PATH) with `input` on its standard input; its standard output is appended to *output.
  * Returns 0, or why not; `package` is named when the program is missing. */
 const char *child_run(Arena *a, const char *const *argv, const Text *input, const char *package, Text *output);
+
+/* FNV-1a over n bytes, from h: HASH_START or the hash of what comes before. */
+#define HASH_START 0xcbf29ce484222325u
+uint64_t hash_bytes(uint64_t h, const void *bytes, int64_t n);
 
 /* Doubles *array (of *room items of `size`) in the arena when count reaches room. */
 void *grow(Arena *a, void *array, int64_t count, int64_t *room, int64_t size);

@@ -51,8 +51,8 @@ static void plot_panel(Arena *a, Text *out, const Figure *f, int64_t number)
     for (int64_t i = 0; i < p->count; i++) {
         const Series *s = &p->series[i];
         text_addf(a, out, "%s $d%lld_%lld using 1:2 with %s lc rgb '%s' dt %d lw %s ", i ? "," : "", (long long)number,
-                  (long long)i, s->count == 1 || s->style == LINE_POINTS ? "points pt 7 ps 0.8" : "lines", figure_colour[s->colour],
-                  s->style == LINE_DASHED ? 2 : 1, s->style == LINE_THIN ? "0.5" : "2");
+                  (long long)i, s->count == 1 || s->style == LINE_POINTS ? "points pt 7 ps 0.8" : "lines",
+                  figure_colour[s->colour], s->style == LINE_DASHED ? 2 : 1, s->style == LINE_THIN ? "0.5" : "2");
         if (s->label[0]) {
             text_add(a, out, "title '");
             escape_add(a, out, AS_GNUPLOT, s->label);

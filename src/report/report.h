@@ -25,6 +25,15 @@ void report_tsv(Arena *a, Text *out, const char *file, const Record *r);
 /* A kind by its name ("-" and "_" are the same), or REC_NONE. */
 RecordKind report_kind(const char *name, int64_t length);
 
+/* ---- two streams, beside each other ---- */
+typedef struct Diff Diff;
+Diff *diff_new(Arena *perm, const char *a, const char *b); /* names of the streams */
+void diff_add(Diff *d, int side, const Record *r);         /* side: 0 a, 1 b; nothing of r stays in use */
+void diff_provenance(Diff *d, int side, const Provenance *p, int64_t count);
+/* What differs: records that one of them alone has, fields that changed, numbers with their difference. Times, hosts
+ * and digests of inputs are not compared. json: an object a difference. Returns how many there are. */
+int64_t report_diff(const Diff *d, Arena *a, bool json, Text *out);
+
 /* ---- a whole story ---- */
 
 typedef struct {

@@ -47,7 +47,7 @@ static Story *search_story(int64_t epochs, const double w[OPS], const char *earl
         AlphaTable *t = NEW(&perm, AlphaTable, 2);
         for (int i = 0; i < 2; i++) {
             t[i] = (AlphaTable){.name = i ? "reduce" : "normal", .edges = EDGES, .ops = OPS};
-            t[i].weight = NEW(&perm, double, EDGES * OPS);
+            t[i].weight = NEW(&perm, double, EDGES *OPS);
             for (int j = 0; j < EDGES * OPS; j++) t[i].weight[j] = w[j % OPS];
         }
         Metric *m = NEW(&perm, Metric, 1);
@@ -95,7 +95,8 @@ static void test_searches(void)
 /* Ten epochs of a run: loss falls on the train split, and on the validation split until epoch `turn`. */
 static void put_run(Story *s, const char *run, int64_t layers, double train_end, double valid_end, int64_t turn)
 {
-    NetworkRecord n = {.run = run, .net = "genotype", .genotype = conv, .dataset = "d", .layers = layers, .channels = 16};
+    NetworkRecord n = {
+        .run = run, .net = "genotype", .genotype = conv, .dataset = "d", .layers = layers, .channels = 16};
     PUT(s, REC_NETWORK, n);
     for (int64_t k = 1; k <= 10; k++) {
         const double x = (double)k / 10, up = k > turn ? (double)(k - turn) / (double)(10 - turn) : 0;
@@ -159,7 +160,7 @@ static void test_evaluations(void)
     static const struct {
         double accuracy, batch, running;
         bool trivial, blow_up;
-    } row[] = {{0.9, 0.3, 0.35, false, false}, {0.5, 0.3, 0.3, true, false}, {0.4, 0.3, 5, true, true},
+    } row[] = {{0.9, 0.3, 0.35, false, false},    {0.5, 0.3, 0.3, true, false},  {0.4, 0.3, 5, true, true},
                {0.9, 0.3, INFINITY, false, true}, {0.9, NAN, NAN, false, false}, {0.9, 0.01, 0.1, false, false}};
     for (int i = 0; i < COUNTOF(row); i++) {
         Story *s = story_new(&perm);
@@ -198,7 +199,8 @@ static void test_controls(void)
 
 static void test_datasets(void)
 {
-    static Setting clean[] = {{"leaks", "duplicates 0, symmetric copies 0"}}, shared[] = {{"leaks", "duplicates 10 (test 10)"}};
+    static Setting clean[] = {{"leaks", "duplicates 0, symmetric copies 0"}},
+                   shared[] = {{"leaks", "duplicates 10 (test 10)"}};
     Story *s = story_new(&perm);
     DatasetInfo d = {.name = "d", .task = "classification", .outputs = 10, .split_count = {500, 100, 0, 0}};
     d.settings = shared;

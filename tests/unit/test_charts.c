@@ -138,7 +138,8 @@ static void test_heat(void)
     static const struct {
         const char *name, *to;
         double accuracy;
-    } row[] = {{"a on x", "x", 0.5}, {"b on x", "x", 0.9}, {"b on x", "x", 0.7}, {"c on x", "x", 0.6}, {"a on y", "y", 0.3}};
+    } row[] = {
+        {"a on x", "x", 0.5}, {"b on x", "x", 0.9}, {"b on x", "x", 0.7}, {"c on x", "x", 0.6}, {"a on y", "y", 0.3}};
     for (int i = 0; i < COUNTOF(row); i++) {
         TransferRow t = {.genotype = cell,
                          .name = row[i].name,
@@ -161,7 +162,7 @@ static void test_heat(void)
     CHECK_NEAR(h.shade[1], 0.5, 0); /* alone in its column */
     Text t = {0};
     table_text(&perm, &t, heat_table(&perm, &h));
-    CHECK_CONTAINS(t.s, "  b                  80.00 %\n");
+    CHECK_CONTAINS(t.s, "  b                80.00 %\n");
     s = story_new(&perm);
     CHECK_EQ(heat_of(s, &perm).rows, 0);
 }
