@@ -141,7 +141,7 @@ static void skip_collapse(Look *l)
                                                (long long)before->epoch, 100 * few_skips)
                                 : ""),
             before ? arena_printf(l->a, "nas-derive --epoch %lld search.nas", (long long)before->epoch)
-                   : arena_printf(l->a, "nas-search --ops %s", ops_without(l->a, s->space, "skip_connect")));
+                   : "nas-search --strategy darts- (an auxiliary skip) or --strategy beta-darts");
     }
 }
 
@@ -164,8 +164,7 @@ static void discretisation(Look *l)
         if (measured) text_addf(l->a, &t, " the derived cell loses %.4g to the mixed one without training;", gap);
         text_addf(l->a, &t, " it keeps %.2f of the weight on its edges", kept);
         add(l, t.s,
-            arena_printf(l->a, "nas-search --epochs %lld --alpha-lr 0.003 (weights that decide themselves lose less)",
-                         2 * (long long)(e->epochs < INT64_MAX / 4 ? e->epochs : 1)));
+            "nas-search --strategy gaea (its weights decide themselves), or nas-derive --rule perturbation --data data.nas");
     }
 }
 

@@ -24,8 +24,7 @@ extern const struct MeasureInfo {
     const char *name, *meaning;
 } measure_info[MEASURE_COUNT];
 
-/* All measures of a cell. Edges of none carry nothing; a measure that is not defined (no way to the output, an operation
- * that no network has) is NaN. reduce: it is a reduction cell. */
+/* All measures of a cell. Edges of none carry nothing; a measure that is not defined (no way to the output) is NaN. reduce: it is a reduction cell. */
 void cell_measure(Arena scratch, const Cell *c, bool reduce, double value[MEASURE_COUNT]);
 
 /* Parameters and multiply-accumulates of the operations on each edge, with CELL_CHANNELS channels a node, on a state of
@@ -85,7 +84,9 @@ const AlphaTable *mixing_table(const StorySearch *search, int64_t epoch, bool re
 /* All measures of one epoch; NaN where not defined. */
 void mixing_measure(Arena scratch, const StorySearch *search, int64_t epoch, bool reduce, double value[MIXING_COUNT]);
 void mixing_histogram(const AlphaTable *t, double share[MIXING_BINS]);
-double mixing_entropy(const double *weight, int64_t n); /* of one edge, in nats */
+/* Of one edge, in nats, of the weights as shares of their sum (edge weights and sigmoids do not sum to 1); NaN if that is
+ * 0. */
+double mixing_entropy(const double *weight, int64_t n);
 /* Inequality of n shares: 0 all alike, 1 - 1/n one has all. NaN if they sum to 0. */
 double mixing_gini(Arena scratch, const double *x, int64_t n);
 /* Kendall's tau-b of two rankings of n things; NaN if one of them is all ties. */

@@ -24,10 +24,12 @@ static const struct {
     {REC_TRANSFER, "name to layers channels seed"},
     {REC_STUDY, "study"},
     {REC_EVENT, "what epoch"},
+    {REC_PROFILE, "run op"},
 };
 
 /* Differ between any two runs; an input's digest covers the times in it. */
-static const char *const times[] = {"seconds"}, *const circumstances[] = {"unix_time", "host", "inputs"};
+static const char *const times[] = {"seconds", "forward_seconds", "backward_seconds", "share", "gflops", "gbs"};
+static const char *const circumstances[] = {"unix_time", "host", "inputs"};
 
 typedef struct {
     RecordKind kind; /* REC_NONE: a step of the provenance */

@@ -36,10 +36,11 @@ const AlphaTable *mixing_table(const StorySearch *search, int64_t epoch, bool re
 
 double mixing_entropy(const double *w, int64_t n)
 {
-    double h = 0;
+    double h = 0, total = 0;
+    for (int64_t i = 0; i < n; i++) total += w[i];
     for (int64_t i = 0; i < n; i++)
-        if (w[i] > 0) h -= w[i] * log(w[i]);
-    return h;
+        if (w[i] > 0) h -= w[i] / total * log(w[i] / total);
+    return total > 0 ? h : NAN;
 }
 
 static int by_size(const void *a, const void *b)
@@ -148,15 +149,18 @@ void mixing_measure(Arena scratch, const StorySearch *search, int64_t epoch, boo
     if (!t) return;
     const int64_t n = t->edges * t->ops, none = column_of(search->space, "none");
     double entropy = 0, gini = 0, sum = 0, squares = 0;
+    int64_t weighted = 0; /* edges that have any weight */
     for (int64_t e = 0; e < t->edges; e++) {
-        const double *w = &t->weight[e * t->ops];
-        entropy += mixing_entropy(w, t->ops) / log((double)t->ops) / (double)t->edges;
-        gini += mixing_gini(scratch, w, t->ops) / (double)t->edges;
+        const double *w = &t->weight[e * t->ops], h = mixing_entropy(w, t->ops);
+        if (isnan(h)) continue;
+        entropy += h / log((double)t->ops);
+        gini += mixing_gini(scratch, w, t->ops);
+        weighted++;
     }
     for (int64_t i = 0; i < n; i++) sum += t->weight[i];
     for (int64_t i = 0; i < n; i++) squares += pow(t->weight[i] - sum / (double)n, 2);
-    value[MIXING_ENTROPY] = entropy;
-    value[MIXING_GINI] = gini;
+    value[MIXING_ENTROPY] = entropy / (double)weighted; /* 0/0: NaN */
+    value[MIXING_GINI] = gini / (double)weighted;
     value[MIXING_SIGMA] = sqrt(squares / (double)n);
     value[MIXING_NONE] = column_mean(t, none);
     value[MIXING_NONE_WINS] = none_wins(t, none);

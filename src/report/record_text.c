@@ -348,7 +348,7 @@ static void add_leaves(Arena *a, Leaves *l, const char *prefix, const Field *f, 
 Leaves record_leaves(Arena *a, const Record *r)
 {
     Leaves l = {0};
-    if (r->kind > REC_NONE && r->kind <= REC_EVENT && kind_fields[r->kind])
+    if (r->kind > REC_NONE && r->kind <= REC_LAST && kind_fields[r->kind])
         add_leaves(a, &l, "", kind_fields[r->kind], &r->dataset);
     return l;
 }
