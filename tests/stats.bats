@@ -251,3 +251,85 @@ PY
     grep -q '<h1>darts1: searched for 4 of 10 epochs, nothing trained yet</h1>' part.html
     grep -q '+0.41 points (one run each' story.html
 }
+
+@test "--cells: tables, the same numbers as TSV and JSON, whatever the order of draws" {
+    nas-stats --cells "$G/stats-story.nas" | golden stats_cells.txt
+    nas-stats --tsv cells --random-cells 100 "$G/stats-story.nas" >cells.tsv
+    [[ $(head -1 cells.tsv) = $'part\tsubject\tother\tcell\tmeasure\tepoch\tcells\tvalue\texpected\tsd\tp' ]]
+    awk -F'\t' 'NF != 11 { exit 1 }' cells.tsv
+    # by hand: FOUND is DARTS_V2, of depth 3 and width 3.5
+    [[ $(awk -F'\t' '$2 == "search" && $4 == "normal" && ($5 == "depth" || $5 == "width") { print $5, $8 }' cells.tsv) = \
+        $'depth 3\nwidth 3.5' ]]
+    nas-stats --cells --json --random-cells 100 "$G/stats-story.nas" >cells.json
+    [[ $(wc -l <cells.json) = $(($(wc -l <cells.tsv) - 1)) ]]
+    nas-stats --tsv cells --random-cells 100 --seed 2 "$G/stats-story.nas" >other.tsv
+    run -1 cmp -s cells.tsv other.tsv
+    run -1 --separate-stderr nas-stats --cells "$G/stats-empty.nas"
+    [[ $stderr = "nas-stats: there is no genotype and no search epoch to measure"* ]]
+    nas-stats --cells --random-cells 10 "$G/stats-hostile.nas" "$G/stats-brief.nas" >hostile.txt
+    run -1 grep -P '[\x00-\x08\x0b-\x1f\x7f]' hostile.txt
+    run -2 --separate-stderr nas-stats --cells --tsv genotype "$G/stats-story.nas"
+    one_line "$stderr"
+    run -2 --separate-stderr nas-stats --cells --random-cells 1 "$G/stats-story.nas"
+    one_line "$stderr"
+}
+
+@test "--advise: what shows a sign, what was looked at, what is not there" {
+    nas-stats --advise "$G/stats-story.nas" | golden stats_advice.txt
+    nas-stats --advise "$G/stats-empty.nas" | grep -q '^Nothing to advise'
+    nas-stats --advise "$G/stats-hostile.nas" >hostile.txt
+    run -1 grep -P '[\x00-\x08\x0b-\x1f\x7f]' hostile.txt
+    need jq
+    [[ $(nas-stats --advise --json "$G/stats-story.nas" | jq -r 'select(.fired) | .rule') = $'discretisation\ncontrol' ]]
+}
+
+@test "--diff: nothing, fields, records that one alone has" {
+    run -0 nas-stats --diff "$G/stats-story.nas" <(cat "$G/stats-story.nas")
+    [[ ${lines[-1]} = "no difference" ]]
+    run -1 nas-stats --diff "$G/stats-part.nas" "$G/stats-story.nas"
+    [[ ${lines[-1]} = "42 differences" ]]
+    [[ $(grep -c 'not there  there' <<<"$output") = 42 ]]
+    nas-stats --select genotype -o one.nas "$G/stats-story.nas"
+    nas-stats --select genotype -o other.nas "$G/stats-brief.nas"
+    run -1 nas-stats --diff --json --kind genotype one.nas other.nas
+    [[ ${#lines[@]} = 3 && ${lines[0]} = '{"kind":"diff","change":"removed","record":"genotype","key":"search",'* ]]
+    [[ $output = *'"change":"added"'* ]]
+    need nas-train
+    nas-ingest -q synthetic --option kind=sep3 --option n=60 --option size=12 -o data.nas
+    for i in 1 2 3; do
+        nas-train -q --data data.nas --net linear --epochs 1 --seed $((i / 3 + 1)) -o "run$i.nas"
+    done
+    run -1 nas-stats --diff run1.nas run2.nas # the same but for the name of the output
+    [[ ${lines[-1]} = "1 difference" && $output = *"provenance  nas-train  command"* ]]
+    run -1 nas-stats --diff run1.nas run3.nas
+    grep -E '^  network +linear +seed +1 +2 +\+1$' <<<"$output"
+    grep -E '^  tensor +linear best .* data ' <<<"$output"
+    grep -E '^  train_epoch +linear 1 +metrics\[train loss\] +[0-9.]+ +[0-9.]+ +[-+][0-9.]' <<<"$output"
+    run -2 --separate-stderr nas-stats --diff run1.nas
+    one_line "$stderr"
+    head -c 200 run1.nas >cut.nas
+    run -3 --separate-stderr nas-stats --diff run1.nas cut.nas
+    one_line "$stderr"
+}
+
+@test "--plot of weights, spread, fronts and transfer, as SVG and characters" {
+    need gnuplot
+    local what
+    for what in weights spread fronts transfer; do
+        nas-stats --plot $what -o $what.svg "$G/stats-story.nas"
+        [[ $(<$what.svg) = *"</svg>" ]]
+        nas-stats --plot $what "$G/stats-story.nas" >$what.txt
+    done
+    grep -q 'darts1: normal cell: mixing weights' weights.txt
+    grep -q 'random cells (1)' spread.txt
+    grep -q 'Pareto front' fronts.txt
+    grep -qE 'search \(from fashion\) +97.00 % +50.00 %' transfer.txt
+    nas-stats --plot fronts -o h.png "$G/stats-hostile.nas" "$G/stats-story.nas"
+    [[ $(head -c 4 h.png | od -An -c | tr -d ' ') = 211PNG && ! -e owned ]]
+    nas-stats --plot transfer -o t.svg "$G/stats-hostile.nas" "$G/stats-story.nas"
+    for what in weights spread fronts depth transfer; do
+        run -1 --separate-stderr nas-stats --plot $what "$G/stats-empty.nas"
+        [[ $stderr = "nas-stats: there is nothing to plot: "* ]]
+        one_line "$stderr"
+    done
+}

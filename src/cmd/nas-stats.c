@@ -11,7 +11,8 @@
 #include "report/report.h"
 #include "train/settings.h"
 
-static bool json, records, follow, check, dot, svg, html, verdict;
+static bool json, records, follow, check, dot, svg, html, verdict, cells, advise, diff;
+static int64_t random_cells = 1000;
 static const char *tsv = "", *select_kinds = "", *kinds = "", *png = "", *samples = "", *plot = "none", *cell = "both";
 
 static const CliOption options[] = {
@@ -21,7 +22,8 @@ static const CliOption options[] = {
      "file follows its records. Values that are not finite are null."},
     {CLI_STRING, 0, "tsv", "KIND", &tsv,
      "Tab-separated rows with a heading, one row a metric where a record has metrics. KIND is search-epoch, "
-     "train-epoch, evaluation, transfer, genotype or profile. The columns only ever grow at the end."},
+     "train-epoch, evaluation, transfer, genotype or profile, or cells (the numbers of --cells). The columns only ever "
+     "grow at the end."},
     {CLI_FLAG, 0, "records", 0, &records, "One line a record: its number, kind, bytes and what it says."},
     {CLI_FLAG, 'f', "follow", 0, &follow,
      "Print records as they arrive, each at once; as --records if no other form is chosen."},
@@ -34,37 +36,50 @@ static const CliOption options[] = {
     {CLI_FLAG, 0, "svg", 0, &svg, "The cells as SVG, drawn by Graphviz."},
     {CLI_STRING, 0, "png", "FILE", &png, "The cells as PNG into FILE, drawn by Graphviz."},
     {CLI_CHOICE, 0, "cell", "both|normal|reduce", &cell, "Which cells --dot, --svg and --png draw."},
-    {CLI_CHOICE, 0, "plot", "none|curves|alphas", &plot,
-     "Learning curves, or the entropy of the architecture weights, by gnuplot: with -o FILE.svg or FILE.png a picture, "
-     "else in characters."},
+    {CLI_CHOICE, 0, "plot", "none|curves|alphas|weights|spread|fronts|depth|transfer", &plot,
+     "By gnuplot, with -o FILE.svg or FILE.png a picture, else in characters. curves: learning curves; alphas: entropy of "
+     "the mixing weights; weights: their quantiles and histograms over epochs; spread: the runs of each contender of "
+     "--verdict, with boxes; fronts: metric against parameters and MACs, with the Pareto front; depth: metric by layers "
+     "and channels; transfer: a heat map of cells by the dataset that they were trained on."},
     {CLI_STRING, 0, "samples", "FILE", &samples,
      "Some samples of a dataset as PNG into FILE, the first of every class in a row of their own; series as curves."},
     {CLI_HEADING, 0, "Reports"},
     {CLI_FLAG, 0, "verdict", 0, &verdict,
      "Was searching worth it? Searches beside random cells, published cells and hand-designed nets, over all runs on the "
      "same split: means, spread, cost, tests, a sentence. With -o FILE.nas each comparison becomes a record."},
+    {CLI_FLAG, 0, "cells", 0, &cells,
+     "What the cells and the mixing weights are like: operations, depth, width, cost, entropy, stability, distances "
+     "between cells, each beside random cells of the same space. With --json an object a number; --tsv cells has the "
+     "same as a table."},
+    {CLI_FLAG, 0, "advise", 0, &advise,
+     "What to do next: uniform weights, none or skips that take over, a cell that is not settled, overfitting, leaks, a "
+     "search that beats no random cell, and more; what was looked at, and the next command to try. With --json an "
+     "object a finding."},
+    {CLI_FLAG, 0, "diff", 0, &diff,
+     "What differs between two streams, FILE and FILE: records that one alone has, fields that changed, numbers with "
+     "their difference, provenance; times, hosts and digests of inputs are not compared. Exit status 1 if there is any. With --json an "
+     "object a difference."},
+    {CLI_INT, 0, "random-cells", "N", &random_cells, "Random cells to hold the cells against.", 2, 1e6},
+    {CLI_INT, 0, "seed", "N", &cli_common.seed, "Seed of the random cells.", 0, 0x1p53},
     {CLI_FLAG, 0, "html", 0, &html, "A page with everything, which needs no other file and no network."},
     {.kind = CLI_TABLE, .to = (void *)cli_basic_options},
     {.kind = CLI_END},
 };
 
-static const CliProgram program = {
-    .name = "nas-stats",
-    .summary = "look into streams: summary, tables, drawings, report",
-    .usage = "[FILE...]",
-    .details =
-        "Reads streams of any program of the family, from files or standard input, and prints a summary of all of "
-        "them together: a record that is in several of the files is shown once.\n\n"
-        "Examples:\n\n"
-        "  nas-stats trained.nas\n\n"
-        "  nas-search data.nas | nas-stats --follow\n\n"
-        "  nas-stats --html -o report.html search.nas random.nas\n\n"
-        "  nas-stats --verdict searches.nas controls.nas\n\n"
-        "  nas-stats --tsv train-epoch trained.nas | awk -F'\\t' '$10 == \"validation\"'\n\n"
-        "  nas-stats --select genotype -o cell.nas search.nas",
-    .options = options,
-    .reads_stdin = true,
-};
+static const char about[] =
+    "Reads streams of any program of the family, from files or standard input, and prints a summary of all of them "
+    "together: a record that is in several of the files is shown once.\n\n";
+static const char examples[] = "\n\nExamples:\n\n"
+                               "  nas-stats trained.nas\n\n"
+                               "  nas-search data.nas | nas-stats --follow\n\n"
+                               "  nas-stats --html -o report.html search.nas random.nas\n\n"
+                               "  nas-stats --verdict searches.nas controls.nas\n\n"
+                               "  nas-stats --diff one.nas other.nas\n\n"
+                               "  nas-stats --cells search.nas\n\n"
+                               "  nas-stats --advise search.nas result.nas\n\n"
+                               "  nas-stats --tsv cells search.nas | awk -F'\\t' '$5 == \"entropy\"'\n\n"
+                               "  nas-stats --tsv train-epoch trained.nas | awk -F'\\t' '$10 == \"validation\"'\n\n"
+                               "  nas-stats --select genotype -o cell.nas search.nas";
 
 /* ---- the output: standard output, or a file that appears when it is complete ---- */
 
@@ -197,6 +212,31 @@ static void read_file(Arena *perm, Arena *kept, const char *path, char **files, 
     reader_close(in);
 }
 
+/* Two files beside each other; how many differences were printed. */
+static int64_t compare(Arena *perm, Arena once, char **files)
+{
+    Diff *d = diff_new(perm, files[0], files[1]);
+    for (int side = 0; side < 2; side++) {
+        Reader *in = reader_open(perm, files[side]);
+        Record r;
+        StreamStatus status;
+        for (;;) {
+            Arena a = once;
+            if ((status = reader_next(in, &a, &r)) != STREAM_RECORD) break;
+            if (wanted & kind_bit(r.kind)) diff_add(d, side, &r);
+        }
+        if (status == STREAM_ERROR) cli_die_input(reader_damaged(in), reader_error(in));
+        int64_t steps;
+        const Provenance *chain = reader_provenance(in, &steps);
+        if (wanted == UINT32_MAX) diff_provenance(d, side, chain, steps);
+        reader_close(in);
+    }
+    Text t = {0};
+    int64_t differences = report_diff(d, &once, json, &t);
+    fwrite(t.s, 1, (size_t)t.length, out);
+    return differences;
+}
+
 /* ---- the whole story ---- */
 
 static const char *plot_format(const char *path)
@@ -231,6 +271,14 @@ static void tell(const Story *story, Arena scratch)
     const char *why = 0;
     if (verdict)
         why = report_verdict(story, &scratch, &t);
+    else if (cells)
+        why = report_cellstats(story, &scratch,
+                               json     ? "json"
+                               : tsv[0] ? "tsv"
+                                        : "tables",
+                               random_cells, (uint64_t)cli_common.seed, &t);
+    else if (advise)
+        report_advice(story, &scratch, json, &t);
     else if (html)
         report_html(story, &scratch, &t);
     else if (dot)
@@ -250,35 +298,53 @@ static void tell(const Story *story, Arena scratch)
 int main(int argc, char **argv)
 {
     static char *standard_input[] = {"-", 0};
+    Arena perm = arena_reserve((ptrdiff_t)1 << 34), kept = arena_reserve((ptrdiff_t)1 << 36);
+    const CliProgram program = {
+        .name = "nas-stats",
+        .summary = "look into streams: summary, tables, drawings, report",
+        .usage = "[FILE...]",
+        .details = arena_printf(&perm, "%s%s%s", about, report_cellstats_help(&perm), examples),
+        .options = options,
+        .reads_stdin = true,
+    };
     char **files = cli_begin(argc, argv, &program);
     if (!files[0]) files = standard_input;
+    if (!strcmp(tsv, "cells")) cells = true;
+    bool whole = cells || advise || diff; /* --json is a form of these reports */
     bool plotting = strcmp(plot, "none"), selecting = select_kinds[0];
-    int forms =
-        json + !!tsv[0] + records + check + selecting + dot + svg + !!png[0] + !!samples[0] + plotting + html + verdict;
-    bool one_by_one = json || tsv[0] || records || check || selecting || (follow && !forms);
+    int forms = (whole ? json && tsv[0] : json + !!tsv[0]) + records + check + selecting + dot + svg + !!png[0] +
+                !!samples[0] + plotting + html + verdict + cells + advise + diff;
+    bool one_by_one = !whole && (json || tsv[0] || records || check || selecting || (follow && !forms));
     if (forms > 1)
-        cli_die(EXIT_USAGE, "only one of --json --tsv --records --check --select --dot --svg --png --samples "
-                            "--plot --verdict --html can be given");
+        cli_die(EXIT_USAGE, "only one of --json --tsv --records --check --select --dot --svg --png --samples --plot "
+                            "--verdict --cells --advise --diff --html can be given");
+    if (diff && (!files[0] || !files[1] || files[2] || !strcmp(files[0], files[1])))
+        cli_die(EXIT_USAGE, "--diff compares two files, FILE FILE");
     if (follow && !one_by_one) cli_die(EXIT_USAGE, "--follow goes with --records, --json or --tsv");
     if (!png[0]) png = samples; /* where a picture goes */
     if (png[0] && strcmp(cli_common.output, "-"))
         cli_die(EXIT_USAGE, "--%s names its file: leave out -o", samples[0] ? "samples" : "png");
     if (kinds[0]) wanted = parse_kinds(kinds);
     if (selecting) wanted = parse_kinds(select_kinds);
-    if (tsv[0]) wanted = parse_kinds(tsv);
-    const char *columns = tsv[0] ? report_tsv_columns(report_kind(tsv, (int64_t)strlen(tsv))) : 0;
-    if (tsv[0] && !columns) cli_die(EXIT_USAGE, "%s: there is no table of this kind; see --help", tsv);
+    if (whole && tsv[0] && (!cells || strcmp(tsv, "cells")))
+        cli_die(EXIT_USAGE, "--tsv %s: --cells has the table cells, --advise and --diff none", tsv);
+    if (tsv[0] && !whole) wanted = parse_kinds(tsv);
+    const char *columns = tsv[0] && !whole ? report_tsv_columns(report_kind(tsv, (int64_t)strlen(tsv))) : 0;
+    if (tsv[0] && !whole && !columns) cli_die(EXIT_USAGE, "%s: there is no table of this kind; see --help", tsv);
     if (plotting) plot_format(cli_common.output); /* before any work */
 
-    Arena perm = arena_reserve((ptrdiff_t)1 << 34), kept = arena_reserve((ptrdiff_t)1 << 36);
     const char *output = png[0] ? png : cli_common.output;
     if (png[0]) cli_refuse_terminal(png);
     bool stream = selecting || (verdict && names_stream(output));
     output_open(&perm, stream ? "-" : output);
     if (columns) fprintf(out, "%s\n", columns);
     ContactSheet *sheet = samples[0] ? contact_sheet_new(&perm) : 0;
-    Story *story = one_by_one || sheet ? 0 : story_new(&perm);
-    for (char **f = files; *f; f++) read_file(&perm, &kept, *f, files, story, sheet);
+    Story *story = one_by_one || sheet || diff ? 0 : story_new(&perm);
+    int64_t differences = 0;
+    if (diff)
+        differences = compare(&perm, kept, files);
+    else
+        for (char **f = files; *f; f++) read_file(&perm, &kept, *f, files, story, sheet);
     if (sheet) {
         Text picture = {0};
         const char *why = contact_sheet_png(sheet, &kept, &picture);
@@ -298,5 +364,6 @@ int main(int argc, char **argv)
         cli_guard_file(0);
     }
     output_close(stream ? "-" : output);
-    return cli_end();
+    int status = cli_end();
+    return status ? status : differences ? EXIT_FAILED : EXIT_OK;
 }

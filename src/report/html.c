@@ -288,6 +288,19 @@ static void add_figure(Arena *a, Text *out, const char *title, const char *note,
     text_add(a, out, "</div>\n</section>\n");
 }
 
+static void add_heat(const Story *s, Arena *a, Text *out)
+{
+    const Heat h = heat_of(s, a);
+    if (!h.rows) return;
+    text_add(a, out, "<section>\n");
+    add_element(a, out, "h2", "Transfer of cells");
+    add_element(a, out, "p class=\"soft\"",
+                "A row a cell, a column the dataset that it was trained on; the shade compares the cells of a column.");
+    text_add(a, out, "<figure>");
+    heat_svg(a, out, &h);
+    text_add(a, out, "</figure>\n</section>\n");
+}
+
 void report_html(const Story *s, Arena *a, Text *out)
 {
     static const SectionName order[] = {SECTION_VERDICT,   SECTION_EVALUATIONS, SECTION_SCORES,      SECTION_CONFUSION,
@@ -307,6 +320,16 @@ void report_html(const Story *s, Arena *a, Text *out)
     add_figure(a, out, "Certainty of the search",
                "Entropy of the mixing weights: high while the search is undecided, 0 when an edge has chosen.",
                figure_alphas(s, a));
+    add_figure(a, out, "Distribution of the mixing weights",
+               "Quantiles by epoch, and histograms of the first, the middle and the last epoch.", figure_weights(s, a));
+    add_figure(a, out, "Spread",
+               "A dot a run; a box holds the middle half of four runs or more, its line is the median.",
+               figure_spread(s, a));
+    add_figure(a, out, "Cost and score", "A dot a run; along the dashed line no network is both cheaper and better.",
+               figure_fronts(s, a));
+    add_figure(a, out, "Depth and width", "The same cell with more layers or channels, means over runs.",
+               figure_depth(s, a));
+    add_heat(s, a, out);
     for (int i = 0; i < COUNTOF(order); i++) {
         const Table *t = section_table[order[i]](s, a);
         if (!t) continue;

@@ -47,6 +47,20 @@ void table_pair(Arena *a, Table *t, const char *key, const char *value); /* a ro
 void table_text(Arena *a, Text *out, const Table *t);
 void table_html(Arena *a, Text *out, const Table *t);
 
+/* ---- records as paths and values ---- */
+typedef struct {
+    const char *path; /* "metrics[validation loss]", "settings[batch]", "tables[0].weight" */
+    const char *text; /* of a value that is no number */
+    double *number;   /* numbers of them, else */
+    int64_t numbers;
+} Leaf;
+typedef struct {
+    Leaf *leaf;
+    int64_t count, room;
+} Leaves;
+Leaves record_leaves(Arena *a, const Record *r); /* every field but the bulk data, copied */
+Leaves provenance_leaves(Arena *a, const Provenance *p);
+
 /* The contenders of all contests, or 0; and what there is to say of them, a sentence a line. */
 Table *verdict_table(const Story *s, Arena *a);
 void verdict_text(const Story *s, Arena *a, Text *out);
@@ -91,7 +105,7 @@ void cell_dot(Arena *a, Text *out, const Drawing *d, int64_t count, CellChoice w
 const char *cell_svg(Arena *a, Text *out, const Drawing *d, CellChoice which);
 
 /* ---- figures ---- */
-typedef enum { LINE_SOLID, LINE_DASHED, LINE_THIN } LineStyle;
+typedef enum { LINE_SOLID, LINE_DASHED, LINE_THIN, LINE_POINTS } LineStyle; /* POINTS: dots, no line */
 typedef struct {
     const char *label; /* "": not in the legend */
     double *x, *y;
@@ -101,6 +115,10 @@ typedef struct {
 } Series;
 typedef struct {
     const char *title, *y_title;
+    const char *x_title; /* 0: "epoch" */
+    bool whole_x, log_x; /* ticks at whole numbers (as epochs); a logarithmic axis */
+    const char **x_name; /* x_names of them, at 0, 1, …, in place of numbers; or 0 */
+    int64_t x_names;
     Series *series;
     int64_t count, room;
     double x0, x1, y0, y1; /* of the finite points */
@@ -111,14 +129,42 @@ typedef struct {
 } Figure;
 enum { FIGURE_COLOURS = 8 };
 extern const char *const figure_colour[FIGURE_COLOURS];
-Figure figure_curves(const Story *s, Arena *a);       /* loss and metric by epoch, of searches and of training runs */
-Figure figure_alphas(const Story *s, Arena *a);       /* entropy of the mixing weights by epoch */
+Figure figure_curves(const Story *s, Arena *a);  /* loss and metric by epoch, of searches and of training runs */
+Figure figure_alphas(const Story *s, Arena *a);  /* entropy of the mixing weights by epoch */
+Figure figure_weights(const Story *s, Arena *a); /* quantiles of the mixing weights by epoch; their histograms */
+Figure figure_spread(const Story *s, Arena *a);  /* the runs of each contender of a verdict, with boxes */
+Figure figure_fronts(const Story *s, Arena *a);  /* parameters and MACs against the metric, with the Pareto front */
+Figure figure_depth(const Story *s, Arena *a);   /* the metric by layers and by channels */
+/* To build one: a panel, then its series, each with room for so many points, then figure_finish(), which drops what is
+ * empty and sets the ranges. */
+Panel *figure_panel(Arena *a, Figure *f, const char *title, const char *y_title);
+Series *figure_series(Arena *a, Panel *p, const char *label, int64_t colour, LineStyle style, int64_t room);
+void figure_point(Panel *p, Series *s, double x, double y); /* not finite, or far too large: a gap */
+void figure_finish(Figure *f);
 void figure_svg(Arena *a, Text *out, const Panel *p); /* an <svg> element for a page */
 double figure_step(double range, int64_t ticks);      /* a round distance of axis ticks */
+
+/* ---- heat map of transfers: cells (rows) by the dataset that they were trained on (columns) ---- */
+typedef struct {
+    int64_t rows, columns;
+    const char **row_name, **column_name; /* a column: "digits (accuracy)" */
+    const char **metric;                  /* columns */
+    double *value;                        /* (rows, columns), means over runs; NaN: none */
+    double *shade;                        /* the same as a place within its column: 0 worst, 1 best */
+} Heat;
+Heat heat_of(const Story *s, Arena *a);
+void heat_svg(Arena *a, Text *out, const Heat *h);              /* an <svg> element for a page */
+void heat_size(const Heat *h, int64_t *width, int64_t *height); /* of gnuplot's picture, in pixels */
+void heat_script(Arena *a, Text *out, const Heat *h);           /* for gnuplot, after `set terminal` */
+Table *heat_table(Arena *a, const Heat *h);
 
 /* Runs argv[0] (found on PATH) with `input` on its standard input; its standard output is appended to *output.
  * Returns 0, or why not; `package` is named when the program is missing. */
 const char *child_run(Arena *a, const char *const *argv, const Text *input, const char *package, Text *output);
+
+/* FNV-1a over n bytes, from h: HASH_START or the hash of what comes before. */
+#define HASH_START 0xcbf29ce484222325u
+uint64_t hash_bytes(uint64_t h, const void *bytes, int64_t n);
 
 /* Doubles *array (of *room items of `size`) in the arena when count reaches room. */
 void *grow(Arena *a, void *array, int64_t count, int64_t *room, int64_t size);

@@ -272,6 +272,94 @@ void report_json_provenance(Arena *a, Text *out, const char *file, const Provena
     }
 }
 
+/* ---- leaves: each value under a path of its own ---- */
+
+static Leaf *leaf_add(Arena *a, Leaves *l, const char *path)
+{
+    l->leaf = grow(a, l->leaf, l->count, &l->room, sizeof *l->leaf);
+    l->leaf[l->count] = (Leaf){.path = path, .text = ""};
+    return &l->leaf[l->count++];
+}
+
+static void leaf_numbers(Arena *a, Leaves *l, const char *path, const void *from, bool real, int64_t count)
+{
+    Leaf *leaf = leaf_add(a, l, path);
+    leaf->number = NEW(a, double, count);
+    leaf->numbers = count;
+    for (int64_t i = 0; i < count; i++)
+        leaf->number[i] = real ? ((const double *)from)[i] : (double)((const int64_t *)from)[i];
+}
+
+static void add_leaves(Arena *a, Leaves *l, const char *prefix, const Field *f, const void *object);
+
+static void array_leaves(Arena *a, Leaves *l, const char *path, const Field *f, const void *object)
+{
+    const void *array;
+    memcpy(&array, (const char *)object + f->at, sizeof array);
+    const int64_t rows = array ? count_at(object, f->rows) : 0;
+    if (f->type == F_REALS || f->type == F_INTS) {
+        leaf_numbers(a, l, path, array, f->type == F_REALS, rows * count_at(object, f->columns));
+        return;
+    }
+    for (int64_t i = 0; i < rows; i++) {
+        const Metric *m = (const Metric *)array + i;
+        const Setting *s = (const Setting *)array + i;
+        if (f->type == F_METRICS)
+            leaf_numbers(a, l, arena_printf(a, "%s[%s%s%s]", path, m->split, m->split[0] ? " " : "", m->name),
+                         &m->value, true, 1);
+        else if (f->type == F_SETTINGS)
+            leaf_add(a, l, arena_printf(a, "%s[%s]", path, s->key))->text = arena_strdup(a, s->value);
+        else if (f->type == F_TEXTS)
+            leaf_add(a, l, arena_printf(a, "%s[%lld]", path, (long long)i))->text =
+                arena_strdup(a, ((const char *const *)array)[i]);
+        else if (f->type == F_TABLES)
+            add_leaves(a, l, arena_printf(a, "%s[%s].", path, ((const AlphaTable *)array)[i].name), alpha_fields,
+                       (const AlphaTable *)array + i);
+        else
+            add_leaves(a, l, arena_printf(a, "%s[%s].", path, ((const ScoreTable *)array)[i].name), score_fields,
+                       (const ScoreTable *)array + i);
+    }
+}
+
+static void add_leaves(Arena *a, Leaves *l, const char *prefix, const Field *f, const void *object)
+{
+    for (; f->name; f++) {
+        const char *path = arena_printf(a, "%s%s", prefix, f->name);
+        const void *at = (const char *)object + f->at;
+        if (f->rows >= 0) {
+            array_leaves(a, l, path, f, object);
+        } else if (f->type == F_INT || f->type == F_REAL) {
+            leaf_numbers(a, l, path, at, f->type == F_REAL, 1);
+        } else if (f->type == F_SPLITS) {
+            for (int i = 0; i < SPLIT_COUNT; i++)
+                leaf_numbers(a, l, arena_printf(a, "%s[%s]", path, split_name[i]), (const int64_t *)at + i, false, 1);
+        } else if (f->type == F_TEXT) {
+            leaf_add(a, l, path)->text = arena_strdup(a, *(const char *const *)at);
+        } else if (f->type == F_SPLIT) {
+            leaf_add(a, l, path)->text = split_text(*(const Split *)at);
+        } else {
+            Text t = {0};
+            json_value(a, &t, f, object);
+            leaf_add(a, l, path)->text = t.s;
+        }
+    }
+}
+
+Leaves record_leaves(Arena *a, const Record *r)
+{
+    Leaves l = {0};
+    if (r->kind > REC_NONE && r->kind <= REC_LAST && kind_fields[r->kind])
+        add_leaves(a, &l, "", kind_fields[r->kind], &r->dataset);
+    return l;
+}
+
+Leaves provenance_leaves(Arena *a, const Provenance *p)
+{
+    Leaves l = {0};
+    add_leaves(a, &l, "", provenance_fields, p);
+    return l;
+}
+
 /* ---- tab-separated rows ---- */
 
 static const struct { /* a column is a field of the record, or one of: file record split metric value trivial */

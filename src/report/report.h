@@ -25,6 +25,15 @@ void report_tsv(Arena *a, Text *out, const char *file, const Record *r);
 /* A kind by its name ("-" and "_" are the same), or REC_NONE. */
 RecordKind report_kind(const char *name, int64_t length);
 
+/* ---- two streams, beside each other ---- */
+typedef struct Diff Diff;
+Diff *diff_new(Arena *perm, const char *a, const char *b); /* names of the streams */
+void diff_add(Diff *d, int side, const Record *r);         /* side: 0 a, 1 b; nothing of r stays in use */
+void diff_provenance(Diff *d, int side, const Provenance *p, int64_t count);
+/* What differs: records that one of them alone has, fields that changed, numbers with their difference. Times, hosts
+ * and digests of inputs are not compared. json: an object a difference. Returns how many there are. */
+int64_t report_diff(const Diff *d, Arena *a, bool json, Text *out);
+
 /* ---- a whole story ---- */
 
 typedef struct {
@@ -87,6 +96,14 @@ const char *report_plot(const Story *s, Arena *a, const char *what, const char *
 const char *report_verdict(const Story *s, Arena *a, Text *out);
 /* Each comparison of a search with a control as a record of study "verdict", numbers as text; how many in *rows. */
 StudyRow *report_verdict_rows(const Story *s, Arena *a, int64_t *rows);
+/* What cells and mixing weights are like, beside `draws` random cells (report/cells.h): tables, or the same numbers as rows
+ * of TSV or JSON ("tables", "tsv", "json"). Returns 0 or why there are none. */
+const char *report_cellstats(const Story *s, Arena *a, const char *form, int64_t draws, uint64_t seed, Text *out);
+/* A paragraph of what each measure means, for a program's help. */
+const char *report_cellstats_help(Arena *a);
+/* What to do next, by the rules of advice.c: what shows a sign, what was looked at and shows none; as text, or an object a
+ * rule and finding. */
+void report_advice(const Story *s, Arena *a, bool json, Text *out);
 /* A page that needs no other file, no script and no network. Cells are drawn by dot if there is one, else as text. */
 void report_html(const Story *s, Arena *a, Text *out);
 

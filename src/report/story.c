@@ -17,7 +17,7 @@ Story *story_new(Arena *perm)
 
 enum { HASH_EDGE = 4096 }; /* of a large record, only so many bytes at either end are hashed */
 
-static uint64_t hash_bytes(uint64_t h, const void *bytes, int64_t n)
+uint64_t hash_bytes(uint64_t h, const void *bytes, int64_t n)
 {
     const unsigned char *p = bytes;
     for (int64_t i = 0; i < n; i++) h = (h ^ p[i]) * 0x100000001b3u; /* FNV-1a */
@@ -26,7 +26,7 @@ static uint64_t hash_bytes(uint64_t h, const void *bytes, int64_t n)
 
 static uint64_t record_hash(const Record *r)
 {
-    uint64_t h = hash_bytes(0xcbf29ce484222325u, &r->byte_count, sizeof r->byte_count);
+    uint64_t h = hash_bytes(HASH_START, &r->byte_count, sizeof r->byte_count);
     const char *bytes = r->bytes;
     if (r->byte_count <= 2 * HASH_EDGE) return hash_bytes(h, bytes, r->byte_count) | 1;
     h = hash_bytes(h, bytes, HASH_EDGE);

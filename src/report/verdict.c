@@ -10,32 +10,10 @@
 #include <math.h>
 #include <string.h>
 
-#include "report/parts.h"
-#include "report/statistics.h"
+#include "report/verdict.h"
 
-enum { MOST_CONTENDERS = 64, LEAST_PAIRS = 3 };
+enum { LEAST_PAIRS = 3 };
 static const double significant = 0.05, alike = 1.25; /* costs within this factor count as equal */
-
-typedef enum { BY_SEARCH, BY_CHANCE, BY_HAND } Origin;
-
-typedef struct {
-    const char *name;
-    Origin origin;
-    double *value, *seconds; /* of training; 0: not known */
-    int64_t *seed;
-    int64_t count, room, room_seconds, room_seed;
-    double search_seconds, parameters; /* sums over runs */
-    Sample sample, cost;
-} Contender;
-
-typedef struct {
-    const char *dataset, *split, *metric;
-    bool higher;
-    int64_t samples; /* of the split; the fewest */
-    double trivial;
-    Contender contender[MOST_CONTENDERS];
-    int64_t count;
-} Contest;
 
 /* ---- gathering ---- */
 
@@ -143,20 +121,24 @@ static Contender *contender_of(Contest *c, const char *name, Origin origin)
 static void add_run(Arena *a, const Story *s, const StoryItem *item, Contender *x, double value)
 {
     const Evaluation *e = &item->r.evaluation;
-    x->value = grow(a, x->value, x->count, &x->room, sizeof *x->value);
-    x->seconds = grow(a, x->seconds, x->count, &x->room_seconds, sizeof *x->seconds);
-    x->seed = grow(a, x->seed, x->count, &x->room_seed, sizeof *x->seed);
-    x->value[x->count] = value;
-    x->seconds[x->count] = e->seconds;
+    double **const list[] = {&x->value, &x->seconds, &x->parameters, &x->macs};
+    const double of_run[] = {value, e->seconds, (double)e->parameters, (double)e->macs};
+    int64_t room = x->room;
+    for (int i = 0; i < COUNTOF(list); i++) {
+        x->room = room;
+        *list[i] = grow(a, *list[i], x->count, &x->room, sizeof **list[i]);
+        (*list[i])[x->count] = of_run[i];
+    }
+    x->room = room;
+    x->seed = grow(a, x->seed, x->count, &x->room, sizeof *x->seed);
     x->seed[x->count++] = seed_of(s, item->file, e);
-    x->parameters += (double)e->parameters;
     double seconds;
     search_of(s, e->genotype, &seconds);
     if (x->origin == BY_SEARCH) x->search_seconds += seconds;
 }
 
 /* Test splits, where a dataset has been evaluated on one. */
-static Contest **contests(const Story *s, Arena *a, int64_t *count)
+Contest **verdict_contests(const Story *s, Arena *a, int64_t *count)
 {
     Contest **all = 0;
     int64_t room = 0;
@@ -186,12 +168,6 @@ static Contest **contests(const Story *s, Arena *a, int64_t *count)
 }
 
 /* ---- judging ---- */
-
-typedef struct {
-    Difference d;    /* search - other, in the metric's own direction */
-    const char *how; /* the test */
-    bool better, worse;
-} Judgement;
 
 /* Standard error of a fraction of n samples. */
 static double sampling_error(double fraction, int64_t n)
@@ -243,7 +219,7 @@ static Difference against(double single, const Sample *many)
     return d;
 }
 
-static Judgement judge(Arena *a, const Contest *c, const Contender *x, const Contender *y)
+Judgement verdict_judge(Arena *a, const Contest *c, const Contender *x, const Contender *y)
 {
     Judgement j = {0};
     double *difference;
@@ -281,7 +257,7 @@ static const char *runs(Arena *a, int64_t n)
 
 static void say_comparison(Arena *a, Text *out, const Contest *c, const Contender *x, const Contender *y)
 {
-    Judgement j = judge(a, c, x, y);
+    Judgement j = verdict_judge(a, c, x, y);
     text_addf(a, out, "%s %s %s: %s", x->name,
               j.better  ? "beats"
               : j.worse ? "is worse than"
@@ -334,7 +310,7 @@ static void say_whole(Arena *a, Text *out, const Contest *c)
     for (int64_t i = 0; i < c->count; i++)
         for (int64_t k = 0; k < c->count && c->contender[i].origin == BY_SEARCH; k++) {
             if (c->contender[k].origin == BY_SEARCH) continue;
-            Judgement j = judge(a, c, &c->contender[i], &c->contender[k]);
+            Judgement j = verdict_judge(a, c, &c->contender[i], &c->contender[k]);
             others++;
             better += j.better;
             worse += j.worse;
@@ -363,7 +339,7 @@ static bool worth_telling(const Contest *c)
 void verdict_text(const Story *s, Arena *a, Text *out)
 {
     int64_t count;
-    Contest **all = contests(s, a, &count);
+    Contest **all = verdict_contests(s, a, &count);
     text_add(a, out, "");
     for (int64_t i = 0; i < count; i++) {
         const Contest *c = all[i];
@@ -393,7 +369,7 @@ void verdict_lines(const Story *s, Arena *a, Text *out, const char *indent)
 Table *verdict_table(const Story *s, Arena *a)
 {
     int64_t count;
-    Contest **all = contests(s, a, &count);
+    Contest **all = verdict_contests(s, a, &count);
     Table *t = table_new(a, "Verdict",
                          "dataset|split|contender|>runs|metric|>mean|>sd|>least|>most|>trivial|>parameters|"
                          ">training|>search");
@@ -412,7 +388,7 @@ Table *verdict_table(const Story *s, Arena *a)
             row[7] = format_metric(a, c->metric, x->sample.least);
             row[8] = format_metric(a, c->metric, x->sample.most);
             row[9] = isnan(c->trivial) ? "" : format_metric(a, c->metric, c->trivial);
-            row[10] = format_count(a, (int64_t)(x->parameters / (double)x->count + 0.5));
+            row[10] = format_count(a, (int64_t)(statistics_of(x->parameters, x->count).mean + 0.5));
             row[11] = x->cost.mean > 0 ? format_seconds(a, x->cost.mean) : "";
             row[12] = x->search_seconds > 0 ? format_seconds(a, x->search_seconds / (double)x->count) : "";
         }
@@ -439,7 +415,7 @@ StudyRow *report_verdict_rows(const Story *s, Arena *a, int64_t *rows)
 {
     enum { COLUMNS = 16 };
     int64_t count, room = 0;
-    Contest **all = contests(s, a, &count);
+    Contest **all = verdict_contests(s, a, &count);
     StudyRow *list = 0;
     *rows = 0;
     for (int64_t i = 0; i < count; i++) {
@@ -448,7 +424,7 @@ StudyRow *report_verdict_rows(const Story *s, Arena *a, int64_t *rows)
             for (int64_t y = 0; y < c->count && c->contender[x].origin == BY_SEARCH; y++) {
                 if (y == x || (c->contender[y].origin == BY_SEARCH && y < x)) continue;
                 const Contender *us = &c->contender[x], *them = &c->contender[y];
-                Judgement j = judge(a, c, us, them);
+                Judgement j = verdict_judge(a, c, us, them);
                 list = grow(a, list, *rows, &room, sizeof *list);
                 StudyRow *r = &list[(*rows)++];
                 *r = (StudyRow){.study = "verdict", .columns = NEW(a, Setting, COLUMNS)};

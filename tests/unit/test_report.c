@@ -723,7 +723,7 @@ static void test_page(void)
     CHECK_CONTAINS(t.s, "search by darts1 cannot be told from random cells: +0.41 points");
     CHECK_CONTAINS(t.s, "one run each, so nothing is known of another seed; within the sampling error");
     CHECK_CONTAINS(t.s, "± 0.83 points");
-    CHECK_EQ(occurrences(t.s, "class=\"plot\""), 6);
+    CHECK_EQ(occurrences(t.s, "class=\"plot\""), 4 + 2 + 4 + 1 + 2 + 1); /* curves alphas weights spread fronts heat */
     CHECK(!strstr(t.s, "<script") && !strstr(t.s, "src=") && !strstr(t.s, "href="));
     CHECK_EQ(occurrences(t.s, "<svg "), occurrences(t.s, "</svg>"));
     CHECK_EQ(occurrences(t.s, " id=\""), 0);
