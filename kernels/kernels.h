@@ -107,7 +107,7 @@ typedef struct {
     float *gx[K_MAX_PARTS]; /* backward adds; 0: not wanted */
     int32_t part_blocks[K_MAX_PARTS];
     int32_t channels, blocks, height, width; /* of y */
-    const int32_t *part, *place;             /* (channels) where a channel comes from: the part, and block*L + lane in it */
+    const int32_t *part, *place; /* (channels) where a channel comes from: the part, and block*L + lane in it */
     float *y;
     const float *g;
 } KSelect;

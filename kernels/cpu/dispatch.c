@@ -4,7 +4,8 @@
 #include "kernels/kernels.h"
 
 #if defined(__x86_64__)
-extern const NasKernels nas_cpu_v2_4, nas_cpu_v2_8, nas_cpu_v3_4, nas_cpu_v3_8, nas_cpu_v4_4, nas_cpu_v4_8, nas_cpu_v4_16;
+extern const NasKernels nas_cpu_v2_4, nas_cpu_v2_8, nas_cpu_v3_4, nas_cpu_v3_8, nas_cpu_v4_4, nas_cpu_v4_8,
+    nas_cpu_v4_16;
 
 static int can_run(const char *isa)
 {

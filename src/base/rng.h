@@ -10,17 +10,17 @@
 
 /* What a random number is for: two purposes never share a number. Values are part of "same seed, same bits". */
 typedef enum {
-    RNG_INIT = 1,      /* initial weights; index = parameter id << 32 | element */
-    RNG_ALPHA = 2,     /* initial alphas */
-    RNG_SPLIT = 3,     /* train/alpha/validation split at ingest */
-    RNG_SHUFFLE = 4,   /* order of samples in an epoch */
-    RNG_AUGMENT = 5,   /* augmentation of one sample in one epoch */
-    RNG_DROP = 6,      /* drop-path masks */
-    RNG_CELL = 7,      /* random genotypes */
-    RNG_SYNTH = 8,     /* synthetic data */
-    RNG_NOISE = 9,     /* perturbed alphas, Gumbel samples */
+    RNG_INIT = 1,         /* initial weights; index = parameter id << 32 | element */
+    RNG_ALPHA = 2,        /* initial alphas */
+    RNG_SPLIT = 3,        /* train/alpha/validation split at ingest */
+    RNG_SHUFFLE = 4,      /* order of samples in an epoch */
+    RNG_AUGMENT = 5,      /* augmentation of one sample in one epoch */
+    RNG_DROP = 6,         /* drop-path masks */
+    RNG_CELL = 7,         /* random genotypes */
+    RNG_SYNTH = 8,        /* synthetic data */
+    RNG_NOISE = 9,        /* perturbed alphas, Gumbel samples */
     RNG_NOISE_VALUE = 19, /* noise operations; + operation << 8 */
-    RNG_RESAMPLE = 20, /* samples drawn with replacement; index = resample << 32 | draw */
+    RNG_RESAMPLE = 20,    /* samples drawn with replacement; index = resample << 32 | draw */
     RNG_TEST = 100
 } RngPurpose;
 

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "cli/cli.h"
 #include "search/bilevel.h"
 
@@ -55,8 +56,8 @@ static const CliOption options[] = {
      "A skip beside every edge, its weight going from 1 to 0."},
     {CLI_INT, 0, "warmup", "N", &settings.strategy.warmup,
      "Epochs at the start in which the alphas rest; -1: as the strategy has it.", -1, 1e6},
-    {CLI_DOUBLE, 0, "alpha-lr", "F", &settings.strategy.lr,
-     "Learning rate of the alphas; 0: as the strategy has it.", 0, 1000},
+    {CLI_DOUBLE, 0, "alpha-lr", "F", &settings.strategy.lr, "Learning rate of the alphas; 0: as the strategy has it.",
+     0, 1000},
     {CLI_DOUBLE, 0, "alpha-beta1", "F", &settings.alpha_beta1, "Adam's decay of the first moment.", 0, 0.9999},
     {CLI_DOUBLE, 0, "alpha-beta2", "F", &settings.alpha_beta2, "Adam's decay of the second moment.", 0, 0.999999},
     {CLI_HEADING, 0, "Length"},
@@ -164,6 +165,9 @@ int main(int argc, char **argv)
     if (weights && end != SEARCH_DIVERGED) search_write_weights(&search, scratch);
     if (!writer_finish(place.out)) cli_die(EXIT_FAILED, "%s", writer_error(place.out));
     cli_guard_file(0);
+    if (cli_common.verbose)
+        cli_note("peak memory %s, forecast %s", forecast_bytes(&scratch, memory_peak()),
+                 forecast_bytes(&scratch, search.forecast.bytes + dataset_bytes(&data)));
     search_close(&search);
     workplace_close(&place);
     if (end == SEARCH_DIVERGED) cli_die(EXIT_FAILED, "%s", search.trouble);

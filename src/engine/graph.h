@@ -151,7 +151,7 @@ typedef struct {
     LossDetail detail;
     int64_t outputs;
     int32_t choice, alternative; /* of the operations to come */
-    const char *error; /* the first thing that did not fit (shapes, a value used twice); sticky */
+    const char *error;           /* the first thing that did not fit (shapes, a value used twice); sticky */
 } Graph;
 
 /* perm must outlive the graph. All builders return the new value; a misuse sets g->error and returns -1, which further

@@ -12,7 +12,8 @@ typedef struct {
     int64_t bytes;  /* 0: there is none */
     int64_t offset; /* within the arena of the plan */
     int32_t birth, death;
-    int32_t choice, alternative; /* of its operation; with a single path, those of a choice may share bytes at any time */
+    int32_t choice,
+        alternative; /* of its operation; with a single path, those of a choice may share bytes at any time */
 } Buffer;
 
 typedef struct {

@@ -12,8 +12,9 @@ typedef struct {
     int64_t reduce_at[8], reduce_count; /* reduce_count < 0: at layers/3 and 2*layers/3 */
     int64_t stem_multiplier;            /* 3 */
     /* of a supernet alone */
-    int64_t share;       /* K > 1: 1 of K channels goes through the operations of an edge (partial channels) */
-    bool auxiliary_skip; /* beside its operations, every edge has a skip of its own weight */
+    int64_t share;        /* K > 1: 1 of K channels goes through the operations of an edge (partial channels) */
+    bool auxiliary_skip;  /* beside its operations, every edge has a skip of its own weight */
+    const Genotype *only; /* build the operations of these cells alone, or 0: all */
 } NetSpec;
 
 /* The supernet: tables 0 "normal" and 1 "reduce", (edges, columns) mixing weights each, shared by the cells of that kind;
@@ -34,8 +35,8 @@ int64_t network_columns(const Space *s, const NetSpec *n, int64_t *bypass, int64
 typedef struct {
     int64_t parameters, macs; /* of one sample's forward pass */
 } OpCost;
-OpCost network_cost(Arena scratch, const Primitive *p, const NetSpec *n, int64_t channels, int64_t height, int64_t width,
-                    int64_t stride);
+OpCost network_cost(Arena scratch, const Primitive *p, const NetSpec *n, int64_t channels, int64_t height,
+                    int64_t width, int64_t stride);
 /* The derived network (DARTS' model.py without the auxiliary head): BN with gamma and beta; drop-path on all terms but
  * the identity. */
 Graph *network_genotype(Arena *perm, const Genotype *t, const NetSpec *n);

@@ -27,8 +27,8 @@ Arch *arch_new(Arena *perm, const Space *s, const NetSpec *n, bool edge_weights)
     double **const block[] = {&a->raw,         &a->weight, &a->point,   &a->drawn,
                               &a->weight_grad, &a->grad,   &a->moment1, &a->moment2};
     for (int i = 0; i < COUNTOF(block); i++) *block[i] = NEW(perm, double, a->count);
-    a->mixing = NEW(perm, double, ARCH_TABLES *a->edges *a->columns);
-    a->mixing_grad = NEW(perm, double, ARCH_TABLES *a->edges *a->columns);
+    a->mixing = NEW(perm, double, ARCH_TABLES * a->edges * a->columns);
+    a->mixing_grad = NEW(perm, double, ARCH_TABLES * a->edges * a->columns);
     return a;
 }
 

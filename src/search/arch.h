@@ -21,20 +21,20 @@ typedef struct {
 
 typedef struct {
     const Space *space;
-    int64_t edges, ops;       /* of a table */
-    int64_t columns;          /* of an edge in a table of the engine: ops, then bypass and auxiliary skip (network.h) */
-    int64_t bypass, skip;     /* their columns, or -1 */
-    int64_t op_count, count;  /* alphas of operations; of all */
-    ArchGroup *group;         /* the operations of each edge, then the edges into each node */
+    int64_t edges, ops;      /* of a table */
+    int64_t columns;         /* of an edge in a table of the engine: ops, then bypass and auxiliary skip (network.h) */
+    int64_t bypass, skip;    /* their columns, or -1 */
+    int64_t op_count, count; /* alphas of operations; of all */
+    ArchGroup *group;        /* the operations of each edge, then the edges into each node */
     int64_t op_groups, group_count;
-    double *raw;              /* alphas */
-    double *weight;           /* what the relaxation makes of them */
-    double *point, slope;     /* where the gradient is taken back through the relaxation, and times what: set by sampling */
-    double *drawn;            /* what is used in their place in this step */
-    double *weight_grad;      /* dLoss/ddrawn */
-    double *grad;             /* dLoss/draw, regularised */
-    double *moment1, *moment2; /* of the optimiser */
-    int64_t step;              /* optimiser steps done */
+    double *raw;          /* alphas */
+    double *weight;       /* what the relaxation makes of them */
+    double *point, slope; /* where the gradient is taken back through the relaxation, and times what: set by sampling */
+    double *drawn;        /* what is used in their place in this step */
+    double *weight_grad;  /* dLoss/ddrawn */
+    double *grad;         /* dLoss/draw, regularised */
+    double *moment1, *moment2;    /* of the optimiser */
+    int64_t step;                 /* optimiser steps done */
     double *mixing, *mixing_grad; /* (tables, edges, columns), as in the engine */
 } Arch;
 
@@ -63,7 +63,7 @@ AlphaTable *arch_record(Arena *a, const Arch *arch, int64_t *count);
  * functions of the step, and everything else is made anew in each. */
 typedef struct {
     const char *name;
-    double *values;    /* one of these two */
+    double *values; /* one of these two */
     int64_t *integers;
     int64_t count;
 } ArchState;

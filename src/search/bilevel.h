@@ -41,7 +41,7 @@ typedef struct { /* a search; all that changes while it runs is here, in the arc
     double started, rate;
     const Batch *train_batch; /* of the step */
     bool path;                /* the network as it stands is one path of the supernet */
-    const char *trouble; /* of SEARCH_DIVERGED */
+    const char *trouble;      /* of SEARCH_DIVERGED */
 } Search;
 
 /* Why the settings are wrong, whatever the data, or 0. */

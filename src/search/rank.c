@@ -8,7 +8,8 @@
 /* The alphas become one architecture, and the network computes nothing else. */
 static void become(Search *s, uint64_t index, Arena scratch)
 {
-    Genotype g = genotype_random(&s->space, s->place->seed, (uint64_t)1 << 41 | index); /* far from those of the steps */
+    Genotype g =
+        genotype_random(&s->space, s->place->seed, (uint64_t)1 << 41 | index); /* far from those of the steps */
     Strategy as_it_is = s->strategy;
     as_it_is.sampling = &sampling_table[0];
     Moment m = search_moment(s, STEP_VALIDATION);
@@ -24,8 +25,8 @@ const char *search_rank(Search *s, Arena scratch)
     engine_copy(s->engine, BLOCK_STATS_SAVED, BLOCK_STATS);
     for (int64_t i = 0; i < count && !cli_interrupted() && !why; i++) {
         become(s, (uint64_t)i, scratch);
-        bool whole = evaluate_split(s->engine, s->place->data, SPLIT_VALID, s->valid_limit, s->forecast.batch, MODE_TRAIN,
-                                    &s->valid, &why);
+        bool whole = evaluate_split(s->engine, s->place->data, SPLIT_VALID, s->valid_limit, s->forecast.batch,
+                                    MODE_TRAIN, &s->valid, &why);
         double loss = whole ? tally_loss(&s->valid) : INFINITY;
         if (loss < least) least = loss, best = i;
     }

@@ -43,7 +43,11 @@ static void zero_one_add(const Arch *a, const double *value, double progress, do
     }
 }
 
-#define STRENGTH(usual) 1, {usual}, {0}, {1e6}
+#define STRENGTH(usual)                                                                                                \
+    1, {usual}, {0},                                                                                                   \
+    {                                                                                                                  \
+        1e6                                                                                                            \
+    }
 
 const Regulariser regulariser_table[] = {
     {{"l2", "weight decay of this strength", "Liu, Simonyan, Yang 2019", STRENGTH(1e-3)}, .add = l2_add},

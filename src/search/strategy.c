@@ -11,9 +11,14 @@
 static const Choice choice_table[] = {
     {{"alphas", "the alphas say it", ""}, CHOICE_ALPHAS},
     {{"random", "one random architecture, drawn before the start, is all there is", ""}, CHOICE_RANDOM},
-    {{"rank", "at the end the best of so many random ones on the validation split, by the loss with the shared weights and "
-              "batch statistics",
-      "Li, Talwalkar 2019, arXiv:1902.07638", 1, {100}, {1}, {1e6}},
+    {{"rank",
+      "at the end the best of so many random ones on the validation split, by the loss with the shared weights and "
+      "batch statistics",
+      "Li, Talwalkar 2019, arXiv:1902.07638",
+      1,
+      {100},
+      {1},
+      {1e6}},
      CHOICE_RANK},
 };
 
@@ -27,19 +32,20 @@ const StrategySettings strategy_table[] = {
      "off", 15, 6e-4},
     {"gaea", "Li, Khodak, Balcan, Talwalkar 2021, arXiv:2004.07802", "simplex", "all", "first-order", "none",
      "exponentiated", "alphas", 1, "off", "off", 0, 0.1},
-    {"beta-darts", "Ye et al. 2022, arXiv:2203.01665", "softmax", "all", "first-order", "beta-decay", "adam", "alphas", 1,
-     "off", "off", 0, 3e-4},
+    {"beta-darts", "Ye et al. 2022, arXiv:2203.01665", "softmax", "all", "first-order", "beta-decay", "adam", "alphas",
+     1, "off", "off", 0, 3e-4},
     {"darts-", "Chu et al. 2021, arXiv:2009.01027", "softmax", "all", "first-order", "l2", "adam", "alphas", 1, "off",
      "on", 0, 3e-4},
-    {"fair-darts", "Chu et al. 2020, arXiv:1911.12126", "sigmoid", "all", "first-order", "l2,zero-one", "adam", "alphas",
-     1, "off", "off", 0, 3e-4},
+    {"fair-darts", "Chu et al. 2020, arXiv:1911.12126", "sigmoid", "all", "first-order", "l2,zero-one", "adam",
+     "alphas", 1, "off", "off", 0, 3e-4},
     {"sdarts-rs", "Chen, Hsieh 2020, arXiv:2002.05283", "softmax", "noise", "first-order", "l2", "adam", "alphas", 1,
      "off", "off", 0, 3e-4},
     {"gdas", "Dong, Yang 2019, arXiv:1910.04465", "softmax", "gumbel", "first-order", "l2", "adam", "alphas", 1, "off",
      "off", 0, 3e-4},
-    {"random", "a control: no search at all", "simplex", "all", "none", "none", "none", "random", 1, "off", "off", 0, 0},
-    {"random-ws", "a control: Li, Talwalkar 2019, arXiv:1902.07638", "simplex", "uniform", "none", "none", "none", "rank",
-     1, "off", "off", 0, 0},
+    {"random", "a control: no search at all", "simplex", "all", "none", "none", "none", "random", 1, "off", "off", 0,
+     0},
+    {"random-ws", "a control: Li, Talwalkar 2019, arXiv:1902.07638", "simplex", "uniform", "none", "none", "none",
+     "rank", 1, "off", "off", 0, 0},
 };
 const int64_t strategy_count = COUNTOF(strategy_table);
 
@@ -70,8 +76,9 @@ static Family family(int which)
                         sizeof *regulariser_table, regulariser_count};
     case UPDATE:
         return (Family){"alpha-update", "the step of the alphas", update_table, sizeof *update_table, update_count};
-    default: return (Family){"choice", "where the architecture comes from", choice_table, sizeof *choice_table,
-                             COUNTOF(choice_table)};
+    default:
+        return (Family){"choice", "where the architecture comes from", choice_table, sizeof *choice_table,
+                        COUNTOF(choice_table)};
     }
 }
 
@@ -136,8 +143,9 @@ static const char *contradiction(Arena *perm, const Strategy *s)
         return arena_printf(perm, "--alpha-gradient %s and --alpha-update %s: the alphas learn or they do not",
                             s->gradient->part.name, update);
     if (learns && s->update->simplex != s->relaxation->simplex)
-        return arena_printf(perm, "--alpha-update %s does not go with --relaxation %s: a simplex is kept by the "
-                                  "exponentiated update alone, which needs it",
+        return arena_printf(perm,
+                            "--alpha-update %s does not go with --relaxation %s: a simplex is kept by the "
+                            "exponentiated update alone, which needs it",
                             update, relaxation);
     if (learns && s->choice->kind != CHOICE_ALPHAS)
         return arena_printf(perm, "--choice %s: not with alphas that learn (--alpha-gradient %s)", s->choice->part.name,
@@ -145,12 +153,14 @@ static const char *contradiction(Arena *perm, const Strategy *s)
     if (s->choice->kind == CHOICE_RANDOM && s->sampling != &sampling_table[0])
         return arena_printf(perm, "--choice random leaves nothing to draw for --sampling %s", s->sampling->part.name);
     if (gumbel && strcmp(s->sampling->part.name, "gumbel"))
-        return arena_printf(perm, "--sampling %s: alphas cannot learn from it; --alpha-gradient none --alpha-update none",
+        return arena_printf(perm,
+                            "--sampling %s: alphas cannot learn from it; --alpha-gradient none --alpha-update none",
                             s->sampling->part.name);
     if (!strcmp(s->sampling->part.name, "gumbel") && strcmp(relaxation, "softmax"))
         return arena_printf(perm, "--sampling gumbel draws from a softmax, not from --relaxation %s", relaxation);
     if (!strcmp(s->sampling->part.name, "noise") && !s->relaxation->of_one_sum)
-        return arena_printf(perm, "--sampling noise disturbs weights that add up to one, not --relaxation %s", relaxation);
+        return arena_printf(perm, "--sampling noise disturbs weights that add up to one, not --relaxation %s",
+                            relaxation);
     if (s->edge_weights && (!learns || !s->relaxation->of_one_sum))
         return arena_printf(perm, "--edge-weights on: they need alphas that learn and weights that add up to one");
     for (int64_t i = 0; i < s->regulariser_count; i++) {
@@ -211,7 +221,8 @@ const char *strategy_make(Arena *perm, const StrategySettings *s, Strategy *out)
     if (!why) why = regularisers_read(perm, given(s->regulariser, preset->regulariser), out);
     if (!why) why = switch_read(perm, "edge-weights", given(s->edge_weights, preset->edge_weights), &out->edge_weights);
     if (!why)
-        why = switch_read(perm, "auxiliary-skip", given(s->auxiliary_skip, preset->auxiliary_skip), &out->auxiliary_skip);
+        why =
+            switch_read(perm, "auxiliary-skip", given(s->auxiliary_skip, preset->auxiliary_skip), &out->auxiliary_skip);
     return why ? why : contradiction(perm, out);
 }
 
@@ -273,15 +284,15 @@ bool strategy_learns(const Strategy *s)
     return s->gradient->find != 0;
 }
 
-bool strategy_single_path(const Strategy *s)
+Genotype strategy_random(const Space *s, uint64_t seed)
 {
-    return s->sampling->single_path || s->choice->kind == CHOICE_RANDOM;
+    return genotype_random(s, seed, 1);
 }
 
 void strategy_start(const Strategy *s, Arch *a, uint64_t seed)
 {
     if (s->choice->kind == CHOICE_RANDOM) {
-        Genotype one = genotype_random(a->space, seed, 0); /* that of nas-derive --random 1 with this seed */
+        Genotype one = strategy_random(a->space, seed);
         arch_one_hot(a, &one, a->raw);
         return;
     }

@@ -22,7 +22,7 @@
 
 typedef struct { /* the head of every row; a part is written NAME[:VALUE[:VALUE]] */
     const char *name, *help, *source;
-    int values;                       /* how many it takes */
+    int values;                         /* how many it takes */
     double usual[2], least[2], most[2]; /* of each: default and bounds */
 } Part;
 
@@ -51,7 +51,8 @@ typedef struct {
     void (*draw)(Arch *a, const Relaxation *r, const Moment *m, double value);
 } Sampling;
 
-typedef struct { /* what a gradient part works on: a supernet at weights w, a batch of the train and one of the alpha split */
+typedef struct
+{ /* what a gradient part works on: a supernet at weights w, a batch of the train and one of the alpha split */
     Engine *engine;
     Arch *arch;
     double rate, momentum, weight_decay; /* of the weight step that follows */
@@ -82,7 +83,7 @@ typedef struct {
 
 typedef struct {
     Part part;
-    bool simplex; /* keeps the alphas of a group at a sum of 1 */
+    bool simplex;                                  /* keeps the alphas of a group at a sum of 1 */
     void (*step)(Arch *a, const AlphaSettings *s); /* 0: the alphas rest */
 } AlphaUpdate;
 
@@ -105,10 +106,10 @@ typedef struct { /* as options have it; 0 or "": as the named strategy has it */
     const char *name, *source;
     const char *relaxation, *sampling, *gradient, *regulariser; /* regulariser: a comma list, or none */
     const char *update, *choice;
-    int64_t share;                            /* channel share K: 1 of K channels goes through the operations */
+    int64_t share;                             /* channel share K: 1 of K channels goes through the operations */
     const char *edge_weights, *auxiliary_skip; /* "on", "off" */
-    int64_t warmup;                           /* epochs in which the alphas rest; -1: as the strategy has it */
-    double lr;                                /* of the alphas */
+    int64_t warmup;                            /* epochs in which the alphas rest; -1: as the strategy has it */
+    double lr;                                 /* of the alphas */
 } StrategySettings;
 extern const StrategySettings strategy_table[];
 extern const int64_t strategy_count;
@@ -138,8 +139,9 @@ const char *strategy_parts(Arena *a, const Strategy *s);
 /* All strategies and all parts, for a person. */
 const char *strategy_help(Arena *a);
 
-bool strategy_learns(const Strategy *s);      /* the alphas move */
-bool strategy_single_path(const Strategy *s); /* no step computes more than one operation of an edge */
+bool strategy_learns(const Strategy *s); /* the alphas move */
+/* The one architecture of CHOICE_RANDOM, f(seed): that of nas-derive --random 1 with the same seed. */
+Genotype strategy_random(const Space *s, uint64_t seed);
 
 /* Initial alphas, f(seed). Published is 1e-3 × normal (Liu et al. 2019), on a simplex all alike (Li et al. 2021). */
 void strategy_start(const Strategy *s, Arch *a, uint64_t seed);

@@ -667,8 +667,8 @@ typedef struct {
     float *y, *gx[2];
 } SelectResult;
 
-static SelectResult run_select(Arena *a, const NasKernels *kernels, int n, const int *in, const int32_t *from, int count,
-                               int h, int w, bool no_first)
+static SelectResult run_select(Arena *a, const NasKernels *kernels, int n, const int *in, const int32_t *from,
+                               int count, int h, int w, bool no_first)
 {
     int lanes = kernels->lanes;
     Map m[2], out = map_one(a, lanes, count);
@@ -702,8 +702,12 @@ static SelectResult run_select(Arena *a, const NasKernels *kernels, int n, const
 /* `ref` by its definition, the others by `ref`: shuffles, whole blocks, channels that come twice or never. */
 static void test_select(void)
 {
-    static const int shapes[][6] = { /* n, channels of both parts, h, w, channels taken */
-        {3, 5, 17, 7, 3, 22}, {1, 1, 3, 1, 1, 2}, {2, 16, 32, 4, 4, 48}, {2, 4, 12, 5, 5, 16}, {2, 20, 4, 1, 9, 31}};
+    static const int shapes[][6] = {/* n, channels of both parts, h, w, channels taken */
+                                    {3, 5, 17, 7, 3, 22},
+                                    {1, 1, 3, 1, 1, 2},
+                                    {2, 16, 32, 4, 4, 48},
+                                    {2, 4, 12, 5, 5, 16},
+                                    {2, 20, 4, 1, 9, 31}};
     for (int i = 0; i < COUNTOF(shapes); i++)
         for (int kind = 0; kind < 3; kind++) {
             const int *c = shapes[i];

@@ -3,9 +3,9 @@
  * every alpha. */
 #include "check.h"
 
-#include <stdlib.h>
 #include "base/rng.h"
 #include "search/strategy.h"
+#include <stdlib.h>
 
 static Arena perm;
 static Pool *pool;
@@ -110,7 +110,8 @@ static void test_gumbel(void)
     for (int64_t i = 0; i < a->count; i++) a->raw[i] = raw[i % OPS];
     double taken[OPS] = {0};
     Moment m = {.seed = 3, .kind = STEP_WEIGHTS};
-    for (m.step = 0; m.step < STEPS; m.step++) { /* the maximum of alpha + G is distributed as the softmax (Gumbel 1954) */
+    for (m.step = 0; m.step < STEPS;
+         m.step++) { /* the maximum of alpha + G is distributed as the softmax (Gumbel 1954) */
         draw(&s, a, &m, 1);
         for (int64_t g = 0; g < a->op_groups; g++) {
             double sum = 0;
@@ -319,8 +320,14 @@ static void test_presets(void)
     }
 }
 
-#define OVER(...) {.warmup = -1, __VA_ARGS__}
-#define REST(...) {.warmup = 0, __VA_ARGS__}
+#define OVER(...)                                                                                                      \
+    {                                                                                                                  \
+        .warmup = -1, __VA_ARGS__                                                                                      \
+    }
+#define REST(...)                                                                                                      \
+    {                                                                                                                  \
+        .warmup = 0, __VA_ARGS__                                                                                       \
+    }
 
 static void test_overrides(void)
 {
@@ -330,8 +337,7 @@ static void test_overrides(void)
     } good[] = {
         {OVER(.name = "darts1", .share = 2, .regulariser = "lp:0.01:0.7,l1"),
          "softmax + channel-share:2 + first-order + lp:0.01:0.7 + l1:0.001 + adam"},
-        {REST(.name = "pc-darts", .edge_weights = "off", .share = 1),
-         "softmax + first-order + l2:0.001 + adam"},
+        {REST(.name = "pc-darts", .edge_weights = "off", .share = 1), "softmax + first-order + l2:0.001 + adam"},
         {OVER(.name = "pc-darts", .relaxation = "simplex", .update = "exponentiated", .regulariser = "none"),
          "simplex + channel-share:4 + edge-weights + first-order + exponentiated + warmup:15"},
         {OVER(.name = "gdas", .sampling = "gumbel:5", .gradient = "second-order", .auxiliary_skip = "on"),
@@ -487,8 +493,11 @@ static void test_toy(void)
     const struct {
         double w, v, rate, momentum, decay;
         int order;
-    } cases[] = {{0.8, 0, 0.3, 0, 0, 1},     {0.8, 0, 0.3, 0, 0, 2},           {0.8, 0.4, 0.3, 0.9, 0.05, 2},
-                 {-1.5, -2, 0.1, 0.5, 0, 2}, {best, 0, 0.5 / (mixed * mixed), 0, 0, 3}};
+    } cases[] = {{0.8, 0, 0.3, 0, 0, 1},
+                 {0.8, 0, 0.3, 0, 0, 2},
+                 {0.8, 0.4, 0.3, 0.9, 0.05, 2},
+                 {-1.5, -2, 0.1, 0.5, 0, 2},
+                 {best, 0, 0.5 / (mixed * mixed), 0, 0, 3}};
     for (int c = 0; c < COUNTOF(cases); c++) {
         float w[2] = {(float)cases[c].w, 0}, v[2] = {(float)cases[c].v, 0}, after[2];
         p.rate = cases[c].rate, p.momentum = cases[c].momentum, p.weight_decay = cases[c].decay;
@@ -606,7 +615,8 @@ static Graph *smooth_net(int64_t ops)
             Value from = state[table + e];
             t[3 * e] = (Term){.value = from, .table = table, .index = 3 * e};
             t[3 * e + 1] = (Term){.value = graph_pool(g, from, pool_spec, "norm"), .table = table, .index = 3 * e + 1};
-            t[3 * e + 2] = (Term){.value = graph_sepconv(g, from, conv, "a|b", "norm"), .table = table, .index = 3 * e + 2};
+            t[3 * e + 2] =
+                (Term){.value = graph_sepconv(g, from, conv, "a|b", "norm"), .table = table, .index = 3 * e + 2};
         }
         state[2 + table] = graph_mix(g, t, 6, "node");
     }
@@ -662,7 +672,8 @@ static void test_unrolled(void)
             double want = (f[0] - f[1]) / (2 * cases[c].h);
             wrong += pow(grad[i] - want, 2), apart += pow(plain[i] - want, 2), size += want * want;
         }
-        CHECK_MSG(sqrt(wrong) < cases[c].tolerance * sqrt(size), "second order: off by %g of %g", sqrt(wrong), sqrt(size));
+        CHECK_MSG(sqrt(wrong) < cases[c].tolerance * sqrt(size), "second order: off by %g of %g", sqrt(wrong),
+                  sqrt(size));
         CHECK_MSG(sqrt(apart) > 4 * sqrt(wrong), "the first order would do: off by %g of %g", sqrt(apart), sqrt(size));
         engine_close(e);
     }
