@@ -100,6 +100,90 @@ whole_profile()
     nas-stats --json t.nas | jq -es '[.[] | select(.kind == "profile" and .run == "DARTS_V2") | .share] | add - 1 | fabs < 1e-6'
 }
 
+# All strategies, from the program's own list.
+strategies() { nas-search --list-strategies | sed -n '/^  /{/^   /!s/^  \([^ ]*\).*/\1/p};/^$/q'; }
+
+@test "every strategy: the same records with 1 and 2 threads, a genotype at the end" {
+    local strategy name
+    [[ $(strategies | wc -l) -ge 11 ]]
+    for strategy in $(strategies); do
+        for threads in 1 2; do
+            nas-search -q --strategy "$strategy" --warmup 0 "${SMALL[@]}" --limit 24 --weights --threads $threads "$DATA" \
+                -o "$strategy.$threads.nas"
+            untimed "$strategy.$threads.nas" >$threads.txt
+        done
+        same 1.txt 2.txt
+        nas-derive -q --print "$strategy.1.nas" | grep -q '^Genotype('
+        json "$strategy.1.nas" space | grep -q "\"strategy\":\"$strategy\""
+    done
+    for name in darts1 darts2 gaea gdas; do # and they are not one strategy under many names
+        json $name.1.nas search_epoch | tail -1 | grep -o '"raw":[^"]*' >$name.raw
+    done
+    ! cmp -s darts1.raw darts2.raw || false
+    ! cmp -s darts1.raw gdas.raw || false
+    ! cmp -s darts1.raw gaea.raw || false
+    # random is the cell that nas-derive draws; random-ws ends with one of weights 0 and 1
+    [[ $(nas-derive -q --print random.1.nas | grep -o 'conv\|pool\|skip' | sort | uniq -c) = \
+        $(nas-derive -q --print --random 1 | grep -o 'conv\|pool\|skip' | sort | uniq -c) ]]
+    json random-ws.1.nas search_epoch | tail -1 | grep -q '"name":"weight_kept","split":"","value":1}'
+    # edges with weights of their own are recorded beside the operations
+    json pc-darts.1.nas search_epoch | tail -1 | grep -q '"name":"reduce edges","edges":14,"ops":1'
+}
+
+@test "--list-strategies prints every strategy as its parts, and every part" {
+    run -0 --separate-stderr nas-search --list-strategies
+    [[ $output == *"darts1 "*"softmax + first-order + l2:0.001 + adam; 0.0003"* ]]
+    [[ $output == *"--regulariser: "*"beta-decay:50 "* && $stderr = "" ]]
+}
+
+@test "parts are options: they replace the strategy's own, and are recorded" {
+    nas-search -q "${SMALL[@]}" -e 1 --channel-share 2 --edge-weights on --regulariser lp:0.01:0.5,l1 --alpha-update sgd \
+        "$DATA" -o s.nas
+    json s.nas space | grep -qF '"softmax + channel-share:2 + edge-weights + first-order + lp:0.01:0.5 + l1:0.001 + sgd"'
+    nas-search -q "${SMALL[@]}" --strategy random-ws --choice rank:3 "$DATA" -o s.nas
+    json s.nas space | grep -qF '"simplex + uniform + rank:3"'
+}
+
+@test "partial channels and single paths take a fraction of the memory, and the forecast says so" {
+    local strategy
+    bytes() { nas-search --strategy "$1" --costs --dry-run --layers 3 --channels 16 "$DATA" | grep -o 'gradients [0-9.]*' | cut -d ' ' -f 2; }
+    for strategy in pc-darts gdas random-ws; do
+        awk -v all="$(bytes darts1)" -v part="$(bytes $strategy)" 'BEGIN { exit !(part > 0 && part < 0.55 * all) }'
+    done
+}
+
+# What Linux says of the process at its end is what was said before its start, within 5 % and the up to 8 MiB that the
+# program takes for itself.
+@test "the forecast of every strategy holds" {
+    [[ -r /proc/self/status ]] || skip "no /proc"
+    [[ $(nas-search --version) != *fsanitize* ]] || skip "sanitizers take memory of their own"
+    nas-ingest -q synthetic --option n=100 --option size=20 --test 0 --valid 0.36 -o m.nas
+    local strategy epochs
+    for strategy in $(strategies); do
+        epochs=1
+        [[ $strategy = gdas || $strategy = random-ws ]] && epochs=16 # until every operation was drawn somewhere
+        nas-search -v --strategy "$strategy" --warmup 0 --channels 16 --layers 2 --batch 32 --epochs $epochs --limit 32 \
+            --valid-limit 32 --threads 1 m.nas -o s.nas 2>err
+        sed -nE "s/.*peak memory ([0-9.]+) MiB, forecast ([0-9.]+) MiB.*/$strategy \2 \1/p" err >>memory
+    done
+    [[ $(wc -l <memory) = "$(strategies | wc -l)" ]]
+    awk '$3 < 0.95 * $2 || $3 > 1.05 * $2 + 8 { print $1 ": forecast " $2 " MiB, peak " $3 " MiB"; exit 1 }' memory
+}
+
+@test "--costs: parameters and multiply-accumulates of every operation on every stage" {
+    run -0 --separate-stderr nas-search --costs --layers 3 --channels 4 --ops skip_connect,sep_conv_3x3 "$DATA"
+    [[ ${#lines[@]} = 4 ]]
+    # depthwise 3x3 and pointwise, twice: 2 (9 C + C²) weights, as many products a pixel; a skip costs where it halves
+    [[ ${lines[3]} =~ ^sep_conv_3x3\ +104\ +6656\ +272\ +4352\ +272\ +4352\ +800\ +3200\ +800\ +3200$ ]]
+    [[ ${lines[2]} =~ ^skip_connect\ +0\ +0\ +64\ +1024\ +0\ +0\ +256\ +1024\ +0\ +0$ ]]
+}
+
+@test "the default strategy finds the planted operation" {
+    nas-ingest -q synthetic --option kind=sep5 --option n=1000 -o sep5.nas
+    nas-search -q sep5.nas --layers 1 --nodes 1 --concat 1 --channels 8 --reduce-at none --epochs 10 --batch 32 -o s.nas
+    nas-derive -q --print s.nas | grep -qF "normal=[('sep_conv_5x5', 0), ('sep_conv_5x5', 1)]"
+}
+
 @test "samples and weights come on request only" {
     nas-search -q "${SMALL[@]}" "$DATA" -o plain.nas
     ! nas-stats --json plain.nas | grep -qE '"kind":"(samples|tensor|network)"' || false
@@ -221,13 +305,18 @@ interrupted()
 
 @test "what cannot be searched is refused in one line, and leaves no file" {
     nas-ingest -q synthetic --option n=40 --option size=8 --alpha 0 -o no-alpha.nas
+    nas-ingest -q synthetic --option n=40 --option size=8 --valid 0 -o no-valid.nas
     nas-derive --named DARTS_V2 -o genotype.nas
     head -c 2000 "$DATA" >cut.nas
     local case
     # the status, words of the message, and the command
     for case in "1|alpha split is empty|no-alpha.nas" "1|no dataset|genotype.nas" "3|cut|cut.nas" \
         "2|not a strategy|--strategy darts9 $DATA" "2|sep_conv_9x9|--ops none,sep_conv_9x9 $DATA" \
-        "2|more than none|--ops none $DATA" "2|no cell 8|--reduce-at 8 $DATA" "2|more than the 50 epochs|--warmup 51 $DATA" \
+        "2|more than none|--ops none $DATA" "2|an empty name|--ops= $DATA" \
+        "2|must divide the 16|--channel-share 3 $DATA" "2|near it: l2|--regulariser l22 $DATA" \
+        "2|does not go with --relaxation softmax|--alpha-update exponentiated $DATA" \
+        "2|15, as the strategy has it: more than the 9|--strategy pc-darts -e 9 $DATA" \
+        "2|not with alphas that learn|--choice random $DATA" "1|validation split is empty|--strategy random-ws no-valid.nas" "2|no cell 8|--reduce-at 8 $DATA" "2|more than the 50 epochs|--warmup 51 $DATA" \
         "2|1 to 4 of them|--concat 5 $DATA" "2|one FILE|$DATA $DATA" "1|No space left|-e 1 -l 1 -c 1 $DATA -o /dev/full"; do
         IFS='|' read -r status words command <<<"$case"
         # shellcheck disable=SC2086

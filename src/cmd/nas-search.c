@@ -196,6 +196,9 @@ int main(int argc, char **argv)
     cli_guard_file(0);
     checkpoint_tell(&checkpoint);
     checkpoint_close(&checkpoint);
+    if (cli_common.verbose)
+        cli_note("peak memory %s, forecast %s", forecast_bytes(&scratch, memory_peak()),
+                 forecast_bytes(&scratch, search.forecast.bytes + dataset_bytes(&data)));
     search_close(&search);
     workplace_close(&place);
     if (end == SEARCH_DIVERGED) cli_die(EXIT_FAILED, "%s", search.trouble);

@@ -965,22 +965,20 @@ static float noise_of(uint64_t bytes)
     const uint64_t even = 0x00FF00FF00FF00FF;
     uint64_t pairs = (bytes & even) + (bytes >> 8 & even);
     double sum = (double)(pairs * 0x0001000100010001 >> 48);
-    return (float)((sum - 8 * 127.5) / sqrt(8 * (256.0 * 256 - 1) / 12));
+    return (float)((sum - 8 * 127.5) * (1 / 209.0215)); /* sqrt(8 (256² - 1) / 12) */
 }
 
 static void make_noise(Host *h, int32_t index, int64_t n0, int64_t n1)
 {
     const ValueInfo *v = &h->g->values[h->g->ops[index].output];
-    int64_t lanes = h->k->lanes, pixels = v->height * v->width,
-            image = blocks_of(v->channels, (int)lanes) * pixels * lanes;
-    float *to = data_of(h, h->g->ops[index].output);
+    int64_t lanes = h->k->lanes, pixels = v->height * v->width, room = blocks_of(v->channels, (int)lanes) * lanes;
+    uint64_t purpose = RNG_NOISE_VALUE + ((uint64_t)index << 8);
     for (int64_t n = n0; n < n1; n++)
-        for (int64_t i = 0; i < image; i++) {
-            int64_t channel = i / (pixels * lanes) * lanes + i % lanes;
-            uint64_t what =
-                ((uint64_t)h->drop_step << 36) + (uint64_t)((n * v->channels + channel) * pixels + i / lanes % pixels);
-            uint64_t bytes = rng_u64(h->drop_seed, RNG_NOISE_VALUE + ((uint64_t)index << 8), what);
-            to[n * image + i] = channel < v->channels ? noise_of(bytes) : 0;
+        for (int64_t c = 0; c < room; c++) {
+            float *to = data_of(h, h->g->ops[index].output) + (n * room + c / lanes * lanes) * pixels + c % lanes;
+            uint64_t what = ((uint64_t)h->drop_step << 36) + (uint64_t)((n * v->channels + c) * pixels);
+            for (int64_t p = 0; p < pixels; p++)
+                to[p * lanes] = c < v->channels ? noise_of(rng_u64(h->drop_seed, purpose, what + (uint64_t)p)) : 0;
         }
 }
 

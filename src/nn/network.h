@@ -12,8 +12,9 @@ typedef struct {
     int64_t reduce_at[8], reduce_count; /* reduce_count < 0: at layers/3 and 2*layers/3 */
     int64_t stem_multiplier;            /* 3 */
     /* of a supernet alone */
-    int64_t share;       /* K > 1: 1 of K channels goes through the operations of an edge (partial channels) */
-    bool auxiliary_skip; /* beside its operations, every edge has a skip of its own weight */
+    int64_t share;        /* K > 1: 1 of K channels goes through the operations of an edge (partial channels) */
+    bool auxiliary_skip;  /* beside its operations, every edge has a skip of its own weight */
+    const Genotype *only; /* build the operations of these cells alone, or 0: all */
 } NetSpec;
 
 /* The supernet: tables 0 "normal" and 1 "reduce", (edges, columns) mixing weights each, shared by the cells of that kind;

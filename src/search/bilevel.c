@@ -136,6 +136,11 @@ const char *search_open(Arena *perm, Arena scratch, const Workplace *w, const Se
     s->net.loss = s->task->loss;
     why = task_detail(perm, s->task, d->info.outputs, d->info.class_weight, d->info.tree, &s->net.detail);
     if (why) return why;
+    if (s->strategy.choice->kind == CHOICE_RANDOM) {
+        Genotype *only = NEW(perm, Genotype, 1);
+        *only = strategy_random(&s->space, w->seed);
+        s->net.only = only;
+    }
     s->graph = network_supernet(perm, &s->space, &s->net);
     if (s->graph->error) return s->graph->error;
     s->arch = arch_new(perm, &s->space, &s->net, s->strategy.edge_weights);
@@ -146,13 +151,14 @@ const char *search_open(Arena *perm, Arena scratch, const Workplace *w, const Se
     if (s->strategy.choice->kind == CHOICE_RANK && !s->valid_limit)
         return "the validation split is empty: ingest again with --valid above 0, architectures are ranked on it";
     bool learns = strategy_learns(&s->strategy);
-    s->path = strategy_single_path(&s->strategy);
+    s->path = s->strategy.sampling->single_path;
     int64_t most = s->samples > d->split[SPLIT_ALPHA].count ? s->samples : d->split[SPLIT_ALPHA].count;
     EngineOptions options = {
         .device = w->device, .batch = dataset_limit(settings->batch, most), .single_path = s->path, .pool = w->pool};
     if (start) checkpoint_batch(w->checkpoint, &options.batch);
     int64_t alphas = learns ? s->samples + options.batch : 0; /* at most: a whole batch for every train batch */
-    int64_t blocks = s->strategy.gradient->blocks * s->graph->weight_count * (int64_t)sizeof(float);
+    /* what the gradient takes, and the initial weights on their way to the engine */
+    int64_t blocks = (s->strategy.gradient->blocks + 1) * s->graph->weight_count * (int64_t)sizeof(float);
     ForecastNeed need = {.fixed = tally_bytes(d, s->samples) + tally_bytes(d, alphas) + tally_bytes(d, s->valid_limit) +
                                   blocks,
                          .per_sample = 3 * loader_bytes(d), /* train, alpha, validation */

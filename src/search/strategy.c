@@ -284,15 +284,15 @@ bool strategy_learns(const Strategy *s)
     return s->gradient->find != 0;
 }
 
-bool strategy_single_path(const Strategy *s)
+Genotype strategy_random(const Space *s, uint64_t seed)
 {
-    return s->sampling->single_path || s->choice->kind == CHOICE_RANDOM;
+    return genotype_random(s, seed, 1);
 }
 
 void strategy_start(const Strategy *s, Arch *a, uint64_t seed)
 {
     if (s->choice->kind == CHOICE_RANDOM) {
-        Genotype one = genotype_random(a->space, seed, 0); /* that of nas-derive --random 1 with this seed */
+        Genotype one = strategy_random(a->space, seed);
         arch_one_hot(a, &one, a->raw);
         return;
     }

@@ -139,8 +139,9 @@ const char *strategy_parts(Arena *a, const Strategy *s);
 /* All strategies and all parts, for a person. */
 const char *strategy_help(Arena *a);
 
-bool strategy_learns(const Strategy *s);      /* the alphas move */
-bool strategy_single_path(const Strategy *s); /* no step computes more than one operation of an edge */
+bool strategy_learns(const Strategy *s); /* the alphas move */
+/* The one architecture of CHOICE_RANDOM, f(seed): that of nas-derive --random 1 with the same seed. */
+Genotype strategy_random(const Space *s, uint64_t seed);
 
 /* Initial alphas, f(seed). Published is 1e-3 × normal (Liu et al. 2019), on a simplex all alike (Li et al. 2021). */
 void strategy_start(const Strategy *s, Arch *a, uint64_t seed);
