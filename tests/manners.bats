@@ -125,6 +125,8 @@ bad_numbers()
         for bad in -1 9007199254740993; do
             fails 2 "$1: --seed: expected a whole number from 0 to 9007199254740992, not '$bad'" "$1" --seed "$bad" || return 1
         done
+    fi
+    if "$1" --help | grep -q -- --threads; then
         for bad in -1 0 257 1.5; do
             fails 2 "$1: --threads: expected a whole number from 1 to 256, not '$bad'" "$1" --threads "$bad" || return 1
         done

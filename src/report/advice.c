@@ -2,9 +2,7 @@
  * at the end: what it looks at, the check, what the sign means. A check counts what it looked at and adds a finding, its
  * evidence and the next command to try, for each thing that shows the sign.
  */
-#include <ctype.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "report/cells.h"

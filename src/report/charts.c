@@ -9,26 +9,12 @@
 #include "report/cells.h"
 #include "report/verdict.h"
 
-static int by_size(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static double *sorted(Arena *a, const double *x, int64_t n)
 {
     double *copy = NEW(a, double, n);
     for (int64_t i = 0; i < n; i++) copy[i] = x[i];
-    qsort(copy, (size_t)n, sizeof *copy, by_size);
+    statistics_sort(copy, n);
     return copy;
-}
-
-/* Of n sorted values, between which it is interpolated. */
-static double quantile(const double *x, int64_t n, double q)
-{
-    const double at = q * (double)(n - 1);
-    const int64_t i = (int64_t)at;
-    return i + 1 < n ? x[i] + (at - (double)i) * (x[i + 1] - x[i]) : x[n - 1];
 }
 
 /* ---- weights ---- */
@@ -52,7 +38,7 @@ static void quantile_panel(Arena *a, Figure *f, const StorySearch *search, bool 
             Arena scratch = *a;
             const AlphaTable *t = mixing_table(search, k, reduce);
             const int64_t n = t ? t->edges * t->ops : 0;
-            const double y = t ? quantile(sorted(&scratch, t->weight, n), n, line[i].q) : NAN;
+            const double y = t ? statistics_quantile(sorted(&scratch, t->weight, n), n, line[i].q) : NAN;
             figure_point(p, s, (double)search->epoch[k]->epoch, y);
         }
     }
@@ -114,8 +100,8 @@ static const char *contest_title(Arena *a, const Contest *c)
 static void add_box(Arena *a, Panel *p, const Contender *x, int64_t place)
 {
     const double *v = sorted(a, x->value, x->count), at = (double)place, half = 0.3;
-    const double low = quantile(v, x->count, 0.25), high = quantile(v, x->count, 0.75),
-                 middle = quantile(v, x->count, 0.5);
+    const double low = statistics_quantile(v, x->count, 0.25), high = statistics_quantile(v, x->count, 0.75),
+                 middle = statistics_quantile(v, x->count, 0.5);
     const double box[][2] = {
         {at, v[0]}, {at, low},         {at - half, low}, {at - half, high}, {at, high}, {at, v[x->count - 1]},
         {at, high}, {at + half, high}, {at + half, low}, {at, low}};
@@ -160,7 +146,8 @@ typedef struct {
 
 static int by_cost(const void *a, const void *b)
 {
-    return by_size(&((const Place *)a)->cost, &((const Place *)b)->cost);
+    const double x = ((const Place *)a)->cost, y = ((const Place *)b)->cost;
+    return (x > y) - (x < y);
 }
 
 /* The networks that no other beats at the same or a lower cost, as stairs. */

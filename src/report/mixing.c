@@ -1,9 +1,9 @@
 /* mixing: how decided a search is, from its mixing weights. See cells.h. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "report/cells.h"
+#include "report/statistics.h"
 
 const struct MeasureInfo mixing_info[MIXING_COUNT] = {
     [MIXING_ENTROPY] = {"entropy", "mean over edges, as a share of the most it can be: 1 undecided, 0 decided"},
@@ -43,17 +43,11 @@ double mixing_entropy(const double *w, int64_t n)
     return total > 0 ? h : NAN;
 }
 
-static int by_size(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 double mixing_gini(Arena scratch, const double *x, int64_t n)
 {
     double *sorted = NEW(&scratch, double, n), sum = 0, weighted = 0;
     for (int64_t i = 0; i < n; i++) sorted[i] = x[i];
-    qsort(sorted, (size_t)n, sizeof *sorted, by_size);
+    statistics_sort(sorted, n);
     for (int64_t i = 0; i < n; i++) {
         sum += sorted[i];
         weighted += (double)(2 * (i + 1) - n - 1) * sorted[i];

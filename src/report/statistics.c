@@ -3,6 +3,7 @@
 #include "report/statistics.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 enum { MOST_TERMS = 10000 };
 
@@ -21,6 +22,24 @@ Sample statistics_of(const double *x, int64_t n)
     for (int64_t i = 0; i < n; i++) squares += (x[i] - s.mean) * (x[i] - s.mean);
     if (n > 1) s.sd = sqrt(squares / (double)(n - 1));
     return s;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+void statistics_sort(double *x, int64_t n)
+{
+    qsort(x, (size_t)n, sizeof *x, by_size);
+}
+
+double statistics_quantile(const double *sorted, int64_t n, double q)
+{
+    const double at = q * (double)(n - 1);
+    const int64_t i = (int64_t)at;
+    return i + 1 < n ? sorted[i] + (at - (double)i) * (sorted[i + 1] - sorted[i]) : sorted[n - 1];
 }
 
 static double away_from_0(double x)

@@ -21,6 +21,10 @@ Difference statistics_welch(const Sample *a, const Sample *b);
 /* Pairs, d[i] = a[i] - b[i] (Student's paired test); the effect is in standard deviations of d. */
 Difference statistics_paired(const double *d, int64_t n);
 
+void statistics_sort(double *x, int64_t n); /* ascending */
+/* The q-quantile of n >= 1 sorted values, interpolated between the two nearest (Hyndman and Fan 1996, definition 7). */
+double statistics_quantile(const double *sorted, int64_t n, double q);
+
 /* P(|T| > t) of Student's distribution; and the t for which it is p. */
 double statistics_t_tail(double t, double freedom);
 double statistics_t_quantile(double p, double freedom);
