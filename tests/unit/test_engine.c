@@ -619,6 +619,62 @@ static void test_single_path(void)
     arena_release(scratch);
 }
 
+static float *value_of(Arena *a, const Graph *g, Engine *e, int64_t n, const char *name)
+{
+    for (int32_t i = 0; i < g->op_count; i++)
+        if (!strcmp(g->ops[i].name, name)) {
+            const ValueInfo *v = &g->values[g->ops[i].output];
+            float *x = NEW(a, float, n * v->channels * v->height * v->width);
+            engine_value(e, g->ops[i].output, x);
+            return x;
+        }
+    CHECK_MSG(false, "no operation %s", name);
+    return 0;
+}
+
+/* Skips alone, so that a node is a sum of channels: the first quarter with the weights of the operations, the rest with
+ * those of the bypass; then shuffled as PC-DARTS' channel_shuffle does, view (K, C/K) and transpose. */
+static void test_partial_channels(void)
+{
+    enum { N = 3, C = 8, K = 4, PIXELS = 25 };
+    Arena a = memory;
+    Space s;
+    NetSpec n = net_spec(C, 1, 5, 5);
+    n.reduce_count = 0;
+    n.share = K;
+    CHECK(!space_make(&a, "skip_connect", 1, 2, 1, &s));
+    Graph *g = network_supernet(&a, &s, &n);
+    if (!CHECK_MSG(!g->error, "%s", g->error)) return;
+    CHECK_EQ(g->tables[0].count, 4); /* two edges, each an operation and a bypass */
+    const float mix[4] = {0.3f, 0.6f, 0.2f, -0.4f};
+    Engine *e = open_engine(&a, g, "cpu", N, pools[0]);
+    engine_set_mix(e, 0, mix);
+    Batch b = hash_batch(&a, g, "train0", N);
+    engine_batch(e, b.x, b.y, N);
+    engine_forward(e, MODE_TRAIN);
+    float *part[3], *rest[3]; /* of the two inputs and the node; what they were made of has given its memory back */
+    for (int j = 0; j < 3; j++) {
+        part[j] = value_of(&a, g, e, N, arena_printf(&a, "cells.0.state%d.part", j));
+        rest[j] = value_of(&a, g, e, N, arena_printf(&a, "cells.0.state%d.rest", j));
+    }
+    double wrong = 0;
+    enum { PART = C / K, REST = C - PART };
+    for (int i = 0; i < N; i++)
+        for (int c = 0; c < C; c++)
+            for (int p = 0; p < PIXELS; p++) {
+                double want = 0;
+                for (int j = 0; j < 2; j++)
+                    want += c < PART ? mix[2 * j] * part[j][(i * PART + c) * PIXELS + p]
+                                     : mix[2 * j + 1] * rest[j][(i * REST + c - PART) * PIXELS + p];
+                int to = c % PART * K + c / PART;
+                float got =
+                    to < PART ? part[2][(i * PART + to) * PIXELS + p] : rest[2][(i * REST + to - PART) * PIXELS + p];
+                wrong = fmax(wrong, fabs(got - want));
+            }
+    CHECK_MSG(wrong < 1e-5, "a channel is off by %g", wrong);
+    engine_close(e);
+}
+
 /* N(0, 1), another in every step, the same again for the same step; it hands no gradient on. */
 static void test_noise(void)
 {
@@ -1153,6 +1209,7 @@ int main(void)
     CHECK_RUN(test_smaller_batch);
     CHECK_RUN(test_inactive);
     CHECK_RUN(test_single_path);
+    CHECK_RUN(test_partial_channels);
     CHECK_RUN(test_noise);
     CHECK_RUN(test_drop_path);
     CHECK_RUN(test_thread_counts);

@@ -157,6 +157,19 @@ static void test_space(void)
     CHECK_STR(primitive_table[s.op[1]].name, "skip_connect");
     CHECK(!space_make(&perm, "galaxy-zoo-11", 4, 2, 4, &s));
     CHECK_EQ(s.op_count, 11);
+    /* the ancestor's tables, in its order */
+    static const char *const sets[][2] = {
+        {"galaxy-zoo-9", "none skip_connect max_pool_2x2 max_pool_3x3 avg_pool_3x3 sep_conv_3x3 sep_conv_5x5 "
+                         "dil_conv_3x3 dil_conv_5x5 "},
+        {"galaxy-zoo-11", "none max_pool_2x2 avg_pool_2x2 max_pool_3x3 avg_pool_3x3 skip_connect sep_conv_3x3 "
+                          "sep_conv_5x5 sep_conv_7x7 dil_conv_3x3 dil_conv_5x5 "}};
+    for (int i = 0; i < 2; i++) {
+        Text t = {0};
+        CHECK(!space_make(&perm, sets[i][0], 4, 2, 4, &s));
+        for (int64_t k = 0; k < s.op_count; k++) text_addf(&perm, &t, "%s ", primitive_table[s.op[k]].name);
+        CHECK_STR(t.s, sets[i][1]);
+    }
+    CHECK(!space_make(&perm, "none,conv_7x1_1x7", 4, 2, 4, &s));
     CHECK(!space_make(&perm, "noise,sep_conv_3x3", 1, 1, 1, &s));
     CHECK_EQ(space_none(&s), -1);
     CHECK_CONTAINS(space_make(&perm, "none", 4, 2, 4, &s), "more than none");
