@@ -90,6 +90,13 @@ FUZZERS    := $(patsubst tests/fuzz/%.c,$(OBJ)/fuzz/%,$(wildcard tests/fuzz/*.c)
 NAS_BIN    := $(if $(SAN),$(OBJ)/bin,bin)
 FORMATTED   = $(wildcard src/*/*.[ch] src/data/readers/*.[ch] kernels/*.h kernels/*/*.[ch] tests/*/*.[ch])
 
+# The CUDA backend and its simulator: see "CUDA" below.
+CUDA_FLAGS  := -O3 -std=c++17 -lineinfo -Xcompiler -fPIC,-fno-exceptions,-fno-threadsafe-statics,-fvisibility=hidden
+SIM_ARCH    := -gencode arch=compute_75,code=compute_75 --compress-mode=none
+CUDA_INC    := -isystem $(dir $(patsubst %/,%,$(dir $(NVCC))))include
+SIM_OBJ     := $(patsubst tests/cudasim/%.c,$(OBJ)/cudasim/%.o,$(wildcard tests/cudasim/*.c))
+SIM_TESTS   := $(if $(filter 1,$(HAVE_CUDA)),$(OBJ)/cudasim/libprobe.so)
+
 .PHONY: all programs tests objects test bench fuzz fuzz-run man install uninstall clean check-layers format check-format help
 .PHONY: print-obj print-nas-bin check-aarch64
 .DELETE_ON_ERROR:
@@ -113,7 +120,7 @@ ifeq ($(SAN),)
 endif
 
 # bench_kernels is tested, too.
-tests: programs $(UNIT_TESTS) $(OBJ)/bench/bench_kernels
+tests: programs $(UNIT_TESTS) $(OBJ)/bench/bench_kernels $(SIM_TESTS)
 
 # Everything compiled, nothing linked: enough to see warnings.
 objects: $(LIB_OBJ) $(patsubst %.c,$(OBJ)/%.o,$(wildcard src/cmd/*.c tests/unit/*.c tests/bench/*.c tests/fuzz/*.c))
@@ -168,6 +175,21 @@ $(OBJ)/gen/%.o: $(OBJ)/gen/%.c
 	$(COMPILE) -w -c -o $@ $<
 
 -include $(wildcard $(OBJ)/src/*/*.d $(OBJ)/src/data/readers/*.d $(OBJ)/kernels/*/*.d $(OBJ)/tests/*/*.d $(OBJ)/gen/nas/v1/*.d)
+
+# ---- CUDA ----
+# tests/cudasim: what stands in for libcudart runs the kernels' PTX on the CPU. Built where it runs, so for this machine.
+$(OBJ)/cudasim/%.o: tests/cudasim/%.c
+	@mkdir -p $(@D)
+	$(COMPILE) $(CUDA_INC) -O3 $(if $(filter x86_64%,$(MACHINE)),-march=native) -fPIC -fvisibility=hidden -fno-strict-aliasing -c -o $@ $<
+
+$(OBJ)/cudasim/probe.o: tests/cudasim/probe.cu
+	@mkdir -p $(@D)
+	$(NVCC) $(CUDA_FLAGS) -fmad=false $(SIM_ARCH) -MMD -MP -c -o $@ $<
+
+$(OBJ)/cudasim/libprobe.so: $(OBJ)/cudasim/probe.o $(SIM_OBJ)
+	$(CC) $(BASE_FLAGS) $(LDFLAGS) -shared -o $@ $^ -lm
+
+-include $(wildcard $(OBJ)/cudasim/*.d)
 
 # ---- checks ----
 test: tests

@@ -782,7 +782,7 @@ static void test_thread_counts(void)
                 set_hash_mix(g, e);
                 engine_set_drop(e, 0.2, 3, 1);
                 for (int s = 0; s < 3; s++) {
-                    char name[16];
+                    char name[24];
                     snprintf(name, sizeof name, "train%d", s);
                     r[i] = step(&a, g, e, hash_batch(&a, g, name, 5 - s), GRAD_ALL);
                     engine_sgd(e, 0.1, 0.9, 3e-4, false, 5 / (engine_grad_norm(e) + 5));
@@ -1132,7 +1132,7 @@ static void check_oracle_trajectory(const char *device, double *losses)
         int s, t, i;
         if (*line == '#') continue;
         if (sscanf(line, "step %d %lf %lf %lf", &s, &valid, &train, &length) == 4) {
-            char name[16];
+            char name[24];
             double tolerance = 2e-5 * pow(1.4, s);
             snprintf(name, sizeof name, "valid%d", s % 4);
             for (t = 0; t < 2; t++) {

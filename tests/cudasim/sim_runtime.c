@@ -1,0 +1,525 @@
+/* sim_runtime: the functions of libcudart that nvcc's objects and our host code call. See cudasim.h.
+ *
+ * Registration runs from static constructors. An object's PTX is found in its fat binary: a header of 16 bytes, then
+ * entries {kind 16 bits (1: PTX), 16 bits, header size 32, payload size 64, …}.
+ */
+#include "cudasim.h"
+
+#include <cuda_runtime_api.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "device_memory.h"
+#include "ptx.h"
+
+#define SIM __attribute__((visibility("default")))
+
+/* Called by what nvcc generates; no header declares them for C. */
+void **__cudaRegisterFatBinary(void *fat);
+void __cudaRegisterFatBinaryEnd(void **handle);
+void __cudaUnregisterFatBinary(void **handle);
+void __cudaRegisterFunction(void **handle, const char *host, char *device, const char *name, int limit, void *tid,
+                            void *bid, void *block, void *grid, int *warp);
+unsigned __cudaPushCallConfiguration(dim3 grid, dim3 block, size_t shared, struct CUstream_st *stream);
+cudaError_t __cudaPopCallConfiguration(dim3 *grid, dim3 *block, size_t *shared, void *stream);
+cudaError_t __cudaGetKernel(cudaKernel_t *kernel, const void *host);
+cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void **args, size_t shared, cudaStream_t s);
+
+typedef struct {
+    const void *fat; /* {magic, version, data, …} */
+    Module *module;
+    char error[512];
+} Binary;
+
+typedef struct {
+    const void *host;
+    char *name;
+    Binary *binary;
+    Kernel *kernel; /* 0: not looked up yet */
+} Function;
+
+typedef struct {
+    void *to;
+    void *copy;
+    size_t bytes;
+    const void *from; /* host to device: must still hold `copy` when the copy is over */
+} Pending;
+
+enum { MAX_BINARIES = 64, MAX_FUNCTIONS = 512, MAX_PENDING = 256, MAX_PINNED = 256 };
+static Binary binaries[MAX_BINARIES];
+static Function functions[MAX_FUNCTIONS];
+static Pending pending[MAX_PENDING];
+static struct {
+    char *at;
+    size_t bytes;
+} pinned[MAX_PINNED];
+static int binary_count, function_count, pending_count, pinned_count;
+static cudaError_t sticky, last;
+static char report[1200];
+static struct {
+    bool known, unchecked, statistics, print;
+    int order;
+} setting;
+static struct {
+    dim3 grid, block;
+    size_t shared;
+    cudaStream_t stream;
+} configured;
+
+static cudaError_t result(cudaError_t e)
+{
+    if (e != cudaSuccess) last = e;
+    return e;
+}
+
+/* An error of which the program is told by every later call, as after a fault on a device. */
+static cudaError_t fault(cudaError_t e, const char *what)
+{
+    if (!sticky) snprintf(report, sizeof report, "%s", what);
+    if (getenv("NAS_CUDASIM_QUIET") == 0) fprintf(stderr, "cudasim: %s\n", what);
+    sticky = e;
+    return result(e);
+}
+
+static void print_statistics(void)
+{
+    CudasimRow row[MAX_FUNCTIONS];
+    int64_t n = cudasim_statistics(row, MAX_FUNCTIONS);
+    fprintf(stderr, "%-60s %8s %12s %9s %9s\n", "kernel", "launches", "instructions", "sectors", "banks");
+    for (int64_t i = 0; i < n; i++)
+        fprintf(stderr, "%-60.60s %8lld %12lld %8.0f%% %8.0f%%\n", row[i].kernel, (long long)row[i].launches,
+                (long long)row[i].lane_instructions,
+                row[i].sectors ? 100.0 * (double)row[i].least_sectors / (double)row[i].sectors : 100.0,
+                row[i].wavefronts ? 100.0 * (double)row[i].least_wavefronts / (double)row[i].wavefronts : 100.0);
+}
+
+SIM void cudasim_configure(const char *words)
+{
+    bool print = setting.print;
+    memset(&setting, 0, sizeof setting);
+    setting.known = true;
+    if (!words) return;
+    setting.unchecked = strstr(words, "unchecked") != 0;
+    setting.order = strstr(words, "backward") ? 1 : strstr(words, "shuffled") ? 2 : 0;
+    setting.print = strstr(words, "report") != 0;
+    setting.statistics = setting.print || strstr(words, "statistics");
+    if (setting.print && !print) atexit(print_statistics);
+}
+
+SIM const char *cudasim_take_error(void)
+{
+    sticky = last = cudaSuccess;
+    static char taken[sizeof report];
+    memcpy(taken, report, sizeof taken);
+    *report = 0;
+    return *taken ? taken : 0;
+}
+
+/* ---- registration ---- */
+
+SIM void **__cudaRegisterFatBinary(void *fat)
+{
+    if (binary_count == MAX_BINARIES) abort();
+    binaries[binary_count].fat = fat;
+    return (void **)&binaries[binary_count++];
+}
+
+SIM void __cudaRegisterFatBinaryEnd(void **handle)
+{
+    (void)handle;
+}
+
+SIM void __cudaUnregisterFatBinary(void **handle)
+{
+    (void)handle;
+}
+
+SIM void __cudaRegisterFunction(void **handle, const char *host, char *device, const char *name, int limit, void *tid,
+                                void *bid, void *block, void *grid, int *warp)
+{
+    (void)device, (void)limit, (void)tid, (void)bid, (void)block, (void)grid, (void)warp;
+    if (function_count == MAX_FUNCTIONS) abort();
+    functions[function_count++] = (Function){host, strdup(name), (Binary *)(void *)handle, 0};
+}
+
+static void load_binary(Binary *b)
+{
+    struct {
+        int magic, version;
+        const uint8_t *data;
+    } wrapper;
+    memcpy(&wrapper, b->fat, sizeof wrapper);
+    uint16_t header, kind;
+    uint64_t size, payload;
+    uint32_t entry;
+    memcpy(&header, wrapper.data + 6, 2);
+    memcpy(&size, wrapper.data + 8, 8);
+    for (const uint8_t *p = wrapper.data + header, *end = p + size; p < end; p += entry + payload) {
+        memcpy(&kind, p, 2);
+        memcpy(&entry, p + 4, 4);
+        memcpy(&payload, p + 8, 8);
+        if (kind != 1) continue;
+        char *text = strndup((const char *)p + entry, payload);
+        if (!strstr(text, ".version")) {
+            snprintf(b->error, sizeof b->error, "the PTX is compressed: compile with --compress-mode=none");
+            free(text);
+            return;
+        }
+        b->module = ptx_load(text, b->error, sizeof b->error);
+        free(text);
+        return;
+    }
+    snprintf(b->error, sizeof b->error, "no PTX in the object: compile with code=compute_NN");
+}
+
+static Function *find_function(const void *host)
+{
+    for (int f = 0; f < function_count; f++) {
+        Function *fn = &functions[f];
+        if (fn->host != host) continue;
+        if (!fn->kernel) {
+            if (!fn->binary->module && !*fn->binary->error) load_binary(fn->binary);
+            for (int k = 0; fn->binary->module && k < fn->binary->module->kernels; k++)
+                if (!strcmp(fn->binary->module->kernel[k]->name, fn->name)) fn->kernel = fn->binary->module->kernel[k];
+        }
+        return fn;
+    }
+    return 0;
+}
+
+/* ---- launching ---- */
+
+SIM unsigned __cudaPushCallConfiguration(dim3 grid, dim3 block, size_t shared, struct CUstream_st *stream)
+{
+    configured.grid = grid;
+    configured.block = block;
+    configured.shared = shared;
+    configured.stream = stream;
+    return 0;
+}
+
+SIM cudaError_t __cudaPopCallConfiguration(dim3 *grid, dim3 *block, size_t *shared, void *stream)
+{
+    *grid = configured.grid;
+    *block = configured.block;
+    *shared = configured.shared;
+    memcpy(stream, &configured.stream, sizeof configured.stream);
+    return cudaSuccess;
+}
+
+static void check_sources(bool done);
+
+SIM cudaError_t cudaLaunchKernel(const void *host, dim3 grid, dim3 block, void **args, size_t shared,
+                                 cudaStream_t stream)
+{
+    (void)stream;
+    if (!setting.known) cudasim_configure(getenv("NAS_CUDASIM"));
+    if (sticky) return sticky;
+    Function *f = find_function(host);
+    if (!f) return result(cudaErrorInvalidDeviceFunction);
+    Kernel *k = f->kernel;
+    if (!k) return fault(cudaErrorInvalidPtx, f->binary->error);
+    uint64_t threads = (uint64_t)block.x * block.y * block.z, total = k->shared_bytes + shared;
+    if (!threads || threads > 1024 || block.z > 64 || !grid.x || !grid.y || !grid.z || grid.x > 0x7fffffff ||
+        grid.y > 65535 || grid.z > 65535 || total > 48 << 10) {
+        char text[400];
+        snprintf(text, sizeof text,
+                 "%s: cannot be launched with grid (%u,%u,%u), block (%u,%u,%u), %llu bytes of shared memory", k->name,
+                 grid.x, grid.y, grid.z, block.x, block.y, block.z, (unsigned long long)total);
+        return fault(cudaErrorInvalidConfiguration, text);
+    }
+    static uint8_t param[1 << 15];
+    for (int p = 0; p < k->params; p++) memcpy(param + k->param[p].offset, args[p], k->param[p].size);
+    Launch l = {.module = f->binary->module,
+                .kernel = k,
+                .grid = {grid.x, grid.y, grid.z},
+                .block = {block.x, block.y, block.z},
+                .shared_bytes = (uint32_t)total,
+                .param = param,
+                .checked = !setting.unchecked,
+                .statistics = setting.statistics,
+                .order = setting.order};
+    const char *why = ptx_run(&l);
+    return why ? fault(cudaErrorLaunchFailure, why) : cudaSuccess;
+}
+
+SIM cudaError_t __cudaGetKernel(cudaKernel_t *kernel, const void *host)
+{
+    *kernel = (cudaKernel_t)host;
+    return cudaSuccess;
+}
+
+SIM cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void **args, size_t shared,
+                                   cudaStream_t s)
+{
+    return cudaLaunchKernel((const void *)kernel, grid, block, args, shared, s);
+}
+
+/* ---- memory ---- */
+
+SIM cudaError_t cudaMalloc(void **p, size_t bytes)
+{
+    if (sticky) return sticky;
+    uint64_t a = device_alloc(bytes ? bytes : 1);
+    *p = (void *)(uintptr_t)a;
+    return a ? cudaSuccess : result(cudaErrorMemoryAllocation);
+}
+
+SIM cudaError_t cudaFree(void *p)
+{
+    if (!p || sticky) return sticky;
+    return device_free((uint64_t)(uintptr_t)p) ? cudaSuccess : result(cudaErrorInvalidValue);
+}
+
+SIM cudaError_t cudaHostAlloc(void **p, size_t bytes, unsigned flags)
+{
+    (void)flags;
+    if (pinned_count == MAX_PINNED || posix_memalign(p, 4096, bytes ? bytes : 1))
+        return result(cudaErrorMemoryAllocation);
+    pinned[pinned_count].at = *p;
+    pinned[pinned_count++].bytes = bytes;
+    return cudaSuccess;
+}
+
+SIM cudaError_t cudaMallocHost(void **p, size_t bytes)
+{
+    return cudaHostAlloc(p, bytes, 0);
+}
+
+SIM cudaError_t cudaFreeHost(void *p)
+{
+    check_sources(false);
+    for (int i = 0; i < pinned_count; i++)
+        if (pinned[i].at == p) {
+            pinned[i] = pinned[--pinned_count];
+            free(p);
+            return cudaSuccess;
+        }
+    return p ? result(cudaErrorInvalidValue) : cudaSuccess;
+}
+
+static bool is_pinned(const void *p)
+{
+    for (int i = 0; i < pinned_count; i++)
+        if ((const char *)p >= pinned[i].at && (const char *)p < pinned[i].at + pinned[i].bytes) return true;
+    return false;
+}
+
+/* The whole range must be in one living allocation. */
+static uint8_t *device_range(const void *p, size_t bytes, const char *what, bool write)
+{
+    uint64_t a = (uint64_t)(uintptr_t)p;
+    const Allocation *in = device_owns(p) ? device_find(a) : 0;
+    const char *wrong = !device_owns(p) ? "not device memory"
+                        : !in           ? "in no allocation"
+                        : in->freed     ? "freed memory"
+                                        : 0;
+    if (!wrong && a + bytes > in->end) wrong = "past the end of its allocation";
+    if (wrong) {
+        char text[200];
+        snprintf(text, sizeof text, "%s: %zu bytes at %p are %s", what, bytes, p, wrong);
+        fault(cudaErrorInvalidValue, text);
+        return 0;
+    }
+    if (write) memset(device_valid + (a - device_base), 1, bytes);
+    return device_bytes + (a - device_base);
+}
+
+static bool host_range(const void *p, const char *what)
+{
+    if (!device_owns(p)) return true;
+    char text[200];
+    snprintf(text, sizeof text, "%s: %p is device memory, not the host's", what, p);
+    fault(cudaErrorInvalidValue, text);
+    return false;
+}
+
+/* Copies that a real device may still be doing. A result appears when the program waits for it; until then its place
+ * holds nonsense. A source must not change until then. */
+static void check_sources(bool done)
+{
+    int kept = 0;
+    for (int i = 0; i < pending_count; i++) {
+        Pending *p = &pending[i];
+        if (p->from && memcmp(p->from, p->copy, p->bytes))
+            fault(cudaErrorInvalidValue, "cudaMemcpyAsync: its source was changed before the copy was over");
+        if (!done) {
+            pending[kept++] = *p;
+            continue;
+        }
+        if (p->to) memcpy(p->to, p->copy, p->bytes);
+        free(p->copy);
+    }
+    pending_count = kept;
+}
+
+static cudaError_t copy(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind, bool asynchronous)
+{
+    if (sticky) return sticky;
+    if (!bytes) return cudaSuccess;
+    static const char name[] = "cudaMemcpy";
+    uint8_t *d;
+    const uint8_t *s;
+    if (asynchronous && pending_count == MAX_PENDING) check_sources(true);
+    switch (kind) {
+    case cudaMemcpyHostToDevice:
+        if (!host_range(from, name) || !(d = device_range(to, bytes, name, true))) return sticky;
+        memcpy(d, from, bytes);
+        if (asynchronous && is_pinned(from)) {
+            pending[pending_count++] =
+                (Pending){.copy = memcpy(malloc(bytes), from, bytes), .bytes = bytes, .from = from};
+        }
+        return cudaSuccess;
+    case cudaMemcpyDeviceToHost:
+        if (!host_range(to, name) || !(s = device_range(from, bytes, name, false))) return sticky;
+        if (asynchronous && is_pinned(to)) {
+            pending[pending_count++] = (Pending){.to = to, .copy = memcpy(malloc(bytes), s, bytes), .bytes = bytes};
+            memset(to, 0xff, bytes);
+        } else {
+            memcpy(to, s, bytes);
+        }
+        return cudaSuccess;
+    case cudaMemcpyDeviceToDevice: {
+        if (!(s = device_range(from, bytes, name, false)) || !(d = device_range(to, bytes, name, false))) return sticky;
+        memmove(d, s, bytes);
+        uint64_t a = (uint64_t)(d - device_bytes), b = (uint64_t)(s - device_bytes);
+        memmove(device_valid + a, device_valid + b, bytes);
+        return cudaSuccess;
+    }
+    default: return fault(cudaErrorInvalidMemcpyDirection, "cudaMemcpy: this direction is not implemented");
+    }
+}
+
+SIM cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind, cudaStream_t s)
+{
+    (void)s;
+    return copy(to, from, bytes, kind, true);
+}
+
+SIM cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind)
+{
+    check_sources(true);
+    return copy(to, from, bytes, kind, false);
+}
+
+SIM cudaError_t cudaMemsetAsync(void *p, int value, size_t bytes, cudaStream_t s)
+{
+    (void)s;
+    if (sticky) return sticky;
+    uint8_t *d = bytes ? device_range(p, bytes, "cudaMemset", true) : 0;
+    if (d) memset(d, value, bytes);
+    return sticky;
+}
+
+SIM cudaError_t cudaMemset(void *p, int value, size_t bytes)
+{
+    return cudaMemsetAsync(p, value, bytes, 0);
+}
+
+SIM cudaError_t cudaMemGetInfo(size_t *available, size_t *total)
+{
+    *total = (size_t)device_capacity();
+    *available = (size_t)(device_capacity() - device_in_use());
+    return cudaSuccess;
+}
+
+/* ---- device, streams, events, errors ---- */
+
+SIM cudaError_t cudaGetDeviceCount(int *count)
+{
+    device_open();
+    *count = 1;
+    return cudaSuccess;
+}
+
+SIM cudaError_t cudaSetDevice(int device)
+{
+    return device ? result(cudaErrorInvalidDevice) : cudaSuccess;
+}
+
+SIM cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device)
+{
+    if (device) return result(cudaErrorInvalidDevice);
+    memset(p, 0, sizeof *p);
+    snprintf(p->name, sizeof p->name, "simulated on the CPU");
+    p->major = 7, p->minor = 5;
+    p->multiProcessorCount = 40;
+    p->totalGlobalMem = (size_t)device_capacity();
+    p->sharedMemPerBlock = 48 << 10;
+    p->warpSize = LANES;
+    return cudaSuccess;
+}
+
+SIM cudaError_t cudaStreamCreateWithFlags(cudaStream_t *s, unsigned flags)
+{
+    (void)flags;
+    *s = (cudaStream_t)(uintptr_t)1;
+    return sticky;
+}
+
+SIM cudaError_t cudaStreamDestroy(cudaStream_t s)
+{
+    (void)s;
+    check_sources(true);
+    return cudaSuccess;
+}
+
+SIM cudaError_t cudaStreamSynchronize(cudaStream_t s)
+{
+    (void)s;
+    check_sources(true);
+    return sticky;
+}
+
+SIM cudaError_t cudaDeviceSynchronize(void)
+{
+    return cudaStreamSynchronize(0);
+}
+
+SIM cudaError_t cudaGetLastError(void)
+{
+    cudaError_t e = sticky ? sticky : last;
+    last = cudaSuccess;
+    return e;
+}
+
+SIM cudaError_t cudaPeekAtLastError(void)
+{
+    return sticky ? sticky : last;
+}
+
+SIM const char *cudaGetErrorString(cudaError_t e)
+{
+    return e == cudaSuccess                 ? "no error"
+           : *report                        ? report
+           : e == cudaErrorMemoryAllocation ? "out of memory"
+                                            : "error";
+}
+
+/* ---- statistics ---- */
+
+SIM int64_t cudasim_statistics(CudasimRow *rows, int64_t room)
+{
+    int64_t n = 0;
+    for (int f = 0; f < function_count && n < room; f++) {
+        const Kernel *k = functions[f].kernel;
+        if (!k || !k->launches) continue;
+        rows[n++] = (CudasimRow){
+            k->name,    k->launches,      k->blocks,          k->warp_instructions, k->lane_instructions, k->requests,
+            k->sectors, k->least_sectors, k->shared_requests, k->wavefronts,        k->least_wavefronts};
+    }
+    return n;
+}
+
+SIM void cudasim_reset_statistics(void)
+{
+    for (int f = 0; f < function_count; f++) {
+        Kernel *k = functions[f].kernel;
+        if (!k) continue;
+        k->launches = k->blocks = k->warp_instructions = k->lane_instructions = 0;
+        k->requests = k->sectors = k->least_sectors = 0;
+        k->shared_requests = k->wavefronts = k->least_wavefronts = 0;
+    }
+}
