@@ -95,7 +95,8 @@ CUDA_FLAGS  := -O3 -std=c++17 -lineinfo -Xcompiler -fPIC,-fno-exceptions,-fno-th
 SIM_ARCH    := -gencode arch=compute_75,code=compute_75 --compress-mode=none
 CUDA_INC    := -isystem $(dir $(patsubst %/,%,$(dir $(NVCC))))include
 SIM_OBJ     := $(patsubst tests/cudasim/%.c,$(OBJ)/cudasim/%.o,$(wildcard tests/cudasim/*.c))
-SIM_TESTS   := $(if $(filter 1,$(HAVE_CUDA)),$(OBJ)/cudasim/libprobe.so)
+# plain builds only: it has checks of memory of its own
+SIM_TESTS   := $(if $(SAN),,$(if $(filter 1,$(HAVE_CUDA)),$(OBJ)/cudasim/libprobe.so))
 
 .PHONY: all programs tests objects test bench fuzz fuzz-run man install uninstall clean check-layers format check-format help
 .PHONY: print-obj print-nas-bin check-aarch64
