@@ -18,8 +18,7 @@
 #include "base/rng.h"
 #include "engine/backend.h"
 #include "engine/loss.h"
-#include "engine/plan.h"
-#include "kernels/kernels.h"
+#include "engine/step.h"
 
 enum {
     MAX_PARTS = 16,        /* parts of a batch: enough for 16 threads, few enough for their sums to be cheap */
@@ -49,7 +48,6 @@ typedef struct {
     double *in_sums;                       /* conv that takes a raw value: MAX_PARTS slots */
     double *mix_grad;                      /* mix: per term, of the last backward pass */
     int64_t sum_count, dw_count, pw_count; /* elements of one slot */
-    bool active;
     int32_t profile;
 } HostOp;
 
@@ -59,7 +57,8 @@ typedef struct {
     Pool *pool;
     Plan *plan;
     HostOp *op;
-    Norm *norm; /* per value */
+    bool *active; /* per operation */
+    Norm *norm;   /* per value */
     bool forward_only;
     int64_t capacity; /* largest batch */
     int64_t n;        /* samples of the current batch */
@@ -117,16 +116,6 @@ static void *carve(Carver *c, int64_t bytes)
 
 /* ---- set-up ---- */
 
-static int64_t value_parts(const Graph *g, Value v, const Value **parts)
-{
-    const ValueInfo *info = &g->values[v];
-    if (info->kind == VALUE_CONCAT) {
-        *parts = info->parts;
-        return info->part_count;
-    }
-    return 1;
-}
-
 static float *data_of(const Host *h, Value v)
 {
     return h->plan->data[v].bytes ? (float *)(void *)(h->arena + h->plan->data[v].offset) : 0;
@@ -158,27 +147,11 @@ static const char *setup_conv(Host *h, Arena *perm, int32_t index)
     KConv *k = &o->conv;
     const ValueInfo *in = &g->values[op->input], *out = &g->values[op->output];
     int lanes = h->k->lanes;
-    const ConvSpec *spec = &op->conv;
     bool sep = op->kind == OP_SEPCONV;
-    k->relu = spec->relu;
-    k->depthwise = sep;
-    k->stride_h = (int32_t)spec->stride_h, k->stride_w = (int32_t)spec->stride_w;
-    if (spec->factorized) {
-        k->taps = 2;
-        k->tap_y[1] = k->stride_h > 1, k->tap_x[1] = k->stride_w > 1;
-    } else {
-        int64_t kw = spec->kernel_w, taps = spec->kernel_h * kw;
-        if (taps > K_MAX_TAPS)
-            return arena_printf(perm, "%s: a %lldx%lld kernel is too large", op->name, (long long)spec->kernel_h,
-                                (long long)kw);
-        k->taps = (int32_t)taps;
-        for (int32_t t = 0; t < k->taps; t++) {
-            k->tap_y[t] = (int32_t)(t / kw * spec->dilation_h - spec->pad_h);
-            k->tap_x[t] = (int32_t)(t % kw * spec->dilation_w - spec->pad_w);
-        }
-    }
-    const Value self = op->input, *parts = &self;
-    int64_t count = value_parts(g, op->input, &parts);
+    const char *why = step_taps(perm, op, k);
+    if (why) return why;
+    const Value *parts;
+    int64_t count = step_parts(g, &op->input, &parts);
     if (count > K_MAX_PARTS) return arena_printf(perm, "%s: more than %d tensors side by side", op->name, K_MAX_PARTS);
     k->parts = (int32_t)count;
     o->in_channels = (int32_t)in->channels, o->out_channels = (int32_t)out->channels;
@@ -214,18 +187,10 @@ static void setup_pool(Host *h, int32_t index)
     const Op *op = &h->g->ops[index];
     const ValueInfo *in = &h->g->values[op->input], *out = &h->g->values[op->output];
     HostOp *o = &h->op[index];
-    const PoolSpec *s = &op->pool;
     KPool *k = &o->pool;
+    step_pool(h->g, op, k);
     k->x = data_of(h, op->input);
     k->blocks = blocks_of(in->channels, h->k->lanes);
-    k->in_h = (int32_t)in->height, k->in_w = (int32_t)in->width;
-    k->out_h = (int32_t)out->height, k->out_w = (int32_t)out->width;
-    k->average = s->kind == POOL_AVG;
-    k->kernel_h = (int32_t)s->kernel_h, k->kernel_w = (int32_t)s->kernel_w;
-    k->stride_h = (int32_t)s->stride_h, k->stride_w = (int32_t)s->stride_w;
-    k->pad_h = (int32_t)s->pad_h, k->pad_w = (int32_t)s->pad_w;
-    k->extra_h = s->kernel_h > 1 ? (int32_t)s->extra_pad_bottom_right : 0;
-    k->extra_w = s->kernel_w > 1 ? (int32_t)s->extra_pad_bottom_right : 0;
     o->out_channels = (int32_t)out->channels;
     o->sum_count = 2 * (int64_t)k->blocks * h->k->lanes;
 }
@@ -262,8 +227,8 @@ static void setup_head(Host *h, Carver *c, int32_t index)
     const ValueInfo *in = &g->values[op->input];
     HostOp *o = &h->op[index];
     KHead *k = &o->head;
-    const Value self = op->input, *parts = &self;
-    k->parts = (int32_t)value_parts(g, op->input, &parts);
+    const Value *parts;
+    k->parts = (int32_t)step_parts(g, &op->input, &parts);
     for (int32_t p = 0; p < k->parts; p++) {
         k->part_channels[p] = (int32_t)g->values[parts[p]].channels;
         k->part_blocks[p] = blocks_of(g->values[parts[p]].channels, h->k->lanes);
@@ -344,7 +309,7 @@ static const char *layout(Host *h, Arena *perm, Carver *c, int64_t *parts)
     for (int32_t i = 0; i < g->op_count; i++) {
         HostOp *o = &h->op[i];
         if (h->plan->group_of[i] < 0) continue;
-        *o = (HostOp){.active = true, .conv.grad = o->conv.grad, .pool.grad = o->pool.grad, .profile = o->profile};
+        *o = (HostOp){.conv.grad = o->conv.grad, .pool.grad = o->pool.grad, .profile = o->profile};
         const char *why = 0;
         switch (g->ops[i].kind) {
         case OP_CONV:
@@ -431,6 +396,8 @@ static Host *host_prepare(Arena *perm, Arena scratch, const Graph *g, const Engi
     h->forward_only = o->forward_only;
     h->plan = plan_make(perm, scratch, g, o->batch, o->forward_only, tensor_bytes, h->k);
     h->op = NEW(perm, HostOp, g->op_count);
+    h->active = NEW(perm, bool, g->op_count);
+    memset(h->active, 1, (size_t)g->op_count * sizeof *h->active);
     h->norm = NEW(perm, Norm, g->value_count);
     h->mix_weight = NEW(perm, float *, g->table_count);
     h->mix_grad = NEW(perm, float *, g->table_count);
@@ -627,12 +594,6 @@ static void host_get_mix_grad(void *b, int32_t table, float *grad)
     memcpy(grad, h->mix_grad[table], (size_t)h->g->tables[table].count * sizeof *grad);
 }
 
-static bool term_active(const Host *h, const Term *t)
-{
-    return t->table < 0 || h->mix_active[t->table][t->index];
-}
-
-/* An operation is active if an active operation reads its output through an active term. */
 static void host_set_active(void *b, int32_t table, const uint8_t *active)
 {
     Host *h = b;
@@ -641,19 +602,7 @@ static void host_set_active(void *b, int32_t table, const uint8_t *active)
         memcpy(h->mix_active[table], active, (size_t)g->tables[table].count);
     else
         memset(h->mix_active[table], 1, (size_t)g->tables[table].count);
-    for (int32_t i = 0; i < g->op_count; i++) h->op[i].active = g->ops[i].output == g->logits;
-    for (int32_t i = g->op_count - 1; i >= 0; i--) {
-        if (!h->op[i].active || h->plan->group_of[i] < 0) continue;
-        const Op *op = &g->ops[i];
-        if (op->kind == OP_MIX) {
-            for (int32_t t = 0; t < op->mix.count; t++)
-                if (term_active(h, &op->mix.terms[t])) h->op[g->values[op->mix.terms[t].value].op].active = true;
-            continue;
-        }
-        const Value self = op->input, *parts = &self;
-        int64_t count = value_parts(g, op->input, &parts);
-        for (int64_t p = 0; p < count; p++) h->op[g->values[parts[p]].op].active = true;
-    }
+    step_active(g, h->plan, h->mix_active, h->active);
 }
 
 static void host_set_drop(void *b, double p, uint64_t seed, int64_t step)
@@ -915,7 +864,7 @@ static void forward_part(void *context, int64_t part, int thread)
     for (int32_t i = h->plan->group_start[h->group]; i < h->plan->group_start[h->group + 1]; i++) {
         int32_t index = h->plan->order[i];
         HostOp *o = &h->op[index];
-        if (!o->active || (h->only >= 0 && h->only != index)) continue;
+        if (!h->active[index] || (h->only >= 0 && h->only != index)) continue;
         switch (h->g->ops[index].kind) {
         case OP_CONV:
         case OP_SEPCONV:
@@ -941,7 +890,7 @@ static void gather_terms(Host *h, int32_t index)
     o->mix.term = o->live;
     o->mix.terms = 0;
     for (int32_t t = 0; t < op->mix.count; t++)
-        if (term_active(h, &op->mix.terms[t])) {
+        if (step_term_on(h->mix_active, &op->mix.terms[t])) {
             o->live_index[o->mix.terms] = t;
             o->live[o->mix.terms++] = o->term[t];
         }
@@ -975,21 +924,8 @@ static void norm_part(void *context, int64_t part, int thread)
     const Op *op = &h->g->ops[index];
     HostOp *o = &h->op[index];
     (void)thread;
-    if (!o->active || (op->kind != OP_CONV && op->kind != OP_SEPCONV && op->kind != OP_POOL)) return;
+    if (!h->active[index] || (op->kind != OP_CONV && op->kind != OP_SEPCONV && op->kind != OP_POOL)) return;
     set_norm(h, op->output, o->sums, o->sum_count / 2, h->parts);
-}
-
-static void compute_loss(Host *h)
-{
-    const Graph *g = h->g;
-    const HostOp *o = &h->op[g->values[g->logits].op];
-    const int64_t outputs = g->outputs, width = loss_width(g->loss, outputs);
-    double total = 0, over = 0;
-    for (int64_t n = 0; n < h->n; n++) over += loss_share(g->loss, &g->detail, outputs, h->targets + n * width);
-    for (int64_t n = 0; n < h->n; n++)
-        total += loss_row(g->loss, &g->detail, outputs, o->head.logits + n * outputs, h->targets + n * width, over,
-                          h->g_logits + n * outputs);
-    h->loss = total / over;
 }
 
 static int32_t profile_row(Host *h, int32_t index)
@@ -1069,12 +1005,7 @@ static void host_forward(void *b, Mode mode)
                 HostOp *producer = &h->op[g->values[term->value].op];
                 producer->conv.grad.sample_scale = producer->pool.grad.sample_scale = o->term[t].sample_scale;
             }
-            for (int64_t n = 0; drop && n < h->n; n++) {
-                uint64_t what = ((uint64_t)h->drop_step << 20) + (uint64_t)n;
-                uint64_t where = (uint64_t)index * 64 + (uint64_t)t;
-                bool keep = rng_uniform(h->drop_seed, RNG_DROP + (where << 8), what) >= h->drop_p;
-                o->drop[t][n] = keep ? (float)(1 / (1 - h->drop_p)) : 0;
-            }
+            if (drop) step_drop(h->drop_p, h->drop_seed, h->drop_step, index, t, h->n, o->drop[t]);
         }
     }
     h->parts = group_parts(h, h->n, -1);
@@ -1089,10 +1020,8 @@ static void host_forward(void *b, Mode mode)
         run_group(h, forward_part, false);
         if (norms && mode == MODE_TRAIN) pool_run(h->pool, count, norm_part, h);
     }
-    if (h->has_targets)
-        compute_loss(h);
-    else
-        h->loss = NAN;
+    const HostOp *head = &h->op[g->values[g->logits].op];
+    h->loss = h->has_targets ? step_loss(g, h->n, head->head.logits, h->targets, h->g_logits) : NAN;
 }
 
 static double host_loss(void *b)
@@ -1130,8 +1059,8 @@ static void prepare_backward(Host *h, int32_t group)
             slots[s] = (float *)(void *)(h->slots + used);
             used += (counts[s] * h->parts * (int64_t)sizeof(float) + 63) / 64 * 64;
         }
-        const Value self = op->input, *parts = &self;
-        int64_t count = op->input < 0 ? 0 : value_parts(h->g, op->input, &parts);
+        const Value *parts;
+        int64_t count = op->input < 0 ? 0 : step_parts(h->g, &op->input, &parts);
         switch (op->kind) {
         case OP_CONV:
         case OP_SEPCONV:
@@ -1160,7 +1089,7 @@ static void prepare_backward(Host *h, int32_t group)
 static bool has_work(const Host *h, int32_t index)
 {
     const HostOp *o = &h->op[index];
-    if (!o->active) return false;
+    if (!h->active[index]) return false;
     switch (h->g->ops[index].kind) {
     case OP_CONV:
     case OP_SEPCONV: {
