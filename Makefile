@@ -74,7 +74,7 @@ ISA_FLAGS_base :=
 # ---- what there is ----
 PROTO      := $(wildcard schemas/nas/v1/nas.proto)
 GEN        := $(PROTO:schemas/%.proto=$(OBJ)/gen/%.pb-c)
-LIB_SRC    := $(filter-out src/cmd/%,$(wildcard src/*/*.c)) $(wildcard src/data/readers/*.c)
+LIB_SRC    := $(filter-out src/cmd/% src/engine/backend_cuda.c,$(wildcard src/*/*.c)) $(wildcard src/data/readers/*.c)
 ISA_SRC    := $(wildcard kernels/cpu/*_isa.c)
 KERNEL_SRC := $(filter-out $(ISA_SRC),$(wildcard kernels/*/*.c))
 LIB_OBJ    := $(LIB_SRC:%.c=$(OBJ)/%.o) $(KERNEL_SRC:%.c=$(OBJ)/%.o) $(addsuffix .o,$(GEN)) \
@@ -91,7 +91,14 @@ CUDA_FLAGS  := -O3 -std=c++17 -lineinfo -Xcompiler -fPIC,-fno-exceptions,-fno-th
 SIM_ARCH    := -gencode arch=compute_75,code=compute_75 --compress-mode=none
 CUDA_INC    := -isystem $(dir $(patsubst %/,%,$(dir $(NVCC))))include
 SIM_OBJ     := $(patsubst tests/cudasim/%.c,$(OBJ)/cudasim/%.o,$(wildcard tests/cudasim/*.c))
-SIM_TESTS   := $(if $(filter 1,$(HAVE_CUDA)),$(OBJ)/cudasim/libprobe.so)
+SIM_TESTS   := $(if $(filter 1,$(HAVE_CUDA)),$(OBJ)/cudasim/libprobe.so $(OBJ)/cudasim/libnas-cudasim.so)
+# What the plugin is made of beside the kernels, compiled again as position-independent code.
+PLUGIN_SRC  := src/engine/backend_cuda.c src/engine/plan.c src/engine/step.c src/engine/loss.c src/base/arena.c src/base/rng.c
+PLUGIN_OBJ  := $(PLUGIN_SRC:%.c=$(OBJ)/plugin/%.o)
+CUDA_SRC    := $(wildcard kernels/cuda/*.cu)
+# Every architecture that nvcc 13 knows, from Turing on, and PTX for what comes after.
+CUDA_ARCHS  := 75 80 86 89 90 100 120
+PLUGIN_ARCH := $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) -gencode arch=compute_120,code=compute_120
 
 .PHONY: all programs tests objects test bench fuzz fuzz-run man install uninstall clean check-layers format check-format help
 .PHONY: print-obj print-nas-bin
@@ -177,6 +184,18 @@ $(OBJ)/cudasim/%.o: tests/cudasim/%.c
 	@mkdir -p $(@D)
 	$(COMPILE) $(CUDA_INC) -O3 $(if $(filter x86_64%,$(MACHINE)),-march=native) -fPIC -fvisibility=hidden -fno-strict-aliasing -c -o $@ $<
 
+$(OBJ)/plugin/%.o: %.c
+	@mkdir -p $(@D)
+	$(COMPILE) $(CUDA_INC) -fPIC -fvisibility=hidden -c -o $@ $<
+
+# The kernels twice: as PTX of one architecture for the simulator; for all devices, spills and doubles being errors.
+$(OBJ)/cudasim/kernels/%.o: kernels/cuda/%.cu
+	@mkdir -p $(@D)
+	$(NVCC) $(CUDA_FLAGS) -I. -Werror all-warnings $(SIM_ARCH) -MMD -MP -c -o $@ $<
+
+$(OBJ)/cudasim/libnas-cudasim.so: $(PLUGIN_OBJ) $(CUDA_SRC:kernels/cuda/%.cu=$(OBJ)/cudasim/kernels/%.o) $(SIM_OBJ)
+	$(CC) $(BASE_FLAGS) $(LDFLAGS) -shared -o $@ $^ -lm
+
 $(OBJ)/cudasim/probe.o: tests/cudasim/probe.cu
 	@mkdir -p $(@D)
 	$(NVCC) $(CUDA_FLAGS) -fmad=false $(SIM_ARCH) -MMD -MP -c -o $@ $<
@@ -184,7 +203,7 @@ $(OBJ)/cudasim/probe.o: tests/cudasim/probe.cu
 $(OBJ)/cudasim/libprobe.so: $(OBJ)/cudasim/probe.o $(SIM_OBJ)
 	$(CC) $(BASE_FLAGS) $(LDFLAGS) -shared -o $@ $^ -lm
 
--include $(wildcard $(OBJ)/cudasim/*.d)
+-include $(wildcard $(OBJ)/cudasim/*.d $(OBJ)/cudasim/kernels/*.d $(OBJ)/plugin/src/*/*.d)
 
 # ---- checks ----
 test: tests

@@ -307,6 +307,8 @@ __global__ void add_slots(int64_t count, int slots, const float *from, float *to
     }
 }
 
+/* Both halves of a factorised reduce use the tile of the larger one, so that their sums lie in as many parts. */
+int rows_forward(const CudaConv *c) { return c->out_count < c->k.out_blocks ? (c->k.out_blocks + 1) / 2 : c->out_count; }
 int columns_of_tile(int rows) { return rows <= 16 ? 256 : rows <= 32 ? 128 : 64; }
 int64_t tiles(int64_t n, int64_t size) { return (n + size - 1) / size; }
 
@@ -331,7 +333,7 @@ int weight_parts(const CudaConv *c) /* of at least 256 pixels each */
 
 int64_t cuda_conv_parts(const CudaConv *c)
 {
-    return tiles(c->n * c->k.out_h * c->k.out_w, columns_of_tile(c->out_count));
+    return tiles(c->n * c->k.out_h * c->k.out_w, columns_of_tile(rows_forward(c)));
 }
 
 int64_t cuda_conv_in_parts(const CudaConv *c)
@@ -348,7 +350,7 @@ int64_t cuda_conv_slot_floats(const CudaConv *c)
 
 int cuda_conv_forward(const CudaConv *c, void *stream)
 {
-    BY_ROWS(conv_forward, c->out_count, c->n * c->k.out_h * c->k.out_w, (cudaStream_t)stream);
+    BY_ROWS(conv_forward, rows_forward(c), c->n * c->k.out_h * c->k.out_w, (cudaStream_t)stream);
     return launched();
 }
 

@@ -561,7 +561,6 @@ static void host_sgd(void *b, double lr, double momentum, double weight_decay, b
 static void host_adam(void *b, double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled,
                       int64_t step, double grad_scale)
 {
-    double c1 = 1 - pow(beta1, (double)step), c2 = sqrt(1 - pow(beta2, (double)step));
     Host *h = b;
     BlockRun r = {.count = block_count(h, BLOCK_WEIGHTS),
                   .a = changed(h, BLOCK_WEIGHTS),
@@ -569,14 +568,7 @@ static void host_adam(void *b, double lr, double beta1, double beta2, double eps
                   .c = h->block[BLOCK_MOMENT1],
                   .d = h->block[BLOCK_MOMENT2],
                   .what = RUN_ADAM,
-                  .adam = {.lr = (float)(lr * c2 / c1),
-                           .beta1 = (float)beta1,
-                           .beta2 = (float)beta2,
-                           .eps = (float)(eps * c2),
-                           .decay = (float)weight_decay,
-                           .scale = (float)grad_scale,
-                           .decoupled = decoupled,
-                           .lr_plain = (float)lr}};
+                  .adam = step_adam(lr, beta1, beta2, eps, weight_decay, decoupled, step, grad_scale)};
     block_run(b, &r);
 }
 

@@ -1,6 +1,8 @@
 /* step: see step.h. */
 #include "engine/step.h"
 
+#include <math.h>
+
 #include "base/rng.h"
 #include "engine/loss.h"
 
@@ -89,4 +91,18 @@ double step_loss(const Graph *g, int64_t n, const float *logits, const float *ta
         total += loss_row(g->loss, &g->detail, outputs, logits + i * outputs, targets + i * width, over,
                           g_logits + i * outputs);
     return total / over;
+}
+
+KAdam step_adam(double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled, int64_t step,
+                double grad_scale)
+{
+    double c1 = 1 - pow(beta1, (double)step), c2 = sqrt(1 - pow(beta2, (double)step));
+    return (KAdam){.lr = (float)(lr * c2 / c1),
+                   .beta1 = (float)beta1,
+                   .beta2 = (float)beta2,
+                   .eps = (float)(eps * c2),
+                   .decay = (float)weight_decay,
+                   .scale = (float)grad_scale,
+                   .decoupled = decoupled,
+                   .lr_plain = (float)lr};
 }

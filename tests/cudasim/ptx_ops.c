@@ -260,6 +260,8 @@ PREDICATE(mov_pred, a)
 /* ---- conversions ---- */
 OP1(cvt_s64_s32, s64, s32, a[l])
 OP1(cvt_u64_u32, u64, u32, a[l])
+OP1(cvt_s64_low, s64, u64, (s32)a[l])
+OP1(cvt_u64_low, u64, u64, (u32)a[l])
 OP1(cvt_32_64, u32, u64, a[l])
 OP1(cvt_u16_32, u32, u32, a[l] & 0xffff)
 OP1(cvt_u16_64, u32, u64, a[l] & 0xffff)
@@ -544,6 +546,8 @@ static const OpRow rows[] = {
     {"cvt.u64.u32", cvt_u64_u32, "l|b"},
     {"cvt.s64.u32", cvt_u64_u32, "l|b"},
     {"cvt.u64.s32", cvt_s64_s32, "l|b"},
+    {"cvt.s64.s32 wide", cvt_s64_low, "l|l"},
+    {"cvt.u64.u32 wide", cvt_u64_low, "l|l"},
     {"cvt.u32.u64", cvt_32_64, "b|l"},
     {"cvt.u32.s64", cvt_32_64, "b|l"},
     {"cvt.s32.s64", cvt_32_64, "b|l"},
