@@ -1,4 +1,4 @@
-/* test_engine: whole networks through the public interface: `cpu` against `ref`, both against finite differences and
+/* test_engine: whole networks through the public interface: `cpu` and CUDA's kernels (simulated) against `ref`, both against finite differences and
  * against what PyTorch computed (tests/golden/oracle_*.txt), and the promises of engine.h: bits do not depend on the
  * thread count, a smaller batch is a batch, what is off costs and moves nothing, memory is as forecast, no allocation.
  */
@@ -8,6 +8,7 @@
 #include "nn/network.h"
 #include "tests/unit/oracle.h"
 
+#include <dlfcn.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@ static const int pool_sizes[3] = {1, 2, 7};
 /* The last one, CUDA's kernels on a simulated device, is there where nvcc was (tests/cudasim). */
 static const char *const devices[] = {"ref", "cpu", "cudasim"};
 static int device_count = 2;
+static const char without_nvcc[] = "built without nvcc: no CUDA code was run";
 
 static void find_simulator(void)
 {
@@ -271,26 +273,27 @@ static void same_result(const char *what, const Graph *g, const Result *a, const
 
 /* ---- against ref ---- */
 
-static void check_against_ref(const char *device)
+static void check_against_ref(const char *device, const int *nets, int count, int64_t n)
 {
-    for (int i = 0; i < COUNTOF(net_names); i++) {
+    for (int i = 0; i < count; i++) {
         Arena a = memory;
-        Graph *g = network(&a, i);
-        Batch b = hash_batch(&a, g, "train0", 6);
-        Engine *ref = open_engine(&a, g, "ref", 6, pools[0]), *e = open_engine(&a, g, device, 6, pools[1]);
+        Graph *g = network(&a, nets[i]);
+        const char *name = net_names[nets[i]];
+        Batch b = hash_batch(&a, g, "train0", n);
+        Engine *ref = open_engine(&a, g, "ref", n, pools[0]), *e = open_engine(&a, g, device, n, pools[1]);
         set_hash_mix(g, ref);
         set_hash_mix(g, e);
         Result want = step(&a, g, ref, b, GRAD_ALL), got = step(&a, g, e, b, GRAD_ALL);
-        near_result(net_names[i], g, &got, &want, b.n, 1e-4);
+        near_result(name, g, &got, &want, b.n, 1e-4);
         engine_forward(ref, MODE_EVAL);
         engine_forward(e, MODE_EVAL);
         engine_logits(ref, want.logits);
         engine_logits(e, got.logits);
-        near_norm(net_names[i], "logits in evaluation", got.logits, want.logits, b.n * g->outputs, 1e-4, 0);
+        near_norm(name, "logits in evaluation", got.logits, want.logits, b.n * g->outputs, 1e-4, 0);
         CHECK_CLOSE(engine_loss(e), engine_loss(ref), 0, 1e-4);
         float *stats = NEW(&a, float, g->stat_floats);
         engine_download(e, BLOCK_STATS, stats);
-        CHECK_MSG(same_bits(stats, got.stats, g->stat_floats), "%s: evaluation moved the statistics", net_names[i]);
+        CHECK_MSG(same_bits(stats, got.stats, g->stat_floats), "%s: evaluation moved the statistics", name);
         engine_close(ref);
         engine_close(e);
     }
@@ -298,13 +301,76 @@ static void check_against_ref(const char *device)
 
 static void test_ref_and_cpu(void)
 {
-    check_against_ref("cpu");
+    int all[COUNTOF(net_names)];
+    for (int i = 0; i < COUNTOF(net_names); i++) all[i] = i;
+    check_against_ref("cpu", all, COUNTOF(net_names), 6);
 }
 
+/* One network of each kind: every instruction of every thread takes its time. NAS_TEST_LONG=1 takes all. */
 static void test_ref_and_cudasim(void)
 {
-    if (device_count < 3) CHECK_SKIP("built without nvcc: no CUDA code was run");
-    check_against_ref("cudasim");
+    static const int nets[] = {1, 3, 6, 8, 12, 0, 2, 4, 5, 7, 9, 10, 11};
+    if (device_count < 3) CHECK_SKIP(without_nvcc);
+    check_against_ref("cudasim", nets, getenv("NAS_TEST_LONG") ? COUNTOF(nets) : 5, 3);
+}
+
+/* A step on the simulator in another order of blocks and warps, then again: the same bits. Then what engine.h promises
+ * about a smaller batch, operations that are off, and dropped paths, beside ref. */
+static void test_cudasim_promises(void)
+{
+    if (device_count < 3) CHECK_SKIP(without_nvcc);
+    void *plugin = dlopen(getenv("NAS_CUDASIM_PLUGIN"), RTLD_NOW | RTLD_LOCAL);
+    void (*configure)(const char *) = 0;
+    *(void **)&configure = plugin ? dlsym(plugin, "cudasim_configure") : 0;
+    if (!CHECK(configure)) return;
+    Arena a = memory;
+    Graph *g = network(&a, 1);
+    Batch b = hash_batch(&a, g, "train0", 3), less = hash_batch(&a, g, "train1", 2);
+    Engine *e = open_engine(&a, g, "cudasim", 3, pools[0]), *ref = open_engine(&a, g, "ref", 3, pools[0]);
+    CHECK_CONTAINS(engine_device(e), "cudasim");
+    set_hash_mix(g, e);
+    set_hash_mix(g, ref);
+    float *stats = NEW(&a, float, g->stat_floats);
+    engine_download(e, BLOCK_STATS, stats);
+    Result first = step(&a, g, e, b, GRAD_ALL);
+    configure("shuffled");
+    engine_upload(e, BLOCK_STATS, stats);
+    Result again = step(&a, g, e, b, GRAD_ALL);
+    configure("");
+    same_result("cudasim, another order", g, &again, &first, b.n);
+    engine_upload(e, BLOCK_STATS, stats);
+    Result want = step(&a, g, ref, less, GRAD_ALL);
+    engine_upload(ref, BLOCK_STATS, stats);
+    for (int t = 0; t < 2; t++) { /* two operations of eight stay on */
+        uint8_t active[MAX_MIX];
+        for (int64_t k = 0; k < g->tables[t].count; k++) active[k] = k % OPS == 1 + k / OPS % 7 || k % OPS == 4;
+        engine_set_active(e, t, active);
+        engine_set_active(ref, t, active);
+    }
+    want = step(&a, g, ref, less, GRAD_ALL);
+    Result got = step(&a, g, e, less, GRAD_ALL);
+    near_result("cudasim, operations off", g, &got, &want, less.n, 1e-4);
+    engine_upload(ref, BLOCK_STATS, stats);
+    engine_upload(e, BLOCK_STATS, stats);
+    want = step(&a, g, ref, b, GRAD_MIX);
+    got = step(&a, g, e, b, GRAD_MIX);
+    for (int t = 0; t < 2; t++)
+        near_norm("cudasim, GRAD_MIX", g->tables[t].name, got.mix_grad[t], want.mix_grad[t], g->tables[t].count, 1e-3,
+                  0);
+    engine_close(e);
+    engine_close(ref);
+    a = memory;
+    g = network(&a, 3);
+    b = hash_batch(&a, g, "train0", 3);
+    e = open_engine(&a, g, "cudasim", 3, pools[0]), ref = open_engine(&a, g, "ref", 3, pools[0]);
+    engine_set_drop(e, 0.3, 5, 1);
+    engine_set_drop(ref, 0.3, 5, 1);
+    want = step(&a, g, ref, b, GRAD_WEIGHTS);
+    got = step(&a, g, e, b, GRAD_WEIGHTS);
+    near_result("cudasim, drop-path", g, &got, &want, b.n, 1e-4);
+    engine_close(e);
+    engine_close(ref);
+    dlclose(plugin);
 }
 
 /* The losses by their formulas, from the logits. */
@@ -354,8 +420,7 @@ static double loss_of(Engine *e)
 /* Slopes of the loss along directions within a seventh of the parameters each: the gradient's own plus a random one. */
 static void test_weight_gradients(void)
 {
-    static const char *const devices[] = {"ref", "cpu"};
-    for (int i = 0; i < 2 * COUNTOF(net_names); i++) {
+    for (int i = 0; i < 2 * COUNTOF(net_names); i++) { /* of ref and cpu; cudasim is compared with ref */
         Arena a = memory;
         Graph *g = network(&a, i / 2);
         Batch b = hash_batch(&a, g, "train0", 4);
@@ -396,7 +461,6 @@ static void test_weight_gradients(void)
 
 static void test_mix_gradients(void)
 {
-    static const char *const devices[] = {"ref", "cpu"};
     for (int i = 0; i < 6; i++) {
         Arena a = memory;
         Graph *g = network(&a, i / 2);
@@ -613,8 +677,8 @@ static void test_thread_counts(void)
 
 static void test_blocks(void)
 {
-    static const char *const devices[] = {"ref", "cpu"};
-    for (int i = 0; i < 2; i++) {
+
+    for (int i = 0; i < device_count; i++) {
         Arena a = memory;
         Graph *g = network(&a, 4);
         Engine *e = open_engine(&a, g, devices[i], 2, pools[1]);
@@ -649,13 +713,14 @@ static void test_blocks(void)
 /* PyTorch's formulas, step by step in double. */
 static void test_optimisers(void)
 {
-    static const char *const devices[] = {"ref", "cpu"};
+
     enum { SGD, NESTEROV, ADAM, ADAMW, KINDS, STEPS = 5 };
-    for (int i = 0; i < 2 * KINDS; i++) {
+    for (int i = 0; i < device_count * KINDS; i++) {
         Arena a = memory;
         Graph *g = network(&a, 4);
-        int kind = i / 2;
-        Engine *e = open_engine(&a, g, devices[i % 2], 2, pools[1]);
+        int kind = i / device_count;
+        const char *device = devices[i % device_count];
+        Engine *e = open_engine(&a, g, device, 2, pools[1]);
         int64_t n = g->weight_count;
         float *w = NEW(&a, float, n), *grad = NEW(&a, float, n), *zero = NEW(&a, float, n);
         double *want = NEW(&a, double, n), *m = NEW(&a, double, n), *v = NEW(&a, double, n);
@@ -690,7 +755,7 @@ static void test_optimisers(void)
         engine_download(e, BLOCK_WEIGHTS, w);
         double worst = 0;
         for (int64_t k = 0; k < n; k++) worst = fmax(worst, fabs(w[k] - want[k]));
-        CHECK_MSG(worst < 2e-5, "%s, optimiser %d: off by %g", devices[i % 2], kind, worst);
+        CHECK_MSG(worst < 2e-5, "%s, optimiser %d: off by %g", device, kind, worst);
         engine_close(e);
     }
 }
@@ -964,6 +1029,7 @@ int main(void)
     CHECK_RUN(test_oracle_gradients);
     CHECK_RUN(test_ref_and_cpu);
     CHECK_RUN(test_ref_and_cudasim);
+    CHECK_RUN(test_cudasim_promises);
     CHECK_RUN(test_losses);
     CHECK_RUN(test_weight_gradients);
     CHECK_RUN(test_mix_gradients);
