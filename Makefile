@@ -84,7 +84,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(OBJ)/tests/%,$(wildcard tests/unit/tes
 BENCHES    := $(patsubst tests/bench/%.c,$(OBJ)/bench/%,$(wildcard tests/bench/*.c))
 FUZZERS    := $(patsubst tests/fuzz/%.c,$(OBJ)/fuzz/%,$(wildcard tests/fuzz/*.c))
 NAS_BIN    := $(if $(SAN),$(OBJ)/bin,bin)
-FORMATTED   = $(wildcard src/*/*.[ch] src/data/readers/*.[ch] kernels/*.h kernels/*/*.[ch] tests/*/*.[ch])
+FORMATTED   = $(wildcard kernels/cuda/*.cu kernels/cuda/*.cuh src/*/*.[ch] src/data/readers/*.[ch] kernels/*.h kernels/*/*.[ch] tests/*/*.[ch])
 
 # The CUDA backend and its simulator: see "CUDA" below.
 CUDA_FLAGS  := -O3 -std=c++17 -lineinfo -Xcompiler -fPIC,-fno-exceptions,-fno-threadsafe-statics,-fvisibility=hidden
@@ -101,14 +101,14 @@ CUDA_ARCHS  := 75 80 86 89 90 100 120
 PLUGIN_ARCH := $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) -gencode arch=compute_120,code=compute_120
 
 .PHONY: all programs tests objects test bench fuzz fuzz-run man install uninstall clean check-layers format check-format help
-.PHONY: print-obj print-nas-bin
+.PHONY: print-obj print-nas-bin cuda cuda-gates
 .DELETE_ON_ERROR:
 .SECONDARY:
 
 all: programs
 
 help:
-	@echo 'targets: all test bench fuzz man install uninstall clean check-layers format check-format'
+	@echo 'targets: all cuda test bench fuzz man install uninstall clean check-layers format check-format cuda-gates'
 	@echo 'knobs:   CC OPT CFLAGS LDFLAGS SAN WERROR CUDA PREFIX DESTDIR FUZZ_SECONDS'
 	@echo 'probes:  PKG_CONFIG PROTOC_C CLANG_FORMAT NVCC LIBS'
 	@echo 'now:     CC=$(CC) OPT="$(OPT)" SAN=$(SAN) objects in $(OBJ)'
@@ -154,7 +154,7 @@ COMPILE = $(CC) $(BASE_FLAGS) $(INC) -MMD -MP
 
 $(OBJ)/src/cli/help.o: private EXTRA = \
     -DNAS_VERSION='"$(VERSION)"' -DNAS_FLAGS='"$(strip $(OPT) $(SANFLAGS) $(CFLAGS))"' \
-    -DNAS_BACKENDS='"cpu ($(ISAS)), ref"'
+    -DNAS_BACKENDS='"cpu ($(ISAS)), ref, cuda where libnas-cuda.so and a driver are"'
 $(OBJ)/kernels/cpu/%.o: private EXTRA = $(KERNEL_FLAGS)
 
 $(OBJ)/%.o: %.c | $(addsuffix .h,$(GEN))
@@ -205,6 +205,30 @@ $(OBJ)/cudasim/libprobe.so: $(OBJ)/cudasim/probe.o $(SIM_OBJ)
 
 -include $(wildcard $(OBJ)/cudasim/*.d $(OBJ)/cudasim/kernels/*.d $(OBJ)/plugin/src/*/*.d)
 
+# The plugin. No libstdc++, one exported symbol; the CUDA runtime is linked in, the driver is looked for at run time.
+CUDA_GATES := -Xptxas -Werror,-warn-spills,-warn-lmem-usage
+$(OBJ)/plugin/kernels/cuda/norm.o: private CUDA_DOUBLE :=
+CUDA_DOUBLE := ,-warn-double-usage
+$(OBJ)/plugin/kernels/%.o: kernels/%.cu
+	@mkdir -p $(@D)
+	$(NVCC) $(CUDA_FLAGS) -I. -t 2 -Werror all-warnings --compress-mode=size $(CUDA_GATES)$(CUDA_DOUBLE) $(PLUGIN_ARCH) \
+	    -MMD -MP -c -o $@ $<
+
+$(OBJ)/libnas-cuda.so: $(PLUGIN_OBJ) $(CUDA_SRC:%.cu=$(OBJ)/plugin/%.o)
+	$(CC) $(BASE_FLAGS) $(LDFLAGS) -shared -Wl,--no-undefined -Wl,--exclude-libs,ALL -o $@ $^ \
+	    -L$(dir $(patsubst %/,%,$(dir $(NVCC))))lib64 -lcudart_static -ldl -lrt -lm
+
+cuda: $(OBJ)/libnas-cuda.so
+	@mkdir -p $(NAS_BIN)
+	cp -f $< $(NAS_BIN)/libnas-cuda.so
+
+# What can be said of the kernels without a device: no spills, no local memory, no doubles but in norm.cu, for every
+# architecture; registers and shared memory of each; nothing but the one symbol exported.
+cuda-gates: $(OBJ)/libnas-cuda.so
+	tests/cuda-gates $< $(NVCC)
+
+-include $(wildcard $(OBJ)/plugin/kernels/cuda/*.d)
+
 # ---- checks ----
 test: tests
 	NAS_BIN=$(abspath $(NAS_BIN)) NAS_UNIT=$(abspath $(OBJ)/tests) tests/run --no-build
@@ -244,6 +268,8 @@ man: programs
 	@for p in $(PROGRAMS); do $(NAS_BIN)/$$p --man > bin/man/$$p.1 || exit 1; done
 
 install: man
+	@if test -e bin/libnas-cuda.so; then \
+	    install -D -m 644 bin/libnas-cuda.so $(DESTDIR)$(PREFIX)/lib/nas-tools/libnas-cuda.so; fi
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	for p in $(PROGRAMS); do \
@@ -259,7 +285,7 @@ uninstall:
 	done
 
 clean:
-	rm -rf bin/.obj bin/man bin/nas-*
+	rm -rf bin/.obj bin/man bin/nas-* bin/libnas-cuda.so
 
 # For scripts: where this set of flags keeps its files.
 print-obj:

@@ -5,7 +5,10 @@
 
 #include "kernels/cuda/kernels_cuda.h"
 
-static inline int launched(void) { return (int)cudaGetLastError(); }
+static inline int launched(void)
+{
+    return (int)cudaGetLastError();
+}
 static inline unsigned blocks_for(int64_t n, int threads)
 {
     int64_t blocks = (n + threads - 1) / threads;
@@ -13,7 +16,10 @@ static inline unsigned blocks_for(int64_t n, int threads)
 }
 
 /* Not fmaxf: NaN must stay NaN, or a diverged network would look healthy. */
-__device__ inline float relu(float v) { return v < 0 ? 0.0f : v; }
+__device__ inline float relu(float v)
+{
+    return v < 0 ? 0.0f : v;
+}
 
 template <class T> __device__ inline T warp_sum(T v)
 {

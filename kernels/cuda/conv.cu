@@ -8,7 +8,8 @@
  */
 #include "kernels/cuda/common.cuh"
 
-namespace {
+namespace
+{
 
 /* acc += A(rows, from..to) * B(from..to, columns) of a block's tile. A thread has rows ty + i*TM/4 and columns
  * tx + j*TN/4. Entries come from a(row, k) and b(k) for the thread's own column of the load (PIXELS: columns run along the
@@ -39,12 +40,13 @@ struct Pixel { /* a column of a product: an image and a place */
     int64_t n;
     int y, x;
     bool valid;
-    __device__ Pixel(int64_t column, int64_t columns, int height, int width)
+    /* columns: at most 2^31, which the caller sees to: divisions of 64 bits are slow */
+    __device__ Pixel(uint32_t column, uint32_t columns, int height, int width)
     {
         valid = column < columns;
-        int64_t plane = (int64_t)height * width;
+        uint32_t plane = (uint32_t)(height * width);
         n = column / plane;
-        int rest = (int)(column - n * plane);
+        int rest = (int)(column - (uint32_t)n * plane);
         y = rest / width;
         x = rest - y * width;
     }
@@ -70,7 +72,8 @@ __device__ float gathered(const KConv &k, const Pixel &p, int r)
         return input_at(k, p.n, c, y + k.tap_y[t], x + k.tap_x[t]);
     }
     float sum = 0;
-    for (int t = 0; t < k.taps; t++) sum = fmaf(k.dw[r * k.taps + t], input_at(k, p.n, r, y + k.tap_y[t], x + k.tap_x[t]), sum);
+    for (int t = 0; t < k.taps; t++)
+        sum = fmaf(k.dw[r * k.taps + t], input_at(k, p.n, r, y + k.tap_y[t], x + k.tap_x[t]), sum);
     return sum;
 }
 
@@ -100,12 +103,13 @@ __device__ void tile_sums(float (&u)[4], float (&w)[4], float *room, float *to, 
     }
 }
 
-template <int TM, int TN, int TK> __global__ void __launch_bounds__(TM * TN / 16) conv_forward(const __grid_constant__ CudaConv c)
+template <int TM, int TN, int TK>
+__global__ void __launch_bounds__(TM *TN / 16) conv_forward(const __grid_constant__ CudaConv c)
 {
     typedef Tile<TM, TN, TK> T;
     __shared__ T tile;
     const KConv &k = c.k;
-    int64_t plane = (int64_t)k.out_h * k.out_w, columns = c.n * plane, column0 = (int64_t)blockIdx.x * TN;
+    uint32_t plane = (uint32_t)(k.out_h * k.out_w), columns = (uint32_t)c.n * plane, column0 = blockIdx.x * TN;
     int row0 = blockIdx.y * TM, depth = k.depthwise ? k.in_blocks : k.in_blocks * k.taps;
     Pixel mine(column0 + threadIdx.x % TN, columns, k.out_h, k.out_w);
     float acc[4][4] = {};
@@ -123,14 +127,16 @@ template <int TM, int TN, int TK> __global__ void __launch_bounds__(TM * TN / 16
     }
     int tx = threadIdx.x % (TN / 4), ty = threadIdx.x / (TN / 4);
     float s[4] = {}, q[4] = {};
+#pragma unroll
     for (int j = 0; j < 4; j++) {
-        int64_t column = column0 + tx + j * (TN / 4), n = column / plane;
+        uint32_t column = column0 + tx + j * (TN / 4), n = column / plane;
         if (column >= columns) continue;
+#pragma unroll
         for (int i = 0; i < 4; i++) {
             int row = row0 + ty + i * (TM / 4);
             if (row >= c.out_count) continue;
             float y = acc[i][j];
-            k.y[(n * k.out_blocks + c.out_first + row) * plane + column - n * plane] = y;
+            k.y[((int64_t)n * k.out_blocks + c.out_first + row) * plane + column - n * plane] = y;
             s[i] += y;
             q[i] = fmaf(y, y, q[i]);
         }
@@ -156,14 +162,15 @@ __device__ float store_input_gradient(const KConv &k, int64_t n, int c, int y, i
 }
 
 /* Dense: gradient of the input. Separable: that of the tensor between the two halves, into c.middle. */
-template <int TM, int TN, int TK> __global__ void __launch_bounds__(TM * TN / 16) conv_input(const __grid_constant__ CudaConv c)
+template <int TM, int TN, int TK>
+__global__ void __launch_bounds__(TM *TN / 16) conv_input(const __grid_constant__ CudaConv c)
 {
     typedef Tile<TM, TN, TK> T;
     __shared__ T tile;
     const KConv &k = c.k;
     bool sep = k.depthwise;
     int height = sep ? k.out_h : k.in_h, width = sep ? k.out_w : k.in_w, taps = sep ? 1 : k.taps;
-    int64_t plane = (int64_t)height * width, columns = c.n * plane, column0 = (int64_t)blockIdx.x * TN;
+    uint32_t plane = (uint32_t)(height * width), columns = (uint32_t)c.n * plane, column0 = blockIdx.x * TN;
     int row0 = blockIdx.y * TM, depth = c.out_count * taps;
     Pixel mine(column0 + threadIdx.x % TN, columns, height, width);
     float acc[4][4] = {};
@@ -193,9 +200,11 @@ template <int TM, int TN, int TK> __global__ void __launch_bounds__(TM * TN / 16
     }
     int tx = threadIdx.x % (TN / 4), ty = threadIdx.x / (TN / 4);
     float s[4] = {}, q[4] = {};
+#pragma unroll
     for (int j = 0; j < 4; j++) {
         Pixel p(column0 + tx + j * (TN / 4), columns, height, width);
         if (!p.valid) continue;
+#pragma unroll
         for (int i = 0; i < 4; i++) {
             int row = row0 + ty + i * (TM / 4);
             if (row >= k.in_blocks) continue;
@@ -214,20 +223,24 @@ template <int TM, int TN, int TK> __global__ void __launch_bounds__(TM * TN / 16
 }
 
 /* Part blockIdx.z of the gradient of `weight`, of `parts`. */
-template <int TM, int TN, int TK> __global__ void __launch_bounds__(TM * TN / 16) conv_weight(const __grid_constant__ CudaConv c, int parts)
+template <int TM, int TN, int TK>
+__global__ void __launch_bounds__(TM *TN / 16) conv_weight(const __grid_constant__ CudaConv c, int parts)
 {
     typedef Tile<TM, TN, TK> T;
     __shared__ T tile;
     const KConv &k = c.k;
-    int64_t plane = (int64_t)k.out_h * k.out_w, total = c.n * plane;
+    uint32_t total = (uint32_t)c.n * (uint32_t)(k.out_h * k.out_w);
     int width = k.depthwise ? k.in_blocks : k.in_blocks * k.taps, row0 = blockIdx.y * TM, column0 = blockIdx.x * TN;
-    int64_t from = total * blockIdx.z / parts, to = total * (blockIdx.z + 1) / parts;
+    uint32_t from = (uint32_t)((uint64_t)total * blockIdx.z / parts);
+    uint32_t to = (uint32_t)((uint64_t)total * (blockIdx.z + 1) / parts);
     float acc[4][4] = {};
-    for (int64_t k0 = from; k0 < to; k0 += TK) {
+    for (uint32_t k0 = from; k0 < to; k0 += TK) {
         Pixel p(k0 + threadIdx.x % TK, to, k.out_h, k.out_w);
+#pragma unroll 1 /* more of these long bodies at once spill registers on some architectures */
         for (int m = threadIdx.x / TK; m < TM; m += T::threads / TK)
             tile.a[threadIdx.x % TK][m] =
                 p.valid && row0 + m < c.out_count ? output_gradient(k, p.n, c.out_first + row0 + m, p.y, p.x) : 0;
+#pragma unroll 1
         for (int j = threadIdx.x / TK; j < TN; j += T::threads / TK)
             tile.b[threadIdx.x % TK][j] = p.valid && column0 + j < width ? gathered(k, p, column0 + j) : 0;
         __syncthreads();
@@ -290,7 +303,8 @@ __global__ void depthwise_weight(const __grid_constant__ CudaConv c)
             const float *gu = c.middle + (n * k.in_blocks + channel) * pixels;
             for (int i = lane; i < pixels; i += 32) {
                 int y = i / k.out_w, x = i - y * k.out_w;
-                sum = fmaf(gu[i], input_at(k, n, channel, y * k.stride_h + k.tap_y[t], x * k.stride_w + k.tap_x[t]), sum);
+                sum =
+                    fmaf(gu[i], input_at(k, n, channel, y * k.stride_h + k.tap_y[t], x * k.stride_w + k.tap_x[t]), sum);
             }
         }
         sum = warp_sum(sum);
@@ -308,9 +322,18 @@ __global__ void add_slots(int64_t count, int slots, const float *from, float *to
 }
 
 /* Both halves of a factorised reduce use the tile of the larger one, so that their sums lie in as many parts. */
-int rows_forward(const CudaConv *c) { return c->out_count < c->k.out_blocks ? (c->k.out_blocks + 1) / 2 : c->out_count; }
-int columns_of_tile(int rows) { return rows <= 16 ? 256 : rows <= 32 ? 128 : 64; }
-int64_t tiles(int64_t n, int64_t size) { return (n + size - 1) / size; }
+int rows_forward(const CudaConv *c)
+{
+    return c->out_count < c->k.out_blocks ? (c->k.out_blocks + 1) / 2 : c->out_count;
+}
+int columns_of_tile(int rows)
+{
+    return rows <= 16 ? 256 : rows <= 32 ? 128 : 64;
+}
+int64_t tiles(int64_t n, int64_t size)
+{
+    return (n + size - 1) / size;
+}
 
 int weight_parts(const CudaConv *c) /* of at least 256 pixels each */
 {
@@ -322,11 +345,11 @@ int weight_parts(const CudaConv *c) /* of at least 256 pixels each */
 #define BY_ROWS(kernel, rows, columns, s)                                                                              \
     do {                                                                                                               \
         if ((rows) <= 16)                                                                                              \
-            kernel<16, 256, 8><<<dim3((unsigned)tiles(columns, 256), (unsigned)tiles(rows, 16)), 256, 0, s>>>(*c);      \
+            kernel<16, 256, 8><<<dim3((unsigned)tiles(columns, 256), (unsigned)tiles(rows, 16)), 256, 0, s>>>(*c);     \
         else if ((rows) <= 32)                                                                                         \
-            kernel<32, 128, 8><<<dim3((unsigned)tiles(columns, 128), (unsigned)tiles(rows, 32)), 256, 0, s>>>(*c);      \
+            kernel<32, 128, 8><<<dim3((unsigned)tiles(columns, 128), (unsigned)tiles(rows, 32)), 256, 0, s>>>(*c);     \
         else                                                                                                           \
-            kernel<64, 64, 8><<<dim3((unsigned)tiles(columns, 64), (unsigned)tiles(rows, 64)), 256, 0, s>>>(*c);        \
+            kernel<64, 64, 8><<<dim3((unsigned)tiles(columns, 64), (unsigned)tiles(rows, 64)), 256, 0, s>>>(*c);       \
     } while (0)
 
 } // namespace
@@ -338,7 +361,8 @@ int64_t cuda_conv_parts(const CudaConv *c)
 
 int64_t cuda_conv_in_parts(const CudaConv *c)
 {
-    return c->k.depthwise ? cuda_image_parts(c->n) : tiles(c->n * c->k.in_h * c->k.in_w, columns_of_tile(c->k.in_blocks));
+    return c->k.depthwise ? cuda_image_parts(c->n)
+                          : tiles(c->n * c->k.in_h * c->k.in_w, columns_of_tile(c->k.in_blocks));
 }
 
 int64_t cuda_conv_slot_floats(const CudaConv *c)
@@ -361,9 +385,13 @@ int cuda_conv_backward(const CudaConv *c, void *stream)
     int width = k->depthwise ? k->in_blocks : k->in_blocks * k->taps, parts = weight_parts(c);
     if (c->g_weight) {
         if (c->out_count <= 32 || width <= 32)
-            conv_weight<32, 32, 32><<<dim3((unsigned)tiles(width, 32), (unsigned)tiles(c->out_count, 32), (unsigned)parts), 64, 0, s>>>(*c, parts);
+            conv_weight<32, 32, 32>
+                <<<dim3((unsigned)tiles(width, 32), (unsigned)tiles(c->out_count, 32), (unsigned)parts), 64, 0, s>>>(
+                    *c, parts);
         else
-            conv_weight<64, 64, 32><<<dim3((unsigned)tiles(width, 64), (unsigned)tiles(c->out_count, 64), (unsigned)parts), 256, 0, s>>>(*c, parts);
+            conv_weight<64, 64, 32>
+                <<<dim3((unsigned)tiles(width, 64), (unsigned)tiles(c->out_count, 64), (unsigned)parts), 256, 0, s>>>(
+                    *c, parts);
         int64_t count = (int64_t)c->out_count * width;
         add_slots<<<blocks_for(count, 128), 128, 0, s>>>(count, parts, c->slots, c->g_weight);
     }

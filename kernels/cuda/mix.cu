@@ -1,7 +1,8 @@
 /* mix: poolings, weighted sums of terms, the head, and passes over flat blocks. */
 #include "kernels/cuda/common.cuh"
 
-namespace {
+namespace
+{
 
 __global__ void pool_sums(const __grid_constant__ KPool k, int64_t images, float *sums)
 {
@@ -57,7 +58,10 @@ __device__ float term_value(const CudaTerm &t, int64_t plane, int64_t element, i
     return pooled_value(t.pool, t.pool.x + plane * t.pool.in_h * t.pool.in_w, y, x, &best, &cells);
 }
 
-__device__ float normalised(const CudaTerm &t, int c, float y) { return t.scale ? fmaf(y, t.scale[c], t.shift[c]) : y; }
+__device__ float normalised(const CudaTerm &t, int c, float y)
+{
+    return t.scale ? fmaf(y, t.scale[c], t.shift[c]) : y;
+}
 
 __global__ void mix_forward(const __grid_constant__ CudaMix k)
 {
@@ -143,7 +147,8 @@ __global__ void head_logits(const __grid_constant__ KHead k, int64_t images) /* 
     int64_t n = which / k.outputs, o = which - n * k.outputs;
     int lane = threadIdx.x & 31;
     float sum = 0;
-    for (int c = lane; c < k.channels; c += 32) sum = fmaf(k.weight[o * k.channels + c], k.pooled[n * k.channels + c], sum);
+    for (int c = lane; c < k.channels; c += 32)
+        sum = fmaf(k.weight[o * k.channels + c], k.pooled[n * k.channels + c], sum);
     sum = warp_sum(sum);
     if (!lane) k.logits[which] = sum + k.bias[o];
 }
@@ -155,7 +160,8 @@ __global__ void head_weight(const __grid_constant__ KHead k, int64_t images, flo
     int64_t o = i < weights ? i / k.channels : i - weights;
     float sum = 0;
     for (int64_t n = 0; n < images; n++)
-        sum = fmaf(k.g_logits[n * k.outputs + o], i < weights ? k.pooled[n * k.channels + i - o * k.channels] : 1.0f, sum);
+        sum = fmaf(k.g_logits[n * k.outputs + o], i < weights ? k.pooled[n * k.channels + i - o * k.channels] : 1.0f,
+                   sum);
     *(i < weights ? g_weight + i : g_bias + o) = sum;
 }
 
@@ -168,7 +174,8 @@ __global__ void head_input(const __grid_constant__ KHead k, int64_t images) /* a
     while (local >= k.part_channels[p]) local -= k.part_channels[p++];
     if (!k.gx[p]) return;
     float sum = 0;
-    for (int o = lane; o < k.outputs; o += 32) sum = fmaf(k.g_logits[n * k.outputs + o], k.weight[(int64_t)o * k.channels + c], sum);
+    for (int o = lane; o < k.outputs; o += 32)
+        sum = fmaf(k.g_logits[n * k.outputs + o], k.weight[(int64_t)o * k.channels + c], sum);
     sum = warp_sum(sum) / (float)pixels;
     float *gx = k.gx[p] + (n * k.part_channels[p] + local) * pixels;
     for (int i = lane; i < pixels; i += 32) gx[i] += sum;
@@ -189,8 +196,10 @@ __global__ void adam(const KAdam k, int64_t n, float *w, const float *g, float *
 {
     for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < n; i += (int64_t)gridDim.x * blockDim.x) {
         float weight = w[i], grad = k.scale * g[i];
-        if (k.decoupled) weight -= k.lr_plain * k.decay * weight;
-        else grad = fmaf(k.decay, weight, grad);
+        if (k.decoupled)
+            weight -= k.lr_plain * k.decay * weight;
+        else
+            grad = fmaf(k.decay, weight, grad);
         float first = k.beta1 * m[i] + (1 - k.beta1) * grad, second = k.beta2 * v[i] + (1 - k.beta2) * grad * grad;
         m[i] = first;
         v[i] = second;
@@ -206,14 +215,18 @@ __global__ void axpy(int64_t n, float *y, float a, const float *x)
 
 __global__ void scale(int64_t n, float *y, float a)
 {
-    for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < n; i += (int64_t)gridDim.x * blockDim.x) y[i] *= a;
+    for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < n; i += (int64_t)gridDim.x * blockDim.x)
+        y[i] *= a;
 }
 
 } // namespace
 
 #define S (cudaStream_t) stream
 
-int64_t cuda_image_parts(int64_t n) { return n < CUDA_SLOTS ? n : CUDA_SLOTS; }
+int64_t cuda_image_parts(int64_t n)
+{
+    return n < CUDA_SLOTS ? n : CUDA_SLOTS;
+}
 
 int cuda_pool_sums(const KPool *k, int64_t n, float *sums, void *stream)
 {

@@ -2,15 +2,18 @@
  * double on the device: few numbers, where cancellation would hurt. */
 #include "kernels/cuda/common.cuh"
 
-namespace {
+namespace
+{
 
 /* A warp a channel. */
-__global__ void norm_train(const __grid_constant__ CudaNorm k, const float *sums, int64_t parts, double epsilon, double momentum)
+__global__ void norm_train(const __grid_constant__ CudaNorm k, const float *sums, int64_t parts, double epsilon,
+                           double momentum)
 {
     int c = (int)((blockIdx.x * blockDim.x + threadIdx.x) / 32), lane = threadIdx.x & 31;
     if (c >= k.channels) return;
     double s = 0, q = 0, count = (double)k.count;
-    for (int64_t p = lane; p < parts; p += 32) s += sums[2 * p * k.channels + c], q += sums[(2 * p + 1) * k.channels + c];
+    for (int64_t p = lane; p < parts; p += 32)
+        s += sums[2 * p * k.channels + c], q += sums[(2 * p + 1) * k.channels + c];
     s = warp_sum(s);
     q = warp_sum(q);
     if (lane) return;

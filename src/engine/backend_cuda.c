@@ -103,6 +103,11 @@ static bool block_exists(const Cuda *c, Block b)
     return !c->forward_only || (b != BLOCK_GRAD && b != BLOCK_MOMENT1 && b != BLOCK_MOMENT2);
 }
 
+static int64_t most(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 static float *param(const Cuda *c, Block b, int32_t id)
 {
     return c->block[b] && id >= 0 ? c->block[b] + c->g->params[id].offset : 0;
@@ -149,6 +154,8 @@ static const char *setup_conv(Cuda *c, Arena *perm, int32_t index)
         if (!c->forward_only) set_grad(c, op->input, c->grad[op->input], false);
     }
     if (k.depthwise) k.dw = param(c, BLOCK_WEIGHTS, op->weight);
+    if (c->capacity * most(in->height * in->width, out->height * out->width) > INT32_MAX)
+        return arena_printf(perm, "%s: device cuda: too many pixels in a batch", op->name);
     o->halves = op->conv.factorized ? 2 : 1;
     for (int32_t h = 0; h < o->halves; h++) {
         CudaConv *half = &o->half[h];
@@ -244,11 +251,6 @@ static void setup_norm(Cuda *c, Carver *v, Value value)
     n->scale = carve(v, f), n->shift = carve(v, f);
     n->a = carve(v, f), n->b = carve(v, f), n->d = carve(v, f);
     n->mean = carve(v, d), n->invstd = carve(v, d);
-}
-
-static int64_t most(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
 }
 
 /* Work areas that all operations share, for they run one after another. */
