@@ -613,7 +613,7 @@ static void test_single_path(void)
         }
         same_result("single path", g, &r[1], &r[0], b.n);
     }
-    CHECK_MSG(2 * bytes[1] < bytes[0], "%" PRId64 " bytes, %" PRId64 " with a single path", bytes[0], bytes[1]);
+    CHECK_MSG(5 * bytes[1] < 3 * bytes[0], "%" PRId64 " bytes, %" PRId64 " with a single path", bytes[0], bytes[1]);
     engine_close(e[0]);
     engine_close(e[1]);
     arena_release(scratch);
