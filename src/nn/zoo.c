@@ -12,7 +12,10 @@
 
 #include "nn/names.h"
 
-enum { MOST_PARTS = 32 }; /* of a concatenation */
+enum {
+    MOST_PARTS = 32, /* of a concatenation */
+    MOST_CHANNELS = 1 << 20
+};
 
 typedef struct { /* a net on its way */
     Graph *g;
@@ -430,6 +433,10 @@ Graph *network_named(Arena *perm, const char *name, const NetSpec *n, const char
     if (row->build == inception_time && n->height > 1) {
         *why = arena_printf(perm, "%s is for series, and a sample is %lldx%lld", name, (long long)n->height,
                             (long long)n->width);
+        return 0;
+    }
+    if (n->channels > MOST_CHANNELS) {
+        *why = arena_printf(perm, "%s: %lld channels are too many", name, (long long)n->channels);
         return 0;
     }
     Zoo z = {.g = graph_new(perm),

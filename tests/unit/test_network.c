@@ -426,6 +426,7 @@ static void test_zoo(void)
     n.height = 28;
     n.channels = INT64_MAX / 2;
     CHECK(!network_named(&perm, "small-cnn", &n, &why));
+    CHECK_CONTAINS(why, "channels are too many");
 }
 
 /* ---- the builders ---- */
