@@ -13,11 +13,13 @@ struct Engine {
     const char *device;
 };
 
-/* The device is NAME or NAME:N. */
+/* The device is NAME or NAME:N, N of up to three digits. */
 static bool is_named(const char *device, const char *name)
 {
     size_t n = strlen(name);
-    return !strncmp(device, name, n) && (!device[n] || (device[n] == ':' && device[n + 1]));
+    if (strncmp(device, name, n)) return false;
+    size_t digits = device[n] == ':' ? strspn(device + n + 1, "0123456789") : 0;
+    return !device[n] || (digits >= 1 && digits <= 3 && !device[n + 1 + digits]);
 }
 
 /* *device is what "auto" stands for, and *why the reason; or why there is no backend. */

@@ -1074,7 +1074,7 @@ static void test_forward_only(void)
 
 static void test_unknown_device(void)
 {
-    static const char *const wrong[] = {"gpu", "", "cpu ", "reff"};
+    static const char *const wrong[] = {"gpu", "", "cpu ", "reff", "cuda:", "cuda:x", "cuda:1x", "cudasi", "cudasim:1"};
     for (int i = 0; i < COUNTOF(wrong); i++) {
         Arena a = memory;
         Graph *g = network(&a, 4);
@@ -1086,6 +1086,14 @@ static void test_unknown_device(void)
     Engine *e = open_engine(&a, network(&a, 4), "cpu", 2, pools[1]);
     CHECK_CONTAINS(engine_device(e), "cpu");
     CHECK_CONTAINS(engine_device(e), "2 threads");
+    engine_close(e);
+    EngineOptions o = {
+        .device = "auto", .batch = 2, .pool = pools[1]}; /* whatever there is, and the reason if no GPU */
+    const char *why = 0;
+    a = memory;
+    e = engine_open(&a, network(&a, 4), &o, &why);
+    if (!CHECK_MSG(e, "%s", why)) return;
+    CHECK_MSG(!strncmp(engine_device(e), "cuda", 4) || strchr(engine_device(e), '('), "%s", engine_device(e));
     engine_close(e);
 }
 
