@@ -1232,6 +1232,7 @@ static void check_oracle_gradients(const char *device)
 static void test_oracle_gradients(void)
 {
     for (int i = 0; i < way_count; i++) check_oracle_gradients(ways[i]);
+    if (has_simulator) check_oracle_gradients("cudasim");
 }
 
 /* Twenty steps of a first-order search. Rounding grows along the way (some per mille after twenty steps of this tiny,
@@ -1316,6 +1317,14 @@ static void test_oracle_trajectory(void)
     }
 }
 
+/* The same on the simulator: only when asked for. */
+static void test_cudasim_trajectory(void)
+{
+    double losses[40] = {0};
+    if (!has_simulator) CHECK_SKIP(without_nvcc);
+    if (getenv("NAS_TEST_LONG")) check_oracle_trajectory("cudasim", losses);
+}
+
 int main(void)
 {
     memory = arena_reserve((ptrdiff_t)1 << 33);
@@ -1346,6 +1355,7 @@ int main(void)
     CHECK_RUN(test_unknown_device);
     CHECK_RUN(test_memory);
     CHECK_RUN(test_oracle_trajectory);
+    CHECK_RUN(test_cudasim_trajectory);
     for (int i = 0; i < 3; i++) pool_close(pools[i]);
     return check_done("engine");
 }
