@@ -77,7 +77,7 @@ ISA_FLAGS_base :=
 # ---- what there is ----
 PROTO      := $(wildcard schemas/nas/v1/nas.proto)
 GEN        := $(PROTO:schemas/%.proto=$(OBJ)/gen/%.pb-c)
-LIB_SRC    := $(filter-out src/cmd/%,$(wildcard src/*/*.c)) $(wildcard src/data/readers/*.c)
+LIB_SRC    := $(filter-out src/cmd/% src/engine/backend_cuda.c,$(wildcard src/*/*.c)) $(wildcard src/data/readers/*.c)
 ISA_SRC    := $(wildcard kernels/cpu/*_isa.c)
 KERNEL_SRC := $(filter-out $(ISA_SRC),$(wildcard kernels/*/*.c))
 LIB_OBJ    := $(LIB_SRC:%.c=$(OBJ)/%.o) $(KERNEL_SRC:%.c=$(OBJ)/%.o) $(addsuffix .o,$(GEN)) \
@@ -88,7 +88,7 @@ PEAK_SRC   := tests/bench/peak_isa.c
 BENCHES    := $(patsubst tests/bench/%.c,$(OBJ)/bench/%,$(filter-out $(PEAK_SRC),$(wildcard tests/bench/*.c)))
 FUZZERS    := $(patsubst tests/fuzz/%.c,$(OBJ)/fuzz/%,$(wildcard tests/fuzz/*.c))
 NAS_BIN    := $(if $(SAN),$(OBJ)/bin,bin)
-FORMATTED   = $(wildcard src/*/*.[ch] src/data/readers/*.[ch] kernels/*.h kernels/*/*.[ch] tests/*/*.[ch])
+FORMATTED   = $(wildcard kernels/cuda/*.cu kernels/cuda/*.cuh src/*/*.[ch] src/data/readers/*.[ch] kernels/*.h kernels/*/*.[ch] tests/*/*.[ch])
 
 # The CUDA backend and its simulator: see "CUDA" below.
 CUDA_FLAGS  := -O3 -std=c++17 -lineinfo -Xcompiler -fPIC,-fno-exceptions,-fno-threadsafe-statics,-fvisibility=hidden
@@ -96,17 +96,24 @@ SIM_ARCH    := -gencode arch=compute_75,code=compute_75 --compress-mode=none
 CUDA_INC    := -isystem $(dir $(patsubst %/,%,$(dir $(NVCC))))include
 SIM_OBJ     := $(patsubst tests/cudasim/%.c,$(OBJ)/cudasim/%.o,$(wildcard tests/cudasim/*.c))
 # plain builds only: it has checks of memory of its own
-SIM_TESTS   := $(if $(SAN),,$(if $(filter 1,$(HAVE_CUDA)),$(OBJ)/cudasim/libprobe.so))
+SIM_TESTS   := $(if $(SAN),,$(if $(filter 1,$(HAVE_CUDA)),$(OBJ)/cudasim/libprobe.so $(OBJ)/cudasim/libnas-cudasim.so))
+# What the plugin is made of beside the kernels, compiled again as position-independent code.
+PLUGIN_SRC  := src/engine/backend_cuda.c src/engine/plan.c src/engine/step.c src/engine/loss.c src/base/arena.c src/base/rng.c
+PLUGIN_OBJ  := $(PLUGIN_SRC:%.c=$(OBJ)/plugin/%.o)
+CUDA_SRC    := $(wildcard kernels/cuda/*.cu)
+# Every architecture that nvcc 13 knows, from Turing on, and PTX for what comes after.
+CUDA_ARCHS  := 75 80 86 89 90 100 120
+PLUGIN_ARCH := $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) -gencode arch=compute_120,code=compute_120
 
 .PHONY: all programs tests objects test bench fuzz fuzz-run man install uninstall clean check-layers format check-format help
-.PHONY: print-obj print-nas-bin check-aarch64
+.PHONY: print-obj print-nas-bin check-aarch64 cuda cuda-gates
 .DELETE_ON_ERROR:
 .SECONDARY:
 
 all: programs
 
 help:
-	@echo 'targets: all test bench fuzz man install uninstall clean check-layers check-aarch64 format check-format'
+	@echo 'targets: all cuda test bench fuzz man install uninstall clean check-layers check-aarch64 format check-format cuda-gates'
 	@echo 'knobs:   CC OPT CFLAGS LDFLAGS SAN WERROR CUDA PREFIX DESTDIR FUZZ_SECONDS'
 	@echo 'probes:  PKG_CONFIG PROTOC_C CLANG_FORMAT NVCC LIBS'
 	@echo 'now:     CC=$(CC) OPT="$(OPT)" SAN=$(SAN) objects in $(OBJ)'
@@ -153,7 +160,7 @@ COMPILE = $(CC) $(BASE_FLAGS) $(INC) -MMD -MP
 
 $(OBJ)/src/cli/help.o: private EXTRA = \
     -DNAS_VERSION='"$(VERSION)"' -DNAS_FLAGS='"$(strip $(OPT) $(SANFLAGS) $(CFLAGS))"' \
-    -DNAS_BACKENDS='"cpu ($(ISAS)), ref"'
+    -DNAS_BACKENDS='"cpu ($(ISAS)), ref, cuda where libnas-cuda.so and a driver are"'
 $(OBJ)/kernels/cpu/%.o: private EXTRA = $(KERNEL_FLAGS)
 
 $(OBJ)/%.o: %.c | $(addsuffix .h,$(GEN))
@@ -183,6 +190,18 @@ $(OBJ)/cudasim/%.o: tests/cudasim/%.c
 	@mkdir -p $(@D)
 	$(COMPILE) $(CUDA_INC) -O3 $(if $(filter x86_64%,$(MACHINE)),-march=native) -fPIC -fvisibility=hidden -fno-strict-aliasing -c -o $@ $<
 
+$(OBJ)/plugin/%.o: %.c
+	@mkdir -p $(@D)
+	$(COMPILE) $(CUDA_INC) -fPIC -fvisibility=hidden -c -o $@ $<
+
+# The kernels twice: as PTX of one architecture for the simulator; for all devices, spills and doubles being errors.
+$(OBJ)/cudasim/kernels/%.o: kernels/cuda/%.cu
+	@mkdir -p $(@D)
+	$(NVCC) $(CUDA_FLAGS) -I. -Werror all-warnings $(SIM_ARCH) -MMD -MP -c -o $@ $<
+
+$(OBJ)/cudasim/libnas-cudasim.so: $(PLUGIN_OBJ) $(CUDA_SRC:kernels/cuda/%.cu=$(OBJ)/cudasim/kernels/%.o) $(SIM_OBJ)
+	$(CC) $(BASE_FLAGS) $(LDFLAGS) -shared -o $@ $^ -lm
+
 $(OBJ)/cudasim/probe.o: tests/cudasim/probe.cu
 	@mkdir -p $(@D)
 	$(NVCC) $(CUDA_FLAGS) -fmad=false $(SIM_ARCH) -MMD -MP -c -o $@ $<
@@ -190,7 +209,31 @@ $(OBJ)/cudasim/probe.o: tests/cudasim/probe.cu
 $(OBJ)/cudasim/libprobe.so: $(OBJ)/cudasim/probe.o $(SIM_OBJ)
 	$(CC) $(BASE_FLAGS) $(LDFLAGS) -shared -o $@ $^ -lm
 
--include $(wildcard $(OBJ)/cudasim/*.d)
+-include $(wildcard $(OBJ)/cudasim/*.d $(OBJ)/cudasim/kernels/*.d $(OBJ)/plugin/src/*/*.d)
+
+# The plugin. No libstdc++, one exported symbol; the CUDA runtime is linked in, the driver is looked for at run time.
+CUDA_GATES := -Xptxas -Werror,-warn-spills,-warn-lmem-usage
+$(OBJ)/plugin/kernels/cuda/norm.o: private CUDA_DOUBLE :=
+CUDA_DOUBLE := ,-warn-double-usage
+$(OBJ)/plugin/kernels/%.o: kernels/%.cu
+	@mkdir -p $(@D)
+	$(NVCC) $(CUDA_FLAGS) -I. -t 2 -Werror all-warnings --compress-mode=size $(CUDA_GATES)$(CUDA_DOUBLE) $(PLUGIN_ARCH) \
+	    -MMD -MP -c -o $@ $<
+
+$(OBJ)/libnas-cuda.so: $(PLUGIN_OBJ) $(CUDA_SRC:%.cu=$(OBJ)/plugin/%.o)
+	$(CC) $(BASE_FLAGS) $(LDFLAGS) -shared -Wl,--no-undefined -Wl,--exclude-libs,ALL -o $@ $^ \
+	    -L$(dir $(patsubst %/,%,$(dir $(NVCC))))lib64 -lcudart_static -ldl -lrt -lm
+
+cuda: $(OBJ)/libnas-cuda.so
+	@mkdir -p $(NAS_BIN)
+	cp -f $< $(NAS_BIN)/libnas-cuda.so
+
+# What can be said of the kernels without a device: no spills, no local memory, no doubles but in norm.cu, for every
+# architecture; registers and shared memory of each; nothing but the one symbol exported.
+cuda-gates: $(OBJ)/libnas-cuda.so
+	tests/cuda-gates $< $(NVCC)
+
+-include $(wildcard $(OBJ)/plugin/kernels/cuda/*.d)
 
 # ---- checks ----
 test: tests
@@ -243,6 +286,8 @@ man: programs
 	@for p in $(PROGRAMS); do $(NAS_BIN)/$$p --man > bin/man/$$p.1 || exit 1; done
 
 install: man
+	@if test -e bin/libnas-cuda.so; then \
+	    install -D -m 644 bin/libnas-cuda.so $(DESTDIR)$(PREFIX)/lib/nas-tools/libnas-cuda.so; fi
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	for p in $(PROGRAMS); do \
@@ -258,7 +303,7 @@ uninstall:
 	done
 
 clean:
-	rm -rf bin/.obj bin/man bin/nas-*
+	rm -rf bin/.obj bin/man bin/nas-* bin/libnas-cuda.so
 
 # For scripts: where this set of flags keeps its files.
 print-obj:

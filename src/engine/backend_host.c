@@ -18,8 +18,7 @@
 #include "base/rng.h"
 #include "engine/backend.h"
 #include "engine/loss.h"
-#include "engine/plan.h"
-#include "kernels/kernels.h"
+#include "engine/step.h"
 
 enum {
     MAX_PARTS = 16,        /* parts of a batch: enough for 16 threads, few enough for their sums to be cheap */
@@ -50,7 +49,6 @@ typedef struct {
     double *in_sums;                       /* conv that takes a raw value: MAX_PARTS slots */
     double *mix_grad;                      /* mix: per term, of the last backward pass */
     int64_t sum_count, dw_count, pw_count; /* elements of one slot */
-    bool active;
     int32_t profile;
 } HostOp;
 
@@ -60,7 +58,8 @@ typedef struct {
     Pool *pool;
     Plan *plan;
     HostOp *op;
-    Norm *norm; /* per value */
+    bool *active; /* per operation */
+    Norm *norm;   /* per value */
     bool forward_only, single_path;
     int64_t capacity; /* largest batch */
     int64_t n;        /* samples of the current batch */
@@ -119,16 +118,6 @@ static void *carve(Carver *c, int64_t bytes)
 
 /* ---- set-up ---- */
 
-static int64_t value_parts(const Graph *g, Value v, const Value **parts)
-{
-    const ValueInfo *info = &g->values[v];
-    if (info->kind == VALUE_CONCAT) {
-        *parts = info->parts;
-        return info->part_count;
-    }
-    return 1;
-}
-
 static float *data_of(const Host *h, Value v)
 {
     return h->plan->data[v].bytes ? (float *)(void *)(h->arena + h->plan->data[v].offset) : 0;
@@ -160,27 +149,11 @@ static const char *setup_conv(Host *h, Arena *perm, int32_t index)
     KConv *k = &o->conv;
     const ValueInfo *in = &g->values[op->input], *out = &g->values[op->output];
     int lanes = h->k->lanes;
-    const ConvSpec *spec = &op->conv;
     bool sep = op->kind == OP_SEPCONV;
-    k->relu = spec->relu;
-    k->depthwise = sep;
-    k->stride_h = (int32_t)spec->stride_h, k->stride_w = (int32_t)spec->stride_w;
-    if (spec->factorized) {
-        k->taps = 2;
-        k->tap_y[1] = k->stride_h > 1, k->tap_x[1] = k->stride_w > 1;
-    } else {
-        int64_t kw = spec->kernel_w, taps = spec->kernel_h * kw;
-        if (taps > K_MAX_TAPS)
-            return arena_printf(perm, "%s: a %lldx%lld kernel is too large", op->name, (long long)spec->kernel_h,
-                                (long long)kw);
-        k->taps = (int32_t)taps;
-        for (int32_t t = 0; t < k->taps; t++) {
-            k->tap_y[t] = (int32_t)(t / kw * spec->dilation_h - spec->pad_h);
-            k->tap_x[t] = (int32_t)(t % kw * spec->dilation_w - spec->pad_w);
-        }
-    }
-    const Value self = op->input, *parts = &self;
-    int64_t count = value_parts(g, op->input, &parts);
+    const char *why = step_taps(perm, op, k);
+    if (why) return why;
+    const Value *parts;
+    int64_t count = step_parts(g, &op->input, &parts);
     if (count > K_MAX_PARTS) return arena_printf(perm, "%s: more than %d tensors side by side", op->name, K_MAX_PARTS);
     k->parts = (int32_t)count;
     o->in_channels = (int32_t)in->channels, o->out_channels = (int32_t)out->channels;
@@ -216,18 +189,10 @@ static void setup_pool(Host *h, int32_t index)
     const Op *op = &h->g->ops[index];
     const ValueInfo *in = &h->g->values[op->input], *out = &h->g->values[op->output];
     HostOp *o = &h->op[index];
-    const PoolSpec *s = &op->pool;
     KPool *k = &o->pool;
+    step_pool(h->g, op, k);
     k->x = data_of(h, op->input);
     k->blocks = blocks_of(in->channels, h->k->lanes);
-    k->in_h = (int32_t)in->height, k->in_w = (int32_t)in->width;
-    k->out_h = (int32_t)out->height, k->out_w = (int32_t)out->width;
-    k->average = s->kind == POOL_AVG;
-    k->kernel_h = (int32_t)s->kernel_h, k->kernel_w = (int32_t)s->kernel_w;
-    k->stride_h = (int32_t)s->stride_h, k->stride_w = (int32_t)s->stride_w;
-    k->pad_h = (int32_t)s->pad_h, k->pad_w = (int32_t)s->pad_w;
-    k->extra_h = s->kernel_h > 1 ? (int32_t)s->extra_pad_bottom_right : 0;
-    k->extra_w = s->kernel_w > 1 ? (int32_t)s->extra_pad_bottom_right : 0;
     o->out_channels = (int32_t)out->channels;
     o->sum_count = 2 * (int64_t)k->blocks * h->k->lanes;
 }
@@ -264,8 +229,8 @@ static void setup_head(Host *h, Carver *c, int32_t index)
     const ValueInfo *in = &g->values[op->input];
     HostOp *o = &h->op[index];
     KHead *k = &o->head;
-    const Value self = op->input, *parts = &self;
-    k->parts = (int32_t)value_parts(g, op->input, &parts);
+    const Value *parts;
+    k->parts = (int32_t)step_parts(g, &op->input, &parts);
     for (int32_t p = 0; p < k->parts; p++) {
         k->part_channels[p] = (int32_t)g->values[parts[p]].channels;
         k->part_blocks[p] = blocks_of(g->values[parts[p]].channels, h->k->lanes);
@@ -288,8 +253,8 @@ static const char *setup_select(Host *h, Arena *perm, int32_t index)
     const Op *op = &g->ops[index];
     const ValueInfo *out = &g->values[op->output];
     KSelect *k = &h->op[index].select;
-    const Value self = op->input, *parts = &self;
-    int64_t count = value_parts(g, op->input, &parts);
+    const Value *parts;
+    int64_t count = step_parts(g, &op->input, &parts);
     if (count > K_MAX_PARTS) return arena_printf(perm, "%s: more than %d tensors side by side", op->name, K_MAX_PARTS);
     k->parts = (int32_t)count;
     k->channels = (int32_t)out->channels, k->blocks = blocks_of(out->channels, h->k->lanes);
@@ -392,7 +357,7 @@ static const char *layout(Host *h, Arena *perm, Carver *c, int64_t *parts)
     for (int32_t i = 0; i < g->op_count; i++) {
         HostOp *o = &h->op[i];
         if (h->plan->group_of[i] < 0) continue;
-        *o = (HostOp){.active = true, .conv.grad = o->conv.grad, .pool.grad = o->pool.grad, .profile = o->profile};
+        *o = (HostOp){.conv.grad = o->conv.grad, .pool.grad = o->pool.grad, .profile = o->profile};
         const char *why = 0;
         switch (g->ops[i].kind) {
         case OP_CONV:
@@ -481,6 +446,8 @@ static Host *host_prepare(Arena *perm, Arena scratch, const Graph *g, const Engi
     h->single_path = o->single_path;
     h->plan = plan_make(perm, scratch, g, o->batch, o->forward_only, o->single_path, o->recompute, tensor_bytes, h->k);
     h->op = NEW(perm, HostOp, g->op_count);
+    h->active = NEW(perm, bool, g->op_count);
+    memset(h->active, 1, (size_t)g->op_count * sizeof *h->active);
     h->norm = NEW(perm, Norm, g->value_count);
     h->mix_weight = NEW(perm, float *, g->table_count);
     h->mix_grad = NEW(perm, float *, g->table_count);
@@ -647,7 +614,6 @@ static void host_sgd(void *b, double lr, double momentum, double weight_decay, b
 static void host_adam(void *b, double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled,
                       int64_t step, double grad_scale)
 {
-    double c1 = 1 - pow(beta1, (double)step), c2 = sqrt(1 - pow(beta2, (double)step));
     Host *h = b;
     BlockRun r = {.count = block_count(h, BLOCK_WEIGHTS),
                   .a = changed(h, BLOCK_WEIGHTS),
@@ -655,14 +621,7 @@ static void host_adam(void *b, double lr, double beta1, double beta2, double eps
                   .c = h->block[BLOCK_MOMENT1],
                   .d = h->block[BLOCK_MOMENT2],
                   .what = RUN_ADAM,
-                  .adam = {.lr = (float)(lr * c2 / c1),
-                           .beta1 = (float)beta1,
-                           .beta2 = (float)beta2,
-                           .eps = (float)(eps * c2),
-                           .decay = (float)weight_decay,
-                           .scale = (float)grad_scale,
-                           .decoupled = decoupled,
-                           .lr_plain = (float)lr}};
+                  .adam = step_adam(lr, beta1, beta2, eps, weight_decay, decoupled, step, grad_scale)};
     block_run(b, &r);
 }
 
@@ -680,12 +639,6 @@ static void host_get_mix_grad(void *b, int32_t table, float *grad)
     memcpy(grad, h->mix_grad[table], (size_t)h->g->tables[table].count * sizeof *grad);
 }
 
-static bool term_active(const Host *h, const Term *t)
-{
-    return t->table < 0 || h->mix_active[t->table][t->index];
-}
-
-/* An operation is active if an active operation reads its output through an active term. */
 static void host_set_active(void *b, int32_t table, const uint8_t *active)
 {
     Host *h = b;
@@ -694,19 +647,7 @@ static void host_set_active(void *b, int32_t table, const uint8_t *active)
         memcpy(h->mix_active[table], active, (size_t)g->tables[table].count);
     else
         memset(h->mix_active[table], 1, (size_t)g->tables[table].count);
-    for (int32_t i = 0; i < g->op_count; i++) h->op[i].active = g->ops[i].output == g->logits;
-    for (int32_t i = g->op_count - 1; i >= 0; i--) {
-        if (!h->op[i].active || h->plan->group_of[i] < 0) continue;
-        const Op *op = &g->ops[i];
-        if (op->kind == OP_MIX) {
-            for (int32_t t = 0; t < op->mix.count; t++)
-                if (term_active(h, &op->mix.terms[t])) h->op[g->values[op->mix.terms[t].value].op].active = true;
-            continue;
-        }
-        const Value self = op->input, *parts = &self;
-        int64_t count = value_parts(g, op->input, &parts);
-        for (int64_t p = 0; p < count; p++) h->op[g->values[parts[p]].op].active = true;
-    }
+    step_active(g, h->plan, h->mix_active, h->active);
 }
 
 static void host_set_drop(void *b, double p, uint64_t seed, int64_t step)
@@ -959,26 +900,17 @@ static void zero_slot(double *sums, int64_t count, int64_t part)
     if (sums) memset(sums + part * count, 0, (size_t)count * sizeof *sums);
 }
 
-/* Mean 0, variance 1: the sum of the eight bytes of a random number, close enough to normal and cheap. */
-static float noise_of(uint64_t bytes)
-{
-    const uint64_t even = 0x00FF00FF00FF00FF;
-    uint64_t pairs = (bytes & even) + (bytes >> 8 & even);
-    double sum = (double)(pairs * 0x0001000100010001 >> 48);
-    return (float)((sum - 8 * 127.5) * (1 / 209.0215)); /* sqrt(8 (256² - 1) / 12) */
-}
-
 static void make_noise(Host *h, int32_t index, int64_t n0, int64_t n1)
 {
     const ValueInfo *v = &h->g->values[h->g->ops[index].output];
     int64_t lanes = h->k->lanes, pixels = v->height * v->width, room = blocks_of(v->channels, (int)lanes) * lanes;
-    uint64_t purpose = RNG_NOISE_VALUE + ((uint64_t)index << 8);
     for (int64_t n = n0; n < n1; n++)
         for (int64_t c = 0; c < room; c++) {
             float *to = data_of(h, h->g->ops[index].output) + (n * room + c / lanes * lanes) * pixels + c % lanes;
-            uint64_t what = ((uint64_t)h->drop_step << 36) + (uint64_t)((n * v->channels + c) * pixels);
+            uint64_t first = (uint64_t)((n * v->channels + c) * pixels);
             for (int64_t p = 0; p < pixels; p++)
-                to[p * lanes] = c < v->channels ? noise_of(rng_u64(h->drop_seed, purpose, what + (uint64_t)p)) : 0;
+                to[p * lanes] =
+                    c < v->channels ? step_noise(h->drop_seed, h->drop_step, index, first + (uint64_t)p) : 0;
         }
 }
 
@@ -991,7 +923,7 @@ static void forward_part(void *context, int64_t part, int thread)
     for (int32_t i = h->plan->group_start[h->group]; i < h->plan->group_start[h->group + 1]; i++) {
         int32_t index = h->plan->order[i];
         HostOp *o = &h->op[index];
-        if (!o->active || (h->only >= 0 && h->only != index) || (h->again && !h->plan->again[index])) continue;
+        if (!h->active[index] || (h->only >= 0 && h->only != index) || (h->again && !h->plan->again[index])) continue;
         switch (h->g->ops[index].kind) {
         case OP_CONV:
         case OP_SEPCONV:
@@ -1019,7 +951,7 @@ static void gather_terms(Host *h, int32_t index)
     o->mix.term = o->live;
     o->mix.terms = 0;
     for (int32_t t = 0; t < op->mix.count; t++)
-        if (term_active(h, &op->mix.terms[t])) {
+        if (step_term_on(h->mix_active, &op->mix.terms[t])) {
             o->live_index[o->mix.terms] = t;
             o->live[o->mix.terms++] = o->term[t];
         }
@@ -1053,21 +985,8 @@ static void norm_part(void *context, int64_t part, int thread)
     const Op *op = &h->g->ops[index];
     HostOp *o = &h->op[index];
     (void)thread;
-    if (!o->active || (op->kind != OP_CONV && op->kind != OP_SEPCONV && op->kind != OP_POOL)) return;
+    if (!h->active[index] || (op->kind != OP_CONV && op->kind != OP_SEPCONV && op->kind != OP_POOL)) return;
     set_norm(h, op->output, o->sums, o->sum_count / 2, h->parts);
-}
-
-static void compute_loss(Host *h)
-{
-    const Graph *g = h->g;
-    const HostOp *o = &h->op[g->values[g->logits].op];
-    const int64_t outputs = g->outputs, width = loss_width(g->loss, outputs);
-    double total = 0, over = 0;
-    for (int64_t n = 0; n < h->n; n++) over += loss_share(g->loss, &g->detail, outputs, h->targets + n * width);
-    for (int64_t n = 0; n < h->n; n++)
-        total += loss_row(g->loss, &g->detail, outputs, o->head.logits + n * outputs, h->targets + n * width, over,
-                          h->g_logits + n * outputs);
-    h->loss = total / over;
 }
 
 static int32_t profile_row(Host *h, int32_t index)
@@ -1116,7 +1035,7 @@ static void run_group(Host *h, PoolFn part, bool backward)
         double took = clock_wall() - start;
         EngineProfile *row = &h->profile[profile_row(h, index)];
         row->calls += !backward;
-        if (backward ? has_work(h, index) : h->op[index].active && (!h->again || h->plan->again[index])) {
+        if (backward ? has_work(h, index) : h->active[index] && (!h->again || h->plan->again[index])) {
             int passes = backward && (h->what & GRAD_WEIGHTS) ? 2 : 1; /* gradients of the input and of the weights */
             row->flops += 2.0 * (double)h->g->ops[index].macs * (double)h->n * passes;
             row->bytes += (double)sizeof(float) * (double)(graph_traffic(h->g, index, backward) * h->n);
@@ -1134,7 +1053,7 @@ static void host_forward(void *b, Mode mode)
     h->mode = mode;
     h->spent = false;
     for (int32_t i = 0, choice = 0, taken = 0; h->single_path && i < g->op_count; i++) {
-        if (!h->op[i].active || !g->ops[i].choice) continue; /* the operations of a choice follow each other */
+        if (!h->active[i] || !g->ops[i].choice) continue; /* the operations of a choice follow each other */
         assert(g->ops[i].choice != choice || g->ops[i].alternative == taken);
         choice = g->ops[i].choice, taken = g->ops[i].alternative;
     }
@@ -1160,12 +1079,7 @@ static void host_forward(void *b, Mode mode)
                 HostOp *producer = &h->op[g->values[term->value].op];
                 producer->conv.grad.sample_scale = producer->pool.grad.sample_scale = o->term[t].sample_scale;
             }
-            for (int64_t n = 0; drop && n < h->n; n++) {
-                uint64_t what = ((uint64_t)h->drop_step << 20) + (uint64_t)n;
-                uint64_t where = (uint64_t)index * 64 + (uint64_t)t;
-                bool keep = rng_uniform(h->drop_seed, RNG_DROP + (where << 8), what) >= h->drop_p;
-                o->drop[t][n] = keep ? (float)(1 / (1 - h->drop_p)) : 0;
-            }
+            if (drop) step_drop(h->drop_p, h->drop_seed, h->drop_step, index, t, h->n, o->drop[t]);
         }
     }
     h->parts = group_parts(h, h->n, -1);
@@ -1180,10 +1094,8 @@ static void host_forward(void *b, Mode mode)
         run_group(h, forward_part, false);
         if (norms && mode == MODE_TRAIN) pool_run(h->pool, count, norm_part, h);
     }
-    if (h->has_targets)
-        compute_loss(h);
-    else
-        h->loss = NAN;
+    const HostOp *head = &h->op[g->values[g->logits].op];
+    h->loss = h->has_targets ? step_loss(g, h->n, head->head.logits, h->targets, h->g_logits) : NAN;
 }
 
 static double host_loss(void *b)
@@ -1221,8 +1133,8 @@ static void prepare_backward(Host *h, int32_t group)
             slots[s] = (float *)(void *)(h->slots + used);
             used += (counts[s] * h->parts * (int64_t)sizeof(float) + 63) / 64 * 64;
         }
-        const Value self = op->input, *parts = &self;
-        int64_t count = op->input < 0 ? 0 : value_parts(h->g, op->input, &parts);
+        const Value *parts;
+        int64_t count = op->input < 0 ? 0 : step_parts(h->g, &op->input, &parts);
         switch (op->kind) {
         case OP_CONV:
         case OP_SEPCONV:
@@ -1254,7 +1166,7 @@ static void prepare_backward(Host *h, int32_t group)
 static bool has_work(const Host *h, int32_t index)
 {
     const HostOp *o = &h->op[index];
-    if (!o->active) return false;
+    if (!h->active[index]) return false;
     switch (h->g->ops[index].kind) {
     case OP_CONV:
     case OP_SEPCONV: {

@@ -4,30 +4,49 @@
 #include <math.h>
 #include <string.h>
 
-#include "engine/backend.h"
+#include "engine/backend_load.h"
 
 struct Engine {
     const Backend *backend;
     void *state;
     const Graph *graph;
+    const char *device;
 };
 
-static const Backend *find_backend(const char *device, Arena *perm, const char **why)
+/* The device is NAME or NAME:N, N of up to three digits. */
+static bool is_named(const char *device, const char *name)
 {
-    if (!device || !strcmp(device, "auto") || !strcmp(device, "cpu")) return &backend_cpu;
-    if (!strcmp(device, "ref")) return &backend_ref;
-    if (!strncmp(device, "cuda", 4) && (!device[4] || device[4] == ':'))
-        *why = "device cuda: this build has no CUDA backend";
-    else
-        *why = arena_printf(perm, "device %s: unknown; cpu and ref are there", device);
+    size_t n = strlen(name);
+    if (strncmp(device, name, n)) return false;
+    size_t digits = device[n] == ':' ? strspn(device + n + 1, "0123456789") : 0;
+    return !device[n] || (digits >= 1 && digits <= 3 && !device[n + 1 + digits]);
+}
+
+/* *device is what "auto" stands for, and *why the reason; or why there is no backend. */
+static const Backend *find_backend(const char **device, Arena *perm, const char **why)
+{
+    const char *name = *device ? *device : "auto";
+    bool automatic = !strcmp(name, "auto"), simulated = is_named(name, "cudasim");
+    *why = 0;
+    if (automatic || simulated || is_named(name, "cuda")) {
+        const Backend *b = backend_load_cuda(perm, simulated, why);
+        if (automatic) *device = b ? "cuda" : "cpu";
+        if (b || automatic) return b ? b : &backend_cpu;
+        *why = arena_printf(perm, "device %s: %s", name, *why);
+        return 0;
+    }
+    if (!strcmp(name, "cpu")) return &backend_cpu;
+    if (!strcmp(name, "ref")) return &backend_ref;
+    *why = arena_printf(perm, "device %s: unknown; auto, cpu, ref and cuda[:N] are there", name);
     return 0;
 }
 
 int64_t engine_memory(const Graph *g, const EngineOptions *o, Arena scratch, const char **parts, Arena *perm)
 {
     const char *why = 0;
-    const Backend *b = find_backend(o->device, perm, &why);
-    if (b) return b->memory(g, o, scratch, parts, perm);
+    EngineOptions chosen = *o;
+    const Backend *b = find_backend(&chosen.device, perm, &why);
+    if (b) return b->memory(g, &chosen, scratch, parts, perm);
     if (parts) *parts = why;
     return -1;
 }
@@ -44,12 +63,17 @@ Engine *engine_open(Arena *perm, const Graph *g, const EngineOptions *o, const c
         *why = "the batch must be from 1 to 1048576";
         return 0;
     }
-    const Backend *b = find_backend(o->device, perm, why);
+    EngineOptions chosen = *o;
+    const char *reason;
+    const Backend *b = find_backend(&chosen.device, perm, &reason);
+    *why = reason;
     if (!b) return 0;
-    void *state = b->open(perm, g, o, why);
+    void *state = b->open(perm, g, &chosen, why);
     if (!state) return 0;
     Engine *e = NEW(perm, Engine, 1);
-    *e = (Engine){b, state, g};
+    const char *device = b->device(state);
+    if (reason) device = arena_printf(perm, "%s (%s)", device, reason);
+    *e = (Engine){b, state, g, device};
     return e;
 }
 
@@ -60,7 +84,7 @@ void engine_close(Engine *e)
 
 const char *engine_device(const Engine *e)
 {
-    return e->backend->device(e->state);
+    return e->device;
 }
 
 int64_t engine_block_count(const Engine *e, Block b)

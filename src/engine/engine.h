@@ -21,7 +21,7 @@ typedef enum { MODE_TRAIN, MODE_EVAL } Mode; /* batch statistics (running ones u
 typedef enum { GRAD_WEIGHTS = 1, GRAD_MIX = 2, GRAD_ALL = 3 } GradWhat; /* MIX alone skips all weight gradients */
 
 typedef struct {
-    const char *device;    /* "cpu", "ref", "cuda:0" … */
+    const char *device;    /* "auto", "cpu", "ref", "cuda", "cuda:1"; tests: "cudasim" */
     int64_t batch;         /* largest batch */
     bool forward_only;     /* no gradients: far less memory */
     bool single_path;      /* a promise: of the alternatives of a choice (graph_alternative) one is active at most */
@@ -48,7 +48,7 @@ typedef enum { /* flat blocks of g->weight_count floats, in the order of g->para
 int64_t engine_memory(const Graph *g, const EngineOptions *o, Arena scratch, const char **parts, Arena *perm);
 Engine *engine_open(Arena *perm, const Graph *g, const EngineOptions *o, const char **why);
 void engine_close(Engine *e);
-const char *engine_device(const Engine *e); /* "cpu avx512 (16 lanes), 2 threads" */
+const char *engine_device(const Engine *e); /* "cpu AVX-512, … (no CUDA driver …)": what, and why if "auto" */
 
 int64_t engine_block_count(const Engine *e, Block b);
 void engine_upload(Engine *e, Block b, const float *from);

@@ -434,6 +434,10 @@ static void parse_statement(Loader *l, char *text, bool second)
     }
     if (!strcmp(key, "mov.b64") && ops == 2 && *op[0] == '{') strcat(key, " unpack");
     if (!strcmp(key, "mov.b64") && ops == 2 && *op[1] == '{') strcat(key, " pack");
+    uint32_t place;
+    const RegisterRange *last = ops == 2 ? find_register(l, op[1], &place) : 0;
+    if (!strncmp(key, "cvt.", 4) && last && last->wide && !strcmp(key + strlen(key) - 2, "32"))
+        strcat(key, " wide"); /* 32 bits of a 64-bit register */
     const OpRow *row = ptx_op(key);
     if (!row) {
         fail(l, "instruction %s is not implemented", whole);

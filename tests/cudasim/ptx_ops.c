@@ -139,6 +139,31 @@ static u32 bits_taken(u32 a, u32 from, u32 length) /* bfe.u32 */
     if (!length || from > 31) return 0;
     return (a >> from) & (length > 31 ? ~0u : (1u << length) - 1);
 }
+static u32 bytes_picked(u32 a, u32 b, u32 how) /* prmt.b32, default mode */
+{
+    u64 from = (u64)b << 32 | a;
+    u32 to = 0;
+    for (int k = 0; k < 4; k++) {
+        u32 pick = how >> 4 * k & 15, byte = (u32)(from >> 8 * (pick & 7)) & 255;
+        if (pick & 8) byte = byte & 128 ? 255 : 0;
+        to |= byte << 8 * k;
+    }
+    return to;
+}
+OP3(prmt_b32, u32, u32, u32, u32, bytes_picked(a[l], b[l], c[l]))
+static u32 bits_put(u32 a, u32 b, u32 from, u32 length) /* bfi.b32 */
+{
+    from &= 255, length &= 255;
+    if (!length || from > 31) return b;
+    u32 mask = (length > 31 ? ~0u : (1u << length) - 1) << from;
+    return (b & ~mask) | (a << from & mask);
+}
+static void bfi_b32(Warp *w, const Ins *i, uint32_t mask)
+{
+    u32 *d = OUT(u32, 0);
+    const u32 *a = IN(u32, 0), *b = IN(u32, 1), *c = IN(u32, 2), *e = IN(u32, 3);
+    EACH(d[l] = bits_put(a[l], b[l], c[l], e[l]));
+}
 OP3(bfe_u32, u32, u32, u32, u32, bits_taken(a[l], b[l], c[l]))
 
 FLOATS2(add, a[l] + b[l])
@@ -260,6 +285,8 @@ PREDICATE(mov_pred, a)
 /* ---- conversions ---- */
 OP1(cvt_s64_s32, s64, s32, a[l])
 OP1(cvt_u64_u32, u64, u32, a[l])
+OP1(cvt_s64_low, s64, u64, (s32)a[l])
+OP1(cvt_u64_low, u64, u64, (u32)a[l])
 OP1(cvt_32_64, u32, u64, a[l])
 OP1(cvt_u16_32, u32, u32, a[l] & 0xffff)
 OP1(cvt_u16_64, u32, u64, a[l] & 0xffff)
@@ -463,6 +490,8 @@ static const OpRow rows[] = {
     {"popc.b64", popc_64, "b|l"},
     {"clz.b32", clz_32, "b|b"},
     {"clz.b64", clz_64, "b|l"},
+    {"prmt.b32", prmt_b32, "b|bbb"},
+    {"bfi.b32", bfi_b32, "b|bbbb"},
     {"bfe.u32", bfe_u32, "b|bbb"},
     {"shl.b32", shl_32, "b|bb"},
     {"shl.b64", shl_64, "l|lb"},
@@ -544,6 +573,8 @@ static const OpRow rows[] = {
     {"cvt.u64.u32", cvt_u64_u32, "l|b"},
     {"cvt.s64.u32", cvt_u64_u32, "l|b"},
     {"cvt.u64.s32", cvt_s64_s32, "l|b"},
+    {"cvt.s64.s32 wide", cvt_s64_low, "l|l"},
+    {"cvt.u64.u32 wide", cvt_u64_low, "l|l"},
     {"cvt.u32.u64", cvt_32_64, "b|l"},
     {"cvt.u32.s64", cvt_32_64, "b|l"},
     {"cvt.s32.s64", cvt_32_64, "b|l"},

@@ -76,9 +76,14 @@ static void describe(char *to, size_t room, Stamp s)
         snprintf(to, room, "thread %u of the block", (s.who >> 6 & 63) * LANES + (s.who & 63));
 }
 
-static void check_race(const Warp *w, int lane, Cell *c, bool write, bool global)
+static inline void check_race(const Warp *w, int lane, Cell *c, bool write, bool global)
 {
     char other[64];
+    if (!write && c->writer.epoch < block.launch_epoch &&
+        c->reader.epoch < block.launch_epoch) { /* first of its launch */
+        c->reader = (Stamp){block.epoch, who(w, lane)};
+        return;
+    }
     if (unordered(w, lane, c->writer, global)) {
         describe(other, sizeof other, c->writer);
         give_up(w, lane, "race: %s %s memory that %s wrote, with nothing in between to order them",
@@ -107,10 +112,11 @@ static void check_race(const Warp *w, int lane, Cell *c, bool write, bool global
 
 /* ---- memory ---- */
 
+static const Allocation *near; /* that of the last access */
+
 /* The bytes at an address, after all checks. */
 static uint8_t *reach(Warp *w, const Ins *i, int lane, uint64_t address, uint32_t bytes, bool write, bool atomic)
 {
-    static const Allocation *near;
     Space space = i->space;
     uint64_t at = address;
     if (space == SPACE_GENERIC) {
@@ -236,26 +242,76 @@ static void count_access(Warp *w, const Ins *i, uint32_t mask, const uint64_t *a
     }
 }
 
+/* The common case of a load, of single words of one allocation or of shared memory, without a call for each lane. False:
+ * something is out of the ordinary, and nothing was done. */
+static bool load_words(Warp *w, const Ins *i, uint32_t mask, const uint64_t *address)
+{
+    bool global = i->space == SPACE_GLOBAL;
+    if (i->width != 4 || i->vector != 1 || i->extra || (global ? !near || near->freed : i->space != SPACE_SHARED))
+        return false;
+    uint64_t origin = global ? device_base : 0, low = global ? near->begin : 0;
+    uint64_t high = global ? near->end : w->launch->shared_bytes;
+    const uint8_t *bytes = global ? device_bytes : block.shared, *valid = global ? device_valid : block.shared_valid;
+    Cell *cell = global ? device_cell : block.shared_cell;
+    bool odd = high < 4;
+    for (int l = 0; l < LANES; l++)
+        odd |= (mask >> l & 1) && (address[l] < low || address[l] > high - 4 || address[l] % 4);
+    for (int l = 0; l < LANES && !odd && w->launch->checked; l++)
+        odd = (mask >> l & 1) && *(const uint32_t *)(const void *)(valid + (address[l] - origin)) != 0x01010101;
+    if (odd) return false;
+    uint32_t *d = w->file + i->d[0];
+    for (int l = 0; l < LANES; l++)
+        if (mask >> l & 1) d[l] = *(const uint32_t *)(const void *)(bytes + (address[l] - origin));
+    for (int l = 0; l < LANES && w->launch->checked; l++)
+        if (mask >> l & 1) check_race(w, l, &cell[(address[l] - origin) / 4], false, global);
+    return true;
+}
+
+static void put_value(Warp *w, const Ins *i, uint32_t mask, int v, const uint8_t *p)
+{
+    uint64_t x = 0;
+    memcpy(&x, p, i->width);
+    if (i->type == T_S8) x = (uint64_t)(int8_t)x;
+    if (i->type == T_S16) x = (uint64_t)(int16_t)x;
+    if (i->type == T_S32) x = (uint64_t)(int32_t)x;
+    bool wide = i->width == 8 || i->extra >> v & 1;
+    uint64_t *d = (uint64_t *)(void *)(w->file + i->d[v]);
+    for (int l = 0; l < LANES; l++) {
+        if (!(mask >> l & 1)) continue;
+        if (wide)
+            d[l] = x;
+        else
+            w->file[i->d[v] + (uint32_t)l] = (uint32_t)x;
+    }
+}
+
 void ptx_load_op(Warp *w, const Ins *i, uint32_t mask)
 {
     uint32_t bytes = (uint32_t)i->width * i->vector;
     uint64_t address[LANES];
+    int first = __builtin_ctz(mask);
+    bool same = true;
+    for (int l = 0; l < LANES; l++) address[l] = address_of(w, i, l);
     for (int l = 0; l < LANES; l++) {
-        if (!(mask >> l & 1)) continue;
-        address[l] = address_of(w, i, l);
-        const uint8_t *p = reach(
-            w, i, l, i->space == SPACE_PARAM && address[l] < WINDOW_PARAM ? address[l] + WINDOW_PARAM : address[l],
-            bytes, false, false);
-        for (int v = 0; v < i->vector; v++, p += i->width) {
-            uint64_t x = 0;
-            memcpy(&x, p, i->width);
-            if (i->type == T_S8) x = (uint64_t)(int8_t)x;
-            if (i->type == T_S16) x = (uint64_t)(int16_t)x;
-            if (i->type == T_S32) x = (uint64_t)(int32_t)x;
-            if (i->width == 8 || i->extra >> v & 1)
-                ((uint64_t *)(void *)(w->file + i->d[v]))[l] = x;
-            else
-                w->file[i->d[v] + (uint32_t)l] = (uint32_t)x;
+        if (i->space == SPACE_PARAM && address[l] < WINDOW_PARAM) address[l] += WINDOW_PARAM;
+        same &= !(mask >> l & 1) || address[l] == address[first];
+    }
+    if (same) { /* one access for all */
+        const uint8_t *p = reach(w, i, first, address[first], bytes, false, false);
+        for (int v = 0; v < i->vector; v++) put_value(w, i, mask, v, p + v * i->width);
+        bool global = p - device_bytes >= 0 && p - device_bytes < device_capacity();
+        bool shared = p >= block.shared && p < block.shared + MAX_SHARED;
+        Cell *cell = global   ? device_cell + (p - device_bytes) / 4
+                     : shared ? block.shared_cell + (p - block.shared) / 4
+                              : 0;
+        int other = mask & (mask - 1) ? __builtin_ctz(mask & (mask - 1)) : -1;
+        for (uint32_t b = 0; cell && other >= 0 && w->launch->checked && b < bytes; b += 4)
+            check_race(w, other, &cell[b / 4], false, global);
+    } else if (!load_words(w, i, mask, address)) {
+        for (int l = 0; l < LANES; l++) {
+            if (!(mask >> l & 1)) continue;
+            const uint8_t *p = reach(w, i, l, address[l], bytes, false, false);
+            for (int v = 0; v < i->vector; v++) put_value(w, i, 1u << l, v, p + v * i->width);
         }
     }
     if (w->launch->statistics) count_access(w, i, mask, address);

@@ -11,12 +11,31 @@
 #include "nn/network.h"
 #include "tests/unit/oracle.h"
 
+#include <dlfcn.h>
 #include <malloc.h>
 #include <stdlib.h>
 
 static Arena memory; /* every test works on a copy */
 static Pool *pools[3];
 static const int pool_sizes[3] = {1, 2, 7};
+
+static bool has_simulator;
+static const char without_nvcc[] = "built without nvcc: no CUDA code was run";
+
+/* CUDA's kernels on a simulated device, where nvcc was (tests/cudasim). */
+static void find_simulator(void)
+{
+    char path[1024];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 64);
+    if (n < 0) return;
+    path[n] = 0;
+    *strrchr(path, '/') = 0;
+    strcpy(strrchr(path, '/'), "/cudasim/libnas-cudasim.so");
+    if (access(path, R_OK)) return;
+    setenv("NAS_CUDASIM_PLUGIN", path, 1);
+    setenv("NAS_CUDA_SEPARATE", "1", 1); /* the simulator watches every buffer by itself */
+    has_simulator = true;
+}
 
 /* ---- numbers that tests/oracle/make_golden.py makes too ---- */
 
@@ -341,6 +360,102 @@ static void test_ref_and_cpu(void)
         }
         engine_close(ref);
     }
+}
+
+static void check_cudasim(const int *nets, int count, int64_t n, SegmentKind recompute)
+{
+    for (int i = 0; i < count; i++) {
+        Arena a = memory;
+        Graph *g = network(&a, nets[i]);
+        const char *name = net_names[nets[i]];
+        Batch b = hash_batch(&a, g, "train0", n);
+        Engine *ref = open_engine(&a, g, "ref", n, pools[0]),
+               *e = open_with(
+                   &a, g, (EngineOptions){.device = "cudasim", .batch = n, .recompute = recompute, .pool = pools[1]});
+        set_hash_mix(g, ref);
+        set_hash_mix(g, e);
+        Result want = step(&a, g, ref, b, GRAD_ALL), got = step(&a, g, e, b, GRAD_ALL);
+        near_result(name, g, &got, &want, b.n, 1e-4);
+        engine_forward(ref, MODE_EVAL);
+        engine_forward(e, MODE_EVAL);
+        engine_logits(ref, want.logits);
+        engine_logits(e, got.logits);
+        near_norm(name, "logits in evaluation", got.logits, want.logits, b.n * g->outputs, 1e-4, 0);
+        CHECK_CLOSE(engine_loss(e), engine_loss(ref), 0, 1e-4);
+        float *stats = NEW(&a, float, g->stat_floats);
+        engine_download(e, BLOCK_STATS, stats);
+        CHECK_MSG(same_bits(stats, got.stats, g->stat_floats), "%s: evaluation moved the statistics", name);
+        engine_close(ref);
+        engine_close(e);
+    }
+}
+
+/* One network of each kind: every instruction of every thread takes its time. NAS_TEST_LONG=1 takes all. */
+static void test_ref_and_cudasim(void)
+{
+    static const int nets[] = {1, 3, 6, 8, 12, 15, 0, 2, 4, 5, 7, 9, 10, 11, 13, 14, 16};
+    if (!has_simulator) CHECK_SKIP(without_nvcc);
+    check_cudasim(nets, getenv("NAS_TEST_LONG") ? COUNTOF(nets) : 6, 3, SEGMENT_WHOLE);
+    check_cudasim((const int[]){3}, 1, 2, SEGMENT_CELL);
+}
+
+/* A step on the simulator in another order of blocks and warps, then again: the same bits. Then what engine.h promises
+ * about a smaller batch, operations that are off, and dropped paths, beside ref. */
+static void test_cudasim_promises(void)
+{
+    if (!has_simulator) CHECK_SKIP(without_nvcc);
+    void *plugin = dlopen(getenv("NAS_CUDASIM_PLUGIN"), RTLD_NOW | RTLD_LOCAL);
+    void (*configure)(const char *) = 0;
+    *(void **)&configure = plugin ? dlsym(plugin, "cudasim_configure") : 0;
+    if (!CHECK(configure)) return;
+    Arena a = memory;
+    Graph *g = network(&a, 1);
+    Batch b = hash_batch(&a, g, "train0", 3), less = hash_batch(&a, g, "train1", 2);
+    Engine *e = open_engine(&a, g, "cudasim", 3, pools[0]), *ref = open_engine(&a, g, "ref", 3, pools[0]);
+    CHECK_CONTAINS(engine_device(e), "cudasim");
+    set_hash_mix(g, e);
+    set_hash_mix(g, ref);
+    float *stats = NEW(&a, float, g->stat_floats);
+    engine_download(e, BLOCK_STATS, stats);
+    Result first = step(&a, g, e, b, GRAD_ALL);
+    configure("shuffled");
+    engine_upload(e, BLOCK_STATS, stats);
+    Result again = step(&a, g, e, b, GRAD_ALL);
+    configure("");
+    same_result("cudasim, another order", g, &again, &first, b.n);
+    engine_upload(e, BLOCK_STATS, stats);
+    Result want = step(&a, g, ref, less, GRAD_ALL);
+    engine_upload(ref, BLOCK_STATS, stats);
+    for (int t = 0; t < 2; t++) { /* two operations of eight stay on */
+        uint8_t active[MAX_MIX];
+        for (int64_t k = 0; k < g->tables[t].count; k++) active[k] = k % OPS == 1 + k / OPS % 7 || k % OPS == 4;
+        engine_set_active(e, t, active);
+        engine_set_active(ref, t, active);
+    }
+    want = step(&a, g, ref, less, GRAD_ALL);
+    Result got = step(&a, g, e, less, GRAD_ALL);
+    near_result("cudasim, operations off", g, &got, &want, less.n, 1e-4);
+    engine_upload(ref, BLOCK_STATS, stats);
+    engine_upload(e, BLOCK_STATS, stats);
+    want = step(&a, g, ref, b, GRAD_MIX);
+    got = step(&a, g, e, b, GRAD_MIX);
+    for (int t = 0; t < 2; t++)
+        near_norm("cudasim, GRAD_MIX", g->tables[t].name, got.mix_grad[t], want.mix_grad[t], g->tables[t].count, 1e-3,
+                  0);
+    engine_close(e);
+    engine_close(ref);
+    a = memory;
+    g = network(&a, 3);
+    b = hash_batch(&a, g, "train0", 3);
+    e = open_engine(&a, g, "cudasim", 3, pools[0]), ref = open_engine(&a, g, "ref", 3, pools[0]);
+    engine_set_drop(e, 0.3, 5, 1);
+    engine_set_drop(ref, 0.3, 5, 1);
+    want = step(&a, g, ref, b, GRAD_WEIGHTS);
+    got = step(&a, g, e, b, GRAD_WEIGHTS);
+    near_result("cudasim, drop-path", g, &got, &want, b.n, 1e-4);
+    engine_close(e);
+    engine_close(ref);
+    dlclose(plugin);
 }
 
 /* The losses by their formulas, from the logits. */
@@ -959,7 +1074,7 @@ static void test_forward_only(void)
 
 static void test_unknown_device(void)
 {
-    static const char *const wrong[] = {"gpu", "", "cpu ", "reff"};
+    static const char *const wrong[] = {"gpu", "", "cpu ", "reff", "cuda:", "cuda:x", "cuda:1x", "cudasi", "cudasim:1"};
     for (int i = 0; i < COUNTOF(wrong); i++) {
         Arena a = memory;
         Graph *g = network(&a, 4);
@@ -971,6 +1086,14 @@ static void test_unknown_device(void)
     Engine *e = open_engine(&a, network(&a, 4), "cpu", 2, pools[1]);
     CHECK_CONTAINS(engine_device(e), "cpu");
     CHECK_CONTAINS(engine_device(e), "2 threads");
+    engine_close(e);
+    EngineOptions o = {
+        .device = "auto", .batch = 2, .pool = pools[1]}; /* whatever there is, and the reason if no GPU */
+    const char *why = 0;
+    a = memory;
+    e = engine_open(&a, network(&a, 4), &o, &why);
+    if (!CHECK_MSG(e, "%s", why)) return;
+    CHECK_MSG(!strncmp(engine_device(e), "cuda", 4) || strchr(engine_device(e), '('), "%s", engine_device(e));
     engine_close(e);
 }
 
@@ -1109,6 +1232,7 @@ static void check_oracle_gradients(const char *device)
 static void test_oracle_gradients(void)
 {
     for (int i = 0; i < way_count; i++) check_oracle_gradients(ways[i]);
+    if (has_simulator) check_oracle_gradients("cudasim");
 }
 
 /* Twenty steps of a first-order search. Rounding grows along the way (some per mille after twenty steps of this tiny,
@@ -1193,15 +1317,26 @@ static void test_oracle_trajectory(void)
     }
 }
 
+/* The same on the simulator: only when asked for. */
+static void test_cudasim_trajectory(void)
+{
+    double losses[40] = {0};
+    if (!has_simulator) CHECK_SKIP(without_nvcc);
+    if (getenv("NAS_TEST_LONG")) check_oracle_trajectory("cudasim", losses);
+}
+
 int main(void)
 {
     memory = arena_reserve((ptrdiff_t)1 << 33);
     find_ways();
+    find_simulator();
     for (int i = 1; i < way_count; i++) printf("cpu kernels %s\n", ways[i]);
     for (int i = 0; i < 3; i++)
         if (!CHECK(pools[i] = pool_open(pool_sizes[i]))) return check_done("engine");
     CHECK_RUN(test_oracle_gradients);
     CHECK_RUN(test_ref_and_cpu);
+    CHECK_RUN(test_ref_and_cudasim);
+    CHECK_RUN(test_cudasim_promises);
     CHECK_RUN(test_losses);
     CHECK_RUN(test_weight_gradients);
     CHECK_RUN(test_mix_gradients);
@@ -1220,6 +1355,7 @@ int main(void)
     CHECK_RUN(test_unknown_device);
     CHECK_RUN(test_memory);
     CHECK_RUN(test_oracle_trajectory);
+    CHECK_RUN(test_cudasim_trajectory);
     for (int i = 0; i < 3; i++) pool_close(pools[i]);
     return check_done("engine");
 }

@@ -1,0 +1,101 @@
+/* kernels_cuda: launches of the CUDA kernels, as C functions.
+ *
+ * The structs of kernels.h with one lane, so tensors are (N, C, H, W); all their pointers are device pointers. Where a
+ * kernel sums over images and pixels, each block writes its part and a second launch adds the parts up in order, in double:
+ * there are no atomic operations, so the same input gives the same bits. Every function launches on `stream` (a
+ * cudaStream_t), waits for nothing and returns a cudaError_t, 0 if the launch was accepted.
+ */
+#ifndef NAS_KERNELS_CUDA_H
+#define NAS_KERNELS_CUDA_H
+#include "kernels/kernels.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { CUDA_SLOTS = 32, CUDA_WEIGHT_SLOTS = 64 }; /* most parts of a sum over a batch; of a weight's gradient */
+
+/* A convolution, or one half of a factorised reduce: output channels [out_first, out_first + out_count) of k.y, from
+ * `weight` (out_count, in, taps), or sepconv: (out_count, in), both as in the network's block of weights. k.dw
+ * (in, taps). k.sums, k.in_sums, k.g_dw, k.g_pw, k.pw, k.pw_t and k.block_lanes are not used. */
+typedef struct {
+    KConv k;
+    int64_t n; /* images */
+    const float *weight;
+    int32_t out_first, out_count;
+    float *sums;    /* (parts, 2, out_blocks) or 0: sums of y and y*y; parts = cuda_conv_parts */
+    float *in_sums; /* (parts, 2, in_blocks), with k.in_scale: sums of gx and gx*x; parts = cuda_conv_in_parts */
+    float *middle;  /* (N, in, Ho, Wo), sepconv: gradient between the two convolutions */
+    float *slots;   /* cuda_conv_slots(k) parts of the gradients below */
+    float *g_dw, *g_weight; /* gradients, shaped as k.dw and weight; 0: not wanted */
+    int32_t wants_input;    /* some k.gx is set */
+} CudaConv;
+
+int64_t cuda_conv_parts(const CudaConv *k);
+int64_t cuda_conv_in_parts(const CudaConv *k);
+int64_t cuda_conv_slot_floats(const CudaConv *k); /* that `slots` must hold for k->n images or fewer */
+int cuda_conv_forward(const CudaConv *k, void *stream);
+int cuda_conv_backward(const CudaConv *k, void *stream);
+
+int64_t cuda_image_parts(int64_t n); /* parts of a sum over images in the functions below */
+int cuda_pool_sums(const KPool *k, int64_t n, float *sums, void *stream); /* (parts, 2, C) */
+int cuda_pool_backward(const KPool *k, int64_t n, void *stream);
+
+typedef struct { /* a term of a sum, in device memory */
+    const float *y;
+    KPool pool;
+    int32_t pooled, relu;
+    const float *scale, *shift; /* (C) normalisation, 0: none */
+    const float *weight;        /* one number on the device, 0: 1 */
+    const float *sample_scale;  /* (N), 0: none */
+    float *gx;                  /* of a plain term: weight * gradient is added; 0: not wanted */
+} CudaTerm;
+
+typedef struct {
+    int32_t terms;
+    const CudaTerm *term;
+    int64_t n, channels, height, width;
+    float *out;
+    const float *g;
+    float *sums; /* (parts, terms, 2, C): sums of g_t and g_t*y_t */
+} CudaMix;
+
+int cuda_mix_forward(const CudaMix *k, void *stream);
+int cuda_mix_sums(const CudaMix *k, void *stream);
+int cuda_mix_input(const CudaMix *k, void *stream); /* gx of plain terms */
+
+/* Normalisation of one value: batch statistics, what readers apply, and the coefficients of dy (kernels.h). */
+typedef struct {
+    int64_t channels, count;   /* values of a channel: images * pixels */
+    const float *gamma, *beta; /* 0: 1 and 0 */
+    float *running;            /* mean (C), variance (C) */
+    double *mean, *invstd;
+    float *scale, *shift, *a, *b, *d;
+    float *g_gamma, *g_beta; /* 0: not wanted */
+    int32_t norm;            /* 0: scale is 1, shift 0, and stay so */
+} CudaNorm;
+
+int cuda_norm_train(const CudaNorm *k, const float *sums, int64_t parts, double epsilon, double momentum, void *stream);
+int cuda_norm_eval(const CudaNorm *k, double epsilon, void *stream);
+/* From sums[part*stride], stride floats apart, (2, C) each: coefficients a, b, d where the reader multiplies by *weight
+ * (0: 1); gradients of gamma and beta; *g_weight = dLoss/dweight (0: not wanted). norm 0 and channels: g_weight alone. */
+int cuda_norm_backward(const CudaNorm *k, const float *sums, int64_t parts, int64_t stride, const float *weight,
+                       double *g_weight, void *stream);
+
+int cuda_head_forward(const KHead *k, int64_t n, void *stream);
+int cuda_head_backward(const KHead *k, int64_t n, float *g_weight, float *g_bias, void *stream); /* 0, 0: not wanted */
+
+int cuda_select_forward(const KSelect *k, int64_t n, void *stream); /* k.place: the channel within its part */
+int cuda_select_backward(const KSelect *k, int64_t n, void *stream);
+
+int cuda_sgd(const KSgd *k, int64_t n, float *w, const float *g, float *velocity, void *stream);
+int cuda_adam(const KAdam *k, int64_t n, float *w, const float *g, float *m, float *v, void *stream);
+int cuda_axpy(int64_t n, float *y, float a, const float *x, void *stream);
+int cuda_scale(int64_t n, float *y, float a, void *stream);
+enum { CUDA_DOT_PARTS = 256 };
+int cuda_dot(int64_t n, const float *x, const float *y, double *parts, void *stream); /* parts[0] is the result */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

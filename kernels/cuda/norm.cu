@@ -1,0 +1,119 @@
+/* norm: from partial sums to batch statistics and gradient coefficients, and dot products. The one file that computes in
+ * double on the device: few numbers, where cancellation would hurt. */
+#include "kernels/cuda/common.cuh"
+
+namespace
+{
+
+/* A warp a channel. */
+__global__ void norm_train(const __grid_constant__ CudaNorm k, const float *sums, int64_t parts, double epsilon,
+                           double momentum)
+{
+    int c = (int)((blockIdx.x * blockDim.x + threadIdx.x) / 32), lane = threadIdx.x & 31;
+    if (c >= k.channels) return;
+    double s = 0, q = 0, count = (double)k.count;
+    for (int64_t p = lane; p < parts; p += 32)
+        s += sums[2 * p * k.channels + c], q += sums[(2 * p + 1) * k.channels + c];
+    s = warp_sum(s);
+    q = warp_sum(q);
+    if (lane) return;
+    double mean = s / count, variance = q / count - mean * mean;
+    if (variance < 0) variance = 0; /* rounding */
+    k.running[c] += (float)(momentum * (mean - (double)k.running[c]));
+    double unbiased = k.count > 1 ? variance * count / (count - 1) : variance;
+    k.running[k.channels + c] += (float)(momentum * (unbiased - (double)k.running[k.channels + c]));
+    double invstd = 1 / sqrt(variance + epsilon), scale = invstd * (k.gamma ? (double)k.gamma[c] : 1.0);
+    k.mean[c] = mean;
+    k.invstd[c] = invstd;
+    k.scale[c] = (float)scale;
+    k.shift[c] = (float)((k.beta ? (double)k.beta[c] : 0.0) - mean * scale);
+}
+
+__global__ void norm_eval(const __grid_constant__ CudaNorm k, double epsilon)
+{
+    int c = (int)(blockIdx.x * blockDim.x + threadIdx.x);
+    if (c >= k.channels) return;
+    double invstd = 1 / sqrt((double)k.running[k.channels + c] + epsilon);
+    double scale = invstd * (k.gamma ? (double)k.gamma[c] : 1.0);
+    k.scale[c] = (float)scale;
+    k.shift[c] = (float)((k.beta ? (double)k.beta[c] : 0.0) - (double)k.running[c] * scale);
+}
+
+/* One block, a warp a channel in turn, so that dLoss/dweight is a sum in one block. */
+__global__ void norm_backward(const __grid_constant__ CudaNorm k, const float *sums, int64_t parts, int64_t stride,
+                              const float *weight, double *g_weight)
+{
+    __shared__ double room[32];
+    int lane = threadIdx.x & 31;
+    double total = 0, count = (double)k.count, w = weight ? (double)*weight : 1.0;
+    for (int c = (int)threadIdx.x / 32; c < k.channels; c += (int)blockDim.x / 32) {
+        double s0 = 0, s1 = 0;
+        for (int64_t p = lane; p < parts; p += 32) s0 += sums[p * stride + c], s1 += sums[p * stride + k.channels + c];
+        s0 = warp_sum(s0);
+        s1 = warp_sum(s1);
+        if (lane) continue;
+        if (!k.norm) {
+            if (k.a) k.a[c] = (float)w;
+            total += s1;
+            continue;
+        }
+        double gamma = k.gamma ? (double)k.gamma[c] : 1.0, mean = k.mean[c], invstd = k.invstd[c];
+        double gx = invstd * (s1 - mean * s0), a = w * gamma * invstd;
+        k.a[c] = (float)a;
+        k.b[c] = (float)(-a * invstd * gx / count);
+        k.d[c] = (float)(a * (invstd * mean * gx - s0) / count);
+        total += gamma * gx + (k.beta ? (double)k.beta[c] : 0.0) * s0;
+        if (k.g_gamma) k.g_gamma[c] = (float)(w * gx), k.g_beta[c] = (float)(w * s0);
+    }
+    total = block_sum(total, room);
+    if (!threadIdx.x && g_weight) *g_weight = total;
+}
+
+__global__ void dot_parts(int64_t n, const float *x, const float *y, double *parts)
+{
+    __shared__ double room[32];
+    double sum = 0;
+    for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < n; i += (int64_t)gridDim.x * blockDim.x)
+        sum += (double)x[i] * (double)y[i];
+    sum = block_sum(sum, room);
+    if (!threadIdx.x) parts[1 + blockIdx.x] = sum;
+}
+
+__global__ void dot_add(double *parts, int count)
+{
+    double sum = 0;
+    for (int p = (int)threadIdx.x; p < count; p += 32) sum += parts[1 + p];
+    sum = warp_sum(sum);
+    if (!threadIdx.x) parts[0] = sum;
+}
+
+} // namespace
+
+int cuda_norm_train(const CudaNorm *k, const float *sums, int64_t parts, double epsilon, double momentum, void *stream)
+{
+    norm_train<<<(unsigned)((k->channels + 3) / 4), 128, 0, (cudaStream_t)stream>>>(*k, sums, parts, epsilon, momentum);
+    return launched();
+}
+
+int cuda_norm_eval(const CudaNorm *k, double epsilon, void *stream)
+{
+    norm_eval<<<(unsigned)((k->channels + 63) / 64), 64, 0, (cudaStream_t)stream>>>(*k, epsilon);
+    return launched();
+}
+
+int cuda_norm_backward(const CudaNorm *k, const float *sums, int64_t parts, int64_t stride, const float *weight,
+                       double *g_weight, void *stream)
+{
+    norm_backward<<<1, 256, 0, (cudaStream_t)stream>>>(*k, sums, parts, stride, weight, g_weight);
+    return launched();
+}
+
+int cuda_dot(int64_t n, const float *x, const float *y, double *parts, void *stream)
+{
+    unsigned blocks = (unsigned)((n + 2047) / 2048);
+    if (blocks > CUDA_DOT_PARTS - 1) blocks = CUDA_DOT_PARTS - 1;
+    if (!blocks) blocks = 1;
+    dot_parts<<<blocks, 256, 0, (cudaStream_t)stream>>>(n, x, y, parts);
+    dot_add<<<1, 32, 0, (cudaStream_t)stream>>>(parts, (int)blocks);
+    return launched();
+}

@@ -1,0 +1,937 @@
+/* backend_cuda: runs a plan on one GPU through kernels/cuda. It is the whole of the plugin libnas-cuda.so, which
+ * backend_load.c opens; no program links CUDA.
+ *
+ * One stream, in which operations run in the order of the plan, and one allocation, laid out by the planner. Tensors are
+ * (N, C, H, W). Nothing waits for the device but what asks for a result: the loss (computed on the host, as for the other
+ * backends, from the logits, which are few), downloads, and a third batch while two are on their way.
+ * NAS_CUDA_SEPARATE=1 gives every buffer an allocation of its own, so that tools which watch allocations see an access
+ * past the end of one, or of what an earlier tensor left behind.
+ */
+#include <assert.h>
+#include <cuda_runtime_api.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/backend.h"
+#include "engine/loss.h"
+#include "engine/step.h"
+#include "kernels/cuda/kernels_cuda.h"
+
+static const double norm_epsilon = 1.0 / GRAPH_EPS_INV, norm_momentum = 0.1;
+
+typedef struct {
+    CudaConv half[2]; /* one; of a factorised reduce two */
+    int32_t halves;
+    KPool pool;
+    CudaMix mix;
+    KHead head;
+    KSelect select;
+    int32_t *select_from;  /* on the host: part of each channel, then its place there */
+    CudaTerm *term, *live; /* of a mix: all terms; those that are on */
+    int32_t *live_index;
+    CudaTerm *device_term;
+    float **drop;   /* per term the samples' scales, on the device, or 0 */
+    double *g_term; /* per term dLoss/dweight, on the device */
+} CudaOp;
+
+typedef struct {
+    const Graph *g;
+    Plan *plan;
+    CudaOp *op;
+    bool *active;
+    CudaNorm *norm;       /* per value */
+    float **data, **grad; /* per value, 0: none */
+    int64_t capacity, n;
+    bool forward_only, has_targets, loss_known, spent;
+    Mode mode;
+    GradWhat what;
+    cudaStream_t stream;
+    cudaError_t error; /* the first; from then on every result is NaN */
+    void **allocation;
+    int32_t allocations;
+    float *block[BLOCK_COUNT];
+    float **mix_weight, **mix_grad; /* weights on the device, gradients on the host */
+    uint8_t **mix_active;
+    float *sums, *middle, *slots, *g_logits, *drop_host;
+    double *dot;
+    float *staging[2], *logits_host, *g_logits_host, *targets, *noise; /* page-locked, but for the last two */
+    bool on_its_way[2];
+    int turn;
+    double loss, drop_p;
+    uint64_t drop_seed;
+    int64_t drop_step;
+    const char *device;
+} Cuda;
+
+/* ---- memory: the same code measures and assigns ---- */
+
+typedef struct {
+    Cuda *c;
+    char *base; /* 0: measure */
+    int64_t used, count;
+    bool separate;
+} Carver;
+
+static bool ok(Cuda *c, int status)
+{
+    if (status && !c->error) c->error = (cudaError_t)status;
+    return !c->error;
+}
+
+static void *carve(Carver *v, int64_t bytes)
+{
+    if (!bytes) return 0;
+    void *p = v->base ? v->base + v->used : 0;
+    if (v->base && v->separate && ok(v->c, cudaMalloc(&p, (size_t)bytes))) v->c->allocation[v->c->allocations++] = p;
+    v->used += (bytes + 255) / 256 * 256;
+    v->count++;
+    return p;
+}
+
+static int64_t tensor_bytes(const ValueInfo *v, int64_t batch, const void *context)
+{
+    (void)context;
+    return batch * v->channels * v->height * v->width * (int64_t)sizeof(float);
+}
+
+static int64_t block_count(const Cuda *c, Block b)
+{
+    return b < BLOCK_WEIGHT_KINDS ? c->g->weight_count : c->g->stat_floats;
+}
+
+static bool block_exists(const Cuda *c, Block b)
+{
+    return !c->forward_only || (b != BLOCK_GRAD && b != BLOCK_MOMENT1 && b != BLOCK_MOMENT2);
+}
+
+static int64_t most(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static float *param(const Cuda *c, Block b, int32_t id)
+{
+    return c->block[b] && id >= 0 ? c->block[b] + c->g->params[id].offset : 0;
+}
+
+/* The gradient that a raw or pooled value's producer starts from: its own, or that of the sum it is a term of. */
+static void set_grad(Cuda *c, Value v, const float *g, bool relu)
+{
+    const ValueInfo *info = &c->g->values[v];
+    const CudaNorm *n = &c->norm[v];
+    KGrad grad = {.g = g, .a = n->a, .b = n->b, .d = n->d};
+    if (relu) grad.mask_scale = n->scale, grad.mask_shift = n->shift;
+    CudaOp *o = &c->op[info->op];
+    o->pool.grad = o->half[0].k.grad = o->half[1].k.grad = grad;
+}
+
+static const char *setup_conv(Cuda *c, Arena *perm, int32_t index)
+{
+    const Graph *g = c->g;
+    const Op *op = &g->ops[index];
+    CudaOp *o = &c->op[index];
+    const ValueInfo *in = &g->values[op->input], *out = &g->values[op->output];
+    KConv k = {.grad = o->half[0].k.grad};
+    const char *why = step_taps(perm, op, &k);
+    if (why) return why;
+    const Value *parts;
+    int64_t count = step_parts(g, &op->input, &parts);
+    if (count > K_MAX_PARTS) return arena_printf(perm, "%s: more than %d tensors side by side", op->name, K_MAX_PARTS);
+    k.parts = (int32_t)count;
+    for (int64_t p = 0; p < count; p++) {
+        k.part_blocks[p] = (int32_t)g->values[parts[p]].channels;
+        k.x[p] = c->data[parts[p]];
+    }
+    k.in_blocks = (int32_t)in->channels;
+    k.in_h = (int32_t)in->height, k.in_w = (int32_t)in->width;
+    k.out_blocks = (int32_t)out->channels;
+    k.out_h = (int32_t)out->height, k.out_w = (int32_t)out->width;
+    k.y = c->data[op->output];
+    if (in->kind == VALUE_RAW) {
+        if (op->conv.factorized)
+            return arena_printf(perm, "%s: device cuda: a factorised reduce of a raw value", op->name);
+        k.in_scale = c->norm[op->input].scale;
+        k.in_shift = c->norm[op->input].shift;
+        if (!c->forward_only) set_grad(c, op->input, c->grad[op->input], false);
+    }
+    if (k.depthwise) k.dw = param(c, BLOCK_WEIGHTS, op->weight);
+    if (c->capacity * most(in->height * in->width, out->height * out->width) > INT32_MAX)
+        return arena_printf(perm, "%s: device cuda: too many pixels in a batch", op->name);
+    o->halves = op->conv.factorized ? 2 : 1;
+    for (int32_t h = 0; h < o->halves; h++) {
+        CudaConv *half = &o->half[h];
+        *half = (CudaConv){.k = k, .n = c->capacity};
+        half->weight = param(c, BLOCK_WEIGHTS, k.depthwise || h ? op->weight2 : op->weight);
+        half->out_first = h ? k.out_blocks / 2 : 0;
+        half->out_count = o->halves == 1 ? k.out_blocks : h ? k.out_blocks - k.out_blocks / 2 : k.out_blocks / 2;
+        if (o->halves == 2) {
+            half->k.taps = 1;
+            half->k.tap_y[0] = k.tap_y[h], half->k.tap_x[0] = k.tap_x[h];
+        }
+    }
+    return 0;
+}
+
+static void setup_mix(Cuda *c, Arena *perm, Carver *v, int32_t index)
+{
+    const Graph *g = c->g;
+    const Op *op = &g->ops[index];
+    const ValueInfo *out = &g->values[op->output];
+    CudaOp *o = &c->op[index];
+    int32_t count = op->mix.count;
+    o->term = NEW(perm, CudaTerm, count);
+    o->live = NEW(perm, CudaTerm, count);
+    o->live_index = NEW(perm, int32_t, count);
+    o->drop = NEW(perm, float *, count);
+    o->device_term = carve(v, count * (int64_t)sizeof(CudaTerm));
+    o->g_term = carve(v, count * (int64_t)sizeof(double));
+    o->mix = (CudaMix){.term = o->device_term,
+                       .channels = out->channels,
+                       .height = out->height,
+                       .width = out->width,
+                       .out = c->data[op->output],
+                       .g = c->grad[op->output],
+                       .sums = c->sums};
+    for (int32_t t = 0; t < count; t++) {
+        const Term *term = &op->mix.terms[t];
+        if (term->drop) o->drop[t] = carve(v, c->capacity * (int64_t)sizeof(float));
+        if (g->values[term->value].kind != VALUE_PLAIN && !c->forward_only)
+            set_grad(c, term->value, o->mix.g, term->relu);
+    }
+}
+
+/* When producers are set up: what each term reads. */
+static void setup_terms(Cuda *c, int32_t index)
+{
+    const Op *op = &c->g->ops[index];
+    CudaOp *o = &c->op[index];
+    for (int32_t t = 0; t < op->mix.count; t++) {
+        const Term *term = &op->mix.terms[t];
+        const ValueInfo *v = &c->g->values[term->value];
+        CudaTerm *to = &o->term[t];
+        if (v->kind == VALUE_POOLED)
+            to->pool = c->op[v->op].pool, to->pooled = 1;
+        else
+            to->y = c->data[term->value];
+        to->relu = term->relu;
+        if (v->kind != VALUE_PLAIN) to->scale = c->norm[term->value].scale, to->shift = c->norm[term->value].shift;
+        to->weight = term->table < 0 ? 0 : c->mix_weight[term->table] + term->index;
+    }
+}
+
+static void setup_head(Cuda *c, Carver *v, int32_t index)
+{
+    const Graph *g = c->g;
+    const Op *op = &g->ops[index];
+    KHead *k = &c->op[index].head;
+    const Value *parts;
+    k->parts = (int32_t)step_parts(g, &op->input, &parts);
+    for (int32_t p = 0; p < k->parts; p++) {
+        k->part_channels[p] = k->part_blocks[p] = (int32_t)g->values[parts[p]].channels;
+        k->x[p] = c->data[parts[p]];
+    }
+    k->channels = (int32_t)g->values[op->input].channels;
+    k->height = (int32_t)g->values[op->input].height, k->width = (int32_t)g->values[op->input].width;
+    k->outputs = (int32_t)op->head.outputs;
+    k->pooled = carve(v, c->capacity * k->channels * (int64_t)sizeof(float));
+    k->logits = carve(v, c->capacity * k->outputs * (int64_t)sizeof(float));
+    k->weight = param(c, BLOCK_WEIGHTS, op->weight);
+    k->bias = param(c, BLOCK_WEIGHTS, op->weight2);
+    k->g_logits = c->g_logits;
+}
+
+static const char *setup_select(Cuda *c, Arena *perm, Carver *v, int32_t index)
+{
+    const Graph *g = c->g;
+    const Op *op = &g->ops[index];
+    const ValueInfo *out = &g->values[op->output];
+    KSelect *k = &c->op[index].select;
+    const Value *parts;
+    int64_t count = step_parts(g, &op->input, &parts);
+    if (count > K_MAX_PARTS) return arena_printf(perm, "%s: more than %d tensors side by side", op->name, K_MAX_PARTS);
+    k->parts = (int32_t)count;
+    k->channels = k->blocks = (int32_t)out->channels;
+    k->height = (int32_t)out->height, k->width = (int32_t)out->width;
+    k->y = c->data[op->output], k->g = c->grad[op->output];
+    int32_t *from = c->op[index].select_from = NEW(perm, int32_t, 2 * k->channels);
+    for (int32_t p = 0, first = 0; p < k->parts; p++) {
+        int32_t channels = k->part_blocks[p] = (int32_t)g->values[parts[p]].channels;
+        k->x[p] = c->data[parts[p]];
+        for (int32_t i = 0; i < k->channels; i++)
+            if (op->select[i] >= first && op->select[i] < first + channels)
+                from[i] = p, from[k->channels + i] = op->select[i] - first;
+        first += channels;
+    }
+    int32_t *device = carve(v, 2 * k->channels * (int64_t)sizeof *device);
+    k->part = device;
+    k->place = device ? device + k->channels : 0;
+    return 0;
+}
+
+static void setup_norm(Cuda *c, Carver *v, Value value)
+{
+    const ValueInfo *info = &c->g->values[value];
+    CudaNorm *n = &c->norm[value];
+    int64_t f = info->channels * (int64_t)sizeof(float), d = 2 * f;
+    *n = (CudaNorm){.channels = info->channels, .norm = info->norm != NORM_NONE};
+    n->gamma = param(c, BLOCK_WEIGHTS, info->gamma);
+    n->beta = param(c, BLOCK_WEIGHTS, info->beta);
+    n->running = info->stat < 0 || !c->block[BLOCK_STATS] ? 0 : c->block[BLOCK_STATS] + c->g->stats[info->stat].offset;
+    n->scale = carve(v, f), n->shift = carve(v, f);
+    n->a = carve(v, f), n->b = carve(v, f), n->d = carve(v, f);
+    n->mean = carve(v, d), n->invstd = carve(v, d);
+}
+
+/* Work areas that all operations share, for they run one after another. */
+static void measure_shared(const Cuda *c, int64_t *sums, int64_t *middle, int64_t *slots)
+{
+    const Graph *g = c->g;
+    int64_t parts = cuda_image_parts(c->capacity);
+    *sums = *middle = *slots = 0;
+    for (int32_t i = 0; i < g->op_count; i++) {
+        const Op *op = &g->ops[i];
+        const CudaOp *o = &c->op[i];
+        if (c->plan->group_of[i] < 0) continue;
+        int64_t channels = g->values[op->output].channels;
+        if (op->kind == OP_POOL) *sums = most(*sums, parts * 2 * channels);
+        if (op->kind == OP_MIX) *sums = most(*sums, parts * 2 * channels * op->mix.count);
+        for (int32_t h = 0; h < o->halves; h++) {
+            const CudaConv *k = &o->half[h];
+            *sums = most(*sums, cuda_conv_parts(k) * 2 * channels);
+            *sums = most(*sums, cuda_conv_in_parts(k) * 2 * k->k.in_blocks);
+            *slots = most(*slots, cuda_conv_slot_floats(k));
+            if (k->k.depthwise) *middle = most(*middle, c->capacity * k->k.in_blocks * k->k.out_h * k->k.out_w);
+        }
+    }
+}
+
+/* All device memory behind v. Called twice: to measure, then to assign. */
+static const char *layout(Cuda *c, Arena *perm, Carver *v, int64_t *parts)
+{
+    const Graph *g = c->g;
+    int64_t f = sizeof(float), start = v->used;
+    char *arena = v->separate ? 0 : carve(v, c->plan->bytes);
+    for (int32_t i = 0; i < g->value_count; i++) {
+        const Buffer *b[2] = {&c->plan->data[i], &c->plan->grad[i]};
+        float **to[2] = {&c->data[i], &c->grad[i]};
+        for (int k = 0; k < 2; k++) {
+            *to[k] = 0;
+            if (!b[k]->bytes) continue;
+            int64_t bytes = tensor_bytes(&g->values[i], c->capacity, 0);
+            *to[k] = v->separate ? carve(v, bytes) : arena ? (float *)(void *)(arena + b[k]->offset) : 0;
+        }
+    }
+    parts[0] = v->used - start, start = v->used;
+    for (int b = 0; b < BLOCK_COUNT; b++)
+        if (block_exists(c, b)) c->block[b] = carve(v, block_count(c, b) * f);
+    parts[1] = v->used - start, start = v->used;
+    for (int32_t t = 0; t < g->table_count; t++) c->mix_weight[t] = carve(v, g->tables[t].count * f);
+    c->g_logits = carve(v, c->capacity * g->outputs * f);
+    c->dot = carve(v, CUDA_DOT_PARTS * (int64_t)sizeof(double));
+    for (Value i = 0; i < g->value_count; i++)
+        if (g->values[i].kind == VALUE_RAW || g->values[i].kind == VALUE_POOLED) setup_norm(c, v, i);
+    for (int32_t i = 0; i < g->op_count; i++) {
+        const Op *op = &g->ops[i];
+        if (c->plan->group_of[i] < 0) continue;
+        const char *why = 0;
+        switch (op->kind) {
+        case OP_CONV:
+        case OP_SEPCONV: why = setup_conv(c, perm, i); break;
+        case OP_POOL:
+            step_pool(g, op, &c->op[i].pool);
+            c->op[i].pool.x = c->data[op->input];
+            c->op[i].pool.blocks = (int32_t)g->values[op->output].channels;
+            break;
+        case OP_MIX: setup_mix(c, perm, v, i); break;
+        case OP_HEAD: setup_head(c, v, i); break;
+        case OP_SELECT: why = setup_select(c, perm, v, i); break;
+        default: break;
+        }
+        if (why) return why;
+    }
+    int64_t sums, middle, slots;
+    measure_shared(c, &sums, &middle, &slots);
+    c->sums = carve(v, sums * f);
+    c->middle = c->forward_only ? 0 : carve(v, middle * f);
+    c->slots = c->forward_only ? 0 : carve(v, slots * f);
+    parts[2] = v->used - start;
+    for (int32_t i = 0; i < g->op_count; i++) {
+        CudaOp *o = &c->op[i];
+        if (c->plan->group_of[i] < 0) continue;
+        for (int32_t h = 0; h < o->halves; h++) o->half[h].middle = c->middle, o->half[h].slots = c->slots;
+        o->mix.sums = c->sums;
+        if (g->ops[i].kind == OP_MIX) setup_terms(c, i);
+    }
+    return 0;
+}
+
+static Cuda *cuda_prepare(Arena *perm, Arena scratch, const Graph *g, const EngineOptions *o, Carver *v, int64_t *parts,
+                          const char **why)
+{
+    Cuda *c = v->c = NEW(perm, Cuda, 1);
+    c->g = g;
+    c->capacity = o->batch;
+    c->forward_only = o->forward_only;
+    c->plan = plan_make(perm, scratch, g, o->batch, o->forward_only, o->single_path, o->recompute, tensor_bytes, 0);
+    c->op = NEW(perm, CudaOp, g->op_count);
+    c->active = NEW(perm, bool, g->op_count);
+    memset(c->active, 1, (size_t)g->op_count * sizeof *c->active);
+    c->norm = NEW(perm, CudaNorm, g->value_count);
+    c->data = NEW(perm, float *, g->value_count);
+    c->grad = NEW(perm, float *, g->value_count);
+    c->mix_weight = NEW(perm, float *, g->table_count);
+    c->mix_grad = NEW(perm, float *, g->table_count);
+    c->mix_active = NEW(perm, uint8_t *, g->table_count);
+    const char *separate = getenv("NAS_CUDA_SEPARATE");
+    v->separate = separate && *separate == '1';
+    *why = layout(c, perm, v, parts);
+    return *why ? 0 : c;
+}
+
+static int64_t cuda_memory(const Graph *g, const EngineOptions *o, Arena scratch, const char **parts, Arena *perm)
+{
+    Arena room = scratch, rest = scratch; /* one half for what is kept, one for the planner */
+    room.end = rest.beg = scratch.beg + (scratch.end - scratch.beg) / 128 * 64;
+    Carver v = {0};
+    int64_t p[3];
+    const char *why = g->error ? g->error : g->logits < 0 ? "the graph has no head" : 0;
+    Cuda *c = why ? 0 : cuda_prepare(&room, rest, g, o, &v, p, &why);
+    const char *text =
+        c ? arena_printf(perm,
+                         "on the device: tensors and gradients %.1f MB, parameters %.1f MB, sums and work "
+                         "areas %.1f MB",
+                         (double)p[0] / 1e6, (double)p[1] / 1e6, (double)p[2] / 1e6)
+          : arena_strdup(perm, why);
+    if (parts) *parts = text;
+    return c ? v.used : -1;
+}
+
+static void cuda_close(void *b)
+{
+    Cuda *c = b;
+    cudaStreamSynchronize(c->stream);
+    for (int32_t i = 0; i < c->allocations; i++) cudaFree(c->allocation[i]);
+    for (int i = 0; i < 2; i++) cudaFreeHost(c->staging[i]);
+    cudaFreeHost(c->logits_host);
+    cudaFreeHost(c->g_logits_host);
+    cudaStreamDestroy(c->stream);
+}
+
+/* What blocks, weights and coefficients hold before anything else. */
+static void set_up_device(Cuda *c, Arena scratch)
+{
+    const Graph *g = c->g;
+    for (int b = 0; b < BLOCK_COUNT; b++)
+        if (c->block[b]) ok(c, cudaMemsetAsync(c->block[b], 0, (size_t)block_count(c, b) * sizeof(float), c->stream));
+    int64_t most_channels = 1;
+    for (Value v = 0; v < g->value_count; v++) most_channels = most(most_channels, g->values[v].channels);
+    for (int32_t t = 0; t < g->table_count; t++) most_channels = most(most_channels, g->tables[t].count);
+    float *ones = NEW(&scratch, float, most_channels);
+    for (int64_t i = 0; i < most_channels; i++) ones[i] = 1;
+    for (Value v = 0; v < g->value_count; v++) {
+        CudaNorm *n = &c->norm[v];
+        if (!n->scale) continue;
+        size_t bytes = (size_t)n->channels * sizeof(float);
+        float *zero[] = {n->shift, n->a, n->b, n->d};
+        for (int i = 0; i < COUNTOF(zero); i++) ok(c, cudaMemsetAsync(zero[i], 0, bytes, c->stream));
+        ok(c, cudaMemcpyAsync(n->scale, ones, bytes, cudaMemcpyHostToDevice, c->stream));
+        if (n->running)
+            ok(c, cudaMemcpyAsync(n->running + n->channels, ones, bytes, cudaMemcpyHostToDevice, c->stream));
+    }
+    for (int32_t t = 0; t < g->table_count; t++)
+        ok(c, cudaMemcpyAsync(c->mix_weight[t], ones, (size_t)g->tables[t].count * sizeof(float),
+                              cudaMemcpyHostToDevice, c->stream));
+    for (int32_t i = 0; i < g->op_count; i++)
+        if (c->op[i].select_from)
+            ok(c, cudaMemcpyAsync((void *)c->op[i].select.part, c->op[i].select_from,
+                                  2 * (size_t)c->op[i].select.channels * sizeof(int32_t), cudaMemcpyHostToDevice,
+                                  c->stream));
+    for (int32_t i = 0; i < g->op_count; i++)
+        if (c->op[i].g_term)
+            ok(c, cudaMemsetAsync(c->op[i].g_term, 0, (size_t)g->ops[i].mix.count * sizeof(double), c->stream));
+    ok(c, cudaStreamSynchronize(c->stream));
+}
+
+static void *cuda_open(Arena *perm, const Graph *g, const EngineOptions *o, const char **why)
+{
+    const char *colon = strchr(o->device, ':');
+    int index = colon ? atoi(colon + 1) : 0, count = 0;
+    cudaError_t e = cudaGetDeviceCount(&count);
+    if (e || index < 0 || index >= count) {
+        *why = e ? arena_printf(perm, "device %s: %s", o->device, cudaGetErrorString(e))
+                 : arena_printf(perm, "device %s: there %s %d", o->device, count == 1 ? "is" : "are", count);
+        return 0;
+    }
+    Arena scratch = arena_reserve((ptrdiff_t)1 << 30);
+    Carver v = {0};
+    int64_t parts[3];
+    Cuda *c = cuda_prepare(perm, scratch, g, o, &v, parts, why);
+    arena_release(scratch);
+    if (!c) return 0;
+    int64_t bytes = v.used, f = sizeof(float), input = tensor_bytes(&g->values[g->input], o->batch, 0);
+    c->allocation = NEW(perm, void *, v.count + 1);
+    struct cudaDeviceProp about;
+    ok(c, cudaSetDevice(index));
+    ok(c, cudaGetDeviceProperties(&about, index));
+    ok(c, cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking));
+    Carver at = {.c = c, .base = (char *)8, .separate = v.separate};
+    if (!v.separate && ok(c, cudaMalloc((void **)&at.base, (size_t)bytes))) c->allocation[c->allocations++] = at.base;
+    for (int i = 0; i < 2; i++) ok(c, cudaMallocHost((void **)&c->staging[i], (size_t)input));
+    ok(c, cudaMallocHost((void **)&c->logits_host, (size_t)(o->batch * g->outputs * f)));
+    ok(c, cudaMallocHost((void **)&c->g_logits_host, (size_t)(o->batch * g->outputs * f)));
+    if (!c->error) *why = layout(c, perm, &at, parts);
+    if (c->error) {
+        *why =
+            arena_printf(perm, "device %s: %.1f MB: %s", o->device, (double)bytes / 1e6, cudaGetErrorString(c->error));
+        cuda_close(c);
+        return 0;
+    }
+    assert(!*why && at.used == bytes);
+    c->targets = NEW(perm, float, o->batch *loss_width(g->loss, g->outputs) + 1);
+    c->drop_host = NEW(perm, float, o->batch);
+    int64_t noise = 0;
+    for (int32_t i = 0; i < g->op_count; i++)
+        if (g->ops[i].kind == OP_NOISE) noise = most(noise, tensor_bytes(&g->values[g->ops[i].output], o->batch, 0));
+    c->noise = NEW(perm, float, noise / f);
+    for (int32_t t = 0; t < g->table_count; t++) {
+        c->mix_grad[t] = NEW(perm, float, g->tables[t].count);
+        c->mix_active[t] = NEW(perm, uint8_t, g->tables[t].count);
+        memset(c->mix_active[t], 1, (size_t)g->tables[t].count);
+    }
+    set_up_device(c, *perm);
+    c->device = arena_printf(perm, "%s: %s, sm_%d%d", o->device, about.name, about.major, about.minor);
+    return c;
+}
+
+/* ---- flat blocks ---- */
+
+static void synchronise(Cuda *c)
+{
+    ok(c, cudaStreamSynchronize(c->stream));
+    c->on_its_way[0] = c->on_its_way[1] = false;
+}
+
+static void to_device(Cuda *c, void *to, const void *from, int64_t bytes)
+{
+    if (bytes && !c->error) ok(c, cudaMemcpyAsync(to, from, (size_t)bytes, cudaMemcpyHostToDevice, c->stream));
+}
+
+static void to_host(Cuda *c, void *to, const void *from, int64_t bytes)
+{
+    if (bytes && !c->error) ok(c, cudaMemcpyAsync(to, from, (size_t)bytes, cudaMemcpyDeviceToHost, c->stream));
+    synchronise(c);
+    if (c->error) memset(to, 0xff, (size_t)bytes); /* not a number */
+}
+
+static void cuda_upload(void *b, Block to, const float *from)
+{
+    Cuda *c = b;
+    to_device(c, c->block[to], from, block_count(c, to) * (int64_t)sizeof *from);
+}
+
+static void cuda_download(void *b, Block from, float *to)
+{
+    Cuda *c = b;
+    to_host(c, to, c->block[from], block_count(c, from) * (int64_t)sizeof *to);
+}
+
+static void cuda_copy(void *b, Block to, Block from)
+{
+    Cuda *c = b;
+    assert(block_count(c, to) == block_count(c, from));
+    if (block_count(c, to))
+        ok(c, cudaMemcpyAsync(c->block[to], c->block[from], (size_t)block_count(c, to) * sizeof(float),
+                              cudaMemcpyDeviceToDevice, c->stream));
+}
+
+static void cuda_scale_block(void *b, Block y, double factor)
+{
+    Cuda *c = b;
+    ok(c, cuda_scale(block_count(c, y), c->block[y], (float)factor, c->stream));
+}
+
+static void cuda_axpy_block(void *b, Block y, double a, Block x)
+{
+    Cuda *c = b;
+    ok(c, cuda_axpy(block_count(c, y), c->block[y], (float)a, c->block[x], c->stream));
+}
+
+static double cuda_dot_block(void *b, Block x, Block y)
+{
+    Cuda *c = b;
+    double result = 0;
+    ok(c, cuda_dot(block_count(c, x), c->block[x], c->block[y], c->dot, c->stream));
+    to_host(c, &result, c->dot, sizeof result);
+    return result;
+}
+
+static void cuda_sgd_step(void *b, double lr, double momentum, double weight_decay, bool nesterov, double grad_scale)
+{
+    Cuda *c = b;
+    KSgd k = {(float)lr, (float)momentum, (float)weight_decay, (float)grad_scale, nesterov};
+    ok(c, cuda_sgd(&k, c->g->weight_count, c->block[BLOCK_WEIGHTS], c->block[BLOCK_GRAD], c->block[BLOCK_MOMENT1],
+                   c->stream));
+}
+
+static void cuda_adam_step(void *b, double lr, double beta1, double beta2, double eps, double weight_decay,
+                           bool decoupled, int64_t step, double grad_scale)
+{
+    Cuda *c = b;
+    KAdam k = step_adam(lr, beta1, beta2, eps, weight_decay, decoupled, step, grad_scale);
+    ok(c, cuda_adam(&k, c->g->weight_count, c->block[BLOCK_WEIGHTS], c->block[BLOCK_GRAD], c->block[BLOCK_MOMENT1],
+                    c->block[BLOCK_MOMENT2], c->stream));
+}
+
+/* ---- settings and input of a step ---- */
+
+static void cuda_set_mix(void *b, int32_t table, const float *weight)
+{
+    Cuda *c = b;
+    to_device(c, c->mix_weight[table], weight, c->g->tables[table].count * (int64_t)sizeof *weight);
+}
+
+static void cuda_get_mix_grad(void *b, int32_t table, float *grad)
+{
+    Cuda *c = b;
+    memcpy(grad, c->mix_grad[table], (size_t)c->g->tables[table].count * sizeof *grad);
+}
+
+static void cuda_set_active(void *b, int32_t table, const uint8_t *active)
+{
+    Cuda *c = b;
+    if (active)
+        memcpy(c->mix_active[table], active, (size_t)c->g->tables[table].count);
+    else
+        memset(c->mix_active[table], 1, (size_t)c->g->tables[table].count);
+    step_active(c->g, c->plan, c->mix_active, c->active);
+}
+
+static void cuda_set_drop(void *b, double p, uint64_t seed, int64_t step)
+{
+    Cuda *c = b;
+    c->drop_p = p, c->drop_seed = seed, c->drop_step = step;
+}
+
+static void cuda_batch(void *b, const float *x, const float *y, int64_t n)
+{
+    Cuda *c = b;
+    assert(n >= 1 && n <= c->capacity);
+    c->n = n;
+    int64_t bytes = tensor_bytes(&c->g->values[c->g->input], n, 0);
+    c->turn = !c->turn;
+    if (c->on_its_way[c->turn]) synchronise(c);
+    memcpy(c->staging[c->turn], x, (size_t)bytes);
+    to_device(c, c->data[c->g->input], c->staging[c->turn], bytes);
+    c->on_its_way[c->turn] = true;
+    c->has_targets = y != 0;
+    if (y) memcpy(c->targets, y, (size_t)(n * loss_width(c->g->loss, c->g->outputs)) * sizeof *y);
+}
+
+static void cuda_value(void *b, Value v, float *out)
+{
+    Cuda *c = b;
+    assert(c->data[v]);
+    to_host(c, out, c->data[v], tensor_bytes(&c->g->values[v], c->n, 0));
+}
+
+/* ---- forward ---- */
+
+/* The terms that are on, side by side, on the device. `backward`: with where their gradients go. */
+static void send_terms(Cuda *c, int32_t index)
+{
+    const Op *op = &c->g->ops[index];
+    CudaOp *o = &c->op[index];
+    o->mix.n = c->n;
+    o->mix.terms = 0;
+    for (int32_t t = 0; t < op->mix.count; t++)
+        if (step_term_on(c->mix_active, &op->mix.terms[t])) {
+            o->live_index[o->mix.terms] = t;
+            o->live[o->mix.terms++] = o->term[t];
+        }
+    to_device(c, o->device_term, o->live, o->mix.terms * (int64_t)sizeof *o->live);
+}
+
+static void set_drop_masks(Cuda *c, int32_t index)
+{
+    const Op *op = &c->g->ops[index];
+    CudaOp *o = &c->op[index];
+    bool drop = c->mode == MODE_TRAIN && c->drop_p > 0;
+    for (int32_t t = 0; t < op->mix.count; t++) {
+        const Term *term = &op->mix.terms[t];
+        if (!term->drop) continue;
+        const float *scale = o->term[t].sample_scale = drop ? o->drop[t] : 0;
+        if (c->g->values[term->value].kind != VALUE_PLAIN) {
+            CudaOp *producer = &c->op[c->g->values[term->value].op];
+            producer->pool.grad.sample_scale = scale;
+            for (int h = 0; h < 2; h++) producer->half[h].k.grad.sample_scale = scale;
+        }
+        if (!drop) continue;
+        step_drop(c->drop_p, c->drop_seed, c->drop_step, index, t, c->n, c->drop_host);
+        to_device(c, o->drop[t], c->drop_host, c->n * (int64_t)sizeof(float));
+    }
+}
+
+/* Random numbers of 64 bits are the host's business. */
+static void forward_noise(Cuda *c, int32_t index)
+{
+    const ValueInfo *v = &c->g->values[c->g->ops[index].output];
+    int64_t bytes = tensor_bytes(v, c->n, 0);
+    for (int64_t i = 0; i < bytes / (int64_t)sizeof(float); i++)
+        c->noise[i] = step_noise(c->drop_seed, c->drop_step, index, (uint64_t)i);
+    to_device(c, c->data[c->g->ops[index].output], c->noise, bytes);
+}
+
+/* `again`: of a tensor that was forgotten; statistics stay as they are. */
+static void forward_op(Cuda *c, int32_t index, bool again)
+{
+    const Op *op = &c->g->ops[index];
+    CudaOp *o = &c->op[index];
+    CudaNorm *norm = &c->norm[op->output];
+    bool train = norm->norm && c->mode == MODE_TRAIN && !again;
+    norm->count = c->n * c->g->values[op->output].height * c->g->values[op->output].width;
+    int64_t parts = 0;
+    switch (op->kind) {
+    case OP_CONV:
+    case OP_SEPCONV:
+        /* both halves of a factorised reduce have as many parts: the wider one's tile is the lower bound of both */
+        for (int32_t h = 0; h < o->halves; h++) {
+            CudaConv *k = &o->half[h];
+            k->n = c->n;
+            k->sums = train ? c->sums : 0;
+            parts = cuda_conv_parts(k);
+            ok(c, cuda_conv_forward(k, c->stream));
+        }
+        break;
+    case OP_POOL:
+        if (train) ok(c, cuda_pool_sums(&o->pool, c->n, c->sums, c->stream));
+        parts = cuda_image_parts(c->n);
+        break;
+    case OP_MIX:
+        send_terms(c, index);
+        ok(c, cuda_mix_forward(&o->mix, c->stream));
+        return;
+    case OP_HEAD: ok(c, cuda_head_forward(&o->head, c->n, c->stream)); return;
+    case OP_SELECT: ok(c, cuda_select_forward(&o->select, c->n, c->stream)); return;
+    case OP_NOISE: forward_noise(c, index); return;
+    default: return;
+    }
+    if (again) return;
+    if (train)
+        ok(c, cuda_norm_train(norm, c->sums, parts, norm_epsilon, norm_momentum, c->stream));
+    else if (norm->norm)
+        ok(c, cuda_norm_eval(norm, norm_epsilon, c->stream));
+}
+
+static void cuda_forward(void *b, Mode mode)
+{
+    Cuda *c = b;
+    const Plan *p = c->plan;
+    c->mode = mode;
+    c->loss_known = c->spent = false;
+    for (int32_t i = 0; i < p->group_start[p->groups]; i++)
+        if (c->g->ops[p->order[i]].kind == OP_MIX) set_drop_masks(c, p->order[i]);
+    for (int32_t i = 0; i < p->group_start[p->groups] && !c->error; i++)
+        if (c->active[p->order[i]]) forward_op(c, p->order[i], false);
+}
+
+/* Fetches the logits of the last forward pass, once, and computes the loss and its gradient. */
+static void finish(Cuda *c)
+{
+    if (c->loss_known) return;
+    to_host(c, c->logits_host, c->op[c->g->values[c->g->logits].op].head.logits,
+            c->n * c->g->outputs * (int64_t)sizeof(float));
+    c->loss = NAN;
+    if (c->has_targets) c->loss = step_loss(c->g, c->n, c->logits_host, c->targets, c->g_logits_host);
+    c->loss_known = true;
+}
+
+static double cuda_loss(void *b)
+{
+    finish(b);
+    return ((Cuda *)b)->error ? NAN : ((Cuda *)b)->loss;
+}
+
+static void cuda_logits(void *b, float *out)
+{
+    Cuda *c = b;
+    finish(c);
+    memcpy(out, c->logits_host, (size_t)(c->n * c->g->outputs) * sizeof *out);
+}
+
+/* ---- backward ---- */
+
+static float *wanted_grad(const Cuda *c, Value v)
+{
+    return (c->what & GRAD_WEIGHTS) || c->plan->needs_mix_grad[v] ? c->grad[v] : 0;
+}
+
+static void set_norm_gradients(Cuda *c, Value v)
+{
+    const ValueInfo *info = &c->g->values[v];
+    bool weights = c->what & GRAD_WEIGHTS;
+    c->norm[v].g_gamma = weights ? param(c, BLOCK_GRAD, info->gamma) : 0;
+    c->norm[v].g_beta = weights ? param(c, BLOCK_GRAD, info->beta) : 0;
+    c->norm[v].count = c->n * info->height * info->width;
+}
+
+static void backward_conv(Cuda *c, int32_t index)
+{
+    const Op *op = &c->g->ops[index];
+    CudaOp *o = &c->op[index];
+    bool weights = c->what & GRAD_WEIGHTS;
+    const Value *inputs;
+    int64_t count = step_parts(c->g, &op->input, &inputs), parts = 0;
+    if (!o->half[0].k.grad.g) return; /* noise alone reads what follows */
+    for (int32_t h = 0; h < o->halves; h++) {
+        CudaConv *k = &o->half[h];
+        k->n = c->n;
+        k->wants_input = 0;
+        for (int64_t p = 0; p < count; p++) {
+            k->k.gx[p] = wanted_grad(c, inputs[p]);
+            k->wants_input |= k->k.gx[p] != 0;
+        }
+        k->g_weight = weights ? param(c, BLOCK_GRAD, k->k.depthwise || h ? op->weight2 : op->weight) : 0;
+        k->g_dw = weights && k->k.depthwise ? param(c, BLOCK_GRAD, op->weight) : 0;
+        k->in_sums = k->k.in_scale ? c->sums : 0;
+        parts = cuda_conv_in_parts(k);
+        if (k->g_weight || k->wants_input) ok(c, cuda_conv_backward(k, c->stream));
+    }
+    if (!o->half[0].k.in_scale || !o->half[0].wants_input) return;
+    set_norm_gradients(c, op->input);
+    ok(c,
+       cuda_norm_backward(&c->norm[op->input], c->sums, parts, 2 * (int64_t)o->half[0].k.in_blocks, 0, 0, c->stream));
+}
+
+static void backward_mix(Cuda *c, int32_t index)
+{
+    const Op *op = &c->g->ops[index];
+    CudaOp *o = &c->op[index];
+    if (!wanted_grad(c, op->output)) return;
+    bool inputs = false;
+    for (int32_t t = 0; t < op->mix.count; t++) {
+        bool plain = c->g->values[op->mix.terms[t].value].kind == VALUE_PLAIN;
+        o->term[t].gx = plain ? wanted_grad(c, op->mix.terms[t].value) : 0;
+    }
+    send_terms(c, index);
+    ok(c, cuda_mix_sums(&o->mix, c->stream));
+    int64_t parts = cuda_image_parts(c->n), stride = 2 * o->mix.channels * o->mix.terms;
+    for (int32_t i = 0; i < o->mix.terms; i++) {
+        Value v = op->mix.terms[o->live_index[i]].value;
+        CudaNorm plain = {.channels = o->mix.channels}, *norm = &plain;
+        if (c->g->values[v].kind != VALUE_PLAIN) set_norm_gradients(c, v), norm = &c->norm[v];
+        ok(c, cuda_norm_backward(norm, c->sums + 2 * o->mix.channels * i, parts, stride, o->live[i].weight,
+                                 o->g_term + o->live_index[i], c->stream));
+        inputs |= o->live[i].gx != 0;
+    }
+    if (inputs) ok(c, cuda_mix_input(&o->mix, c->stream));
+}
+
+static void backward_op(Cuda *c, int32_t index)
+{
+    const Op *op = &c->g->ops[index];
+    CudaOp *o = &c->op[index];
+    bool weights = c->what & GRAD_WEIGHTS;
+    const Value *inputs;
+    switch (op->kind) {
+    case OP_CONV:
+    case OP_SEPCONV: backward_conv(c, index); break;
+    case OP_POOL:
+        o->pool.gx = wanted_grad(c, op->input);
+        if (o->pool.gx && o->pool.grad.g) ok(c, cuda_pool_backward(&o->pool, c->n, c->stream));
+        break;
+    case OP_MIX: backward_mix(c, index); break;
+    case OP_HEAD:
+        step_parts(c->g, &op->input, &inputs);
+        for (int32_t p = 0; p < o->head.parts; p++) o->head.gx[p] = wanted_grad(c, inputs[p]);
+        ok(c, cuda_head_backward(&o->head, c->n, weights ? param(c, BLOCK_GRAD, op->weight) : 0,
+                                 weights ? param(c, BLOCK_GRAD, op->weight2) : 0, c->stream));
+        break;
+    case OP_SELECT:
+        step_parts(c->g, &op->input, &inputs);
+        for (int32_t p = 0; p < o->select.parts; p++) o->select.gx[p] = wanted_grad(c, inputs[p]);
+        if (wanted_grad(c, op->output)) ok(c, cuda_select_backward(&o->select, c->n, c->stream));
+        break;
+    default: break;
+    }
+}
+
+/* Adds up what the terms of all sums say about the tables' elements, in the order of the backward pass. */
+static void gather_mix_gradients(Cuda *c)
+{
+    const Graph *g = c->g;
+    for (int32_t t = 0; t < g->table_count; t++) memset(c->mix_grad[t], 0, (size_t)g->tables[t].count * sizeof(float));
+    for (int32_t group = c->plan->groups - 1; group >= 0; group--)
+        for (int32_t i = c->plan->group_start[group]; i < c->plan->group_start[group + 1]; i++) {
+            int32_t index = c->plan->order[i];
+            const Op *op = &g->ops[index];
+            bool any = false;
+            if (op->kind != OP_MIX || !c->active[index]) continue;
+            for (int32_t t = 0; t < op->mix.count; t++) any |= op->mix.terms[t].table >= 0;
+            if (!any) continue;
+            double *grad = (double *)(void *)c->op[index].live; /* the terms are on the device by now */
+            to_host(c, grad, c->op[index].g_term, op->mix.count * (int64_t)sizeof *grad);
+            for (int32_t t = 0; t < op->mix.count; t++)
+                if (op->mix.terms[t].table >= 0 && step_term_on(c->mix_active, &op->mix.terms[t]))
+                    c->mix_grad[op->mix.terms[t].table][op->mix.terms[t].index] += (float)grad[t];
+        }
+}
+
+static void cuda_backward(void *b, GradWhat what)
+{
+    Cuda *c = b;
+    const Graph *g = c->g;
+    const Plan *p = c->plan;
+    assert(!c->forward_only && c->mode == MODE_TRAIN && c->has_targets && !c->spent);
+    c->spent = true;
+    c->what = what;
+    finish(c);
+    to_device(c, c->g_logits, c->g_logits_host, c->n * g->outputs * (int64_t)sizeof(float));
+    if (what & GRAD_WEIGHTS)
+        ok(c, cudaMemsetAsync(c->block[BLOCK_GRAD], 0, (size_t)g->weight_count * sizeof(float), c->stream));
+    for (int32_t s = p->groups; s < p->steps && !c->error; s++) {
+        int32_t group = p->step[s].group, from = p->group_start[group], to = p->group_start[group + 1];
+        if (p->step[s].kind == STEP_AGAIN) {
+            for (int32_t i = from; i < to; i++)
+                if (c->active[p->order[i]] && p->again[p->order[i]]) forward_op(c, p->order[i], true);
+            continue;
+        }
+        for (Value v = 0; v < g->value_count; v++) /* gradients that are added to from now on */
+            if (p->grad[v].bytes && p->grad[v].life[0].birth == s && g->values[v].kind == VALUE_PLAIN)
+                ok(c, cudaMemsetAsync(c->grad[v], 0, (size_t)tensor_bytes(&g->values[v], c->n, 0), c->stream));
+        for (int32_t i = to - 1; i >= from; i--)
+            if (c->active[p->order[i]]) backward_op(c, p->order[i]);
+    }
+    gather_mix_gradients(c);
+}
+
+/* ---- the rest ---- */
+
+static const char *cuda_device(const void *b)
+{
+    return ((const Cuda *)b)->device;
+}
+
+static void cuda_set_profile(void *b, bool on)
+{
+    (void)b, (void)on;
+}
+
+static int64_t cuda_profile(const void *b, EngineProfile *rows, int64_t room)
+{
+    (void)b, (void)rows, (void)room;
+    return 0;
+}
+
+static const Backend backend_cuda = {
+    BACKEND_ABI,   "cuda",         cuda_memory,  cuda_open,         cuda_close,       cuda_device,     cuda_upload,
+    cuda_download, cuda_copy,      cuda_set_mix, cuda_get_mix_grad, cuda_set_active,  cuda_set_drop,   cuda_batch,
+    cuda_forward,  cuda_loss,      cuda_logits,  cuda_backward,     cuda_scale_block, cuda_axpy_block, cuda_dot_block,
+    cuda_sgd_step, cuda_adam_step, cuda_value,   cuda_set_profile,  cuda_profile};
+
+/* The plugin's one symbol. */
+const Backend *nas_backend(void);
+__attribute__((visibility("default"))) const Backend *nas_backend(void)
+{
+    return &backend_cuda;
+}

@@ -1,0 +1,26 @@
+/* step: what every backend settles on the host, in the same way: which operations are on, where a convolution reads, drop
+ * masks, the loss.
+ */
+#ifndef NAS_STEP_H
+#define NAS_STEP_H
+#include "engine/plan.h"
+#include "kernels/kernels.h"
+
+/* The values that `v` is made of: its parts, or itself (*parts then points at `self`, which must hold v). */
+int64_t step_parts(const Graph *g, const Value *self, const Value **parts);
+/* Taps, strides, ReLU of a convolution. Returns 0 or why it cannot be run. */
+const char *step_taps(Arena *perm, const Op *op, KConv *k);
+void step_pool(const Graph *g, const Op *op, KPool *k); /* its geometry */
+/* active[op]: an active operation reads its output through a term that is on (mix_active, per table and element). */
+void step_active(const Graph *g, const Plan *p, uint8_t *const *mix_active, bool *active);
+bool step_term_on(uint8_t *const *mix_active, const Term *t);
+/* Drop-path's factors of n samples for term `term` of operation `op`: 0 or 1/(1-p). */
+void step_drop(double p, uint64_t seed, int64_t step, int32_t op, int32_t term, int64_t n, float *scale);
+/* Element `element` of what a noise operation makes: mean 0, variance 1. */
+float step_noise(uint64_t seed, int64_t step, int32_t op, uint64_t element);
+/* Mean loss of n rows of logits, and its gradient. */
+double step_loss(const Graph *g, int64_t n, const float *logits, const float *targets, float *g_logits);
+/* Adam's numbers for a kernel, bias correction included. step counts from 1. */
+KAdam step_adam(double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled, int64_t step,
+                double grad_scale);
+#endif
