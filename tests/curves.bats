@@ -149,7 +149,7 @@ good() { objects 40 >objects.csv; observations 40 >observations.csv; }
     done
     sed '9s/,1.5,/,0,/' observations.csv >bad
     refused 'nas-ingest: bad: line 9: flux_err is 0: above 0 expected' objects.csv bad
-    sed '9s/,59[0-9]*,/,1e200,/' observations.csv >bad
+    sed '9s/,59[0-9]*,/,1e20,/' observations.csv >bad
     refused 'nas-ingest: bad: line 9: *absurd' objects.csv bad
     sed '9s/,3,/,9,/' observations.csv >bad
     refused 'nas-ingest: bad: line 9: passband is "9": not one of the bands' objects.csv bad

@@ -179,6 +179,7 @@ bool delimited_next(Delimited *d)
             if (!(t = take_field(d, t, &end)) || d->why) return false;
         }
         if (d->fields == 1 && !*d->text.beg) continue; /* an empty line */
+        if (d->comment && *d->text.beg == d->comment) continue;
         for (int64_t i = 0; i < d->fields; i++) d->field[i] = d->text.beg + d->begin[i];
         return true;
     }
@@ -235,4 +236,20 @@ RealKind real_parse_n(const char *text, int64_t n, double *to)
 RealKind real_parse(const char *text, double *to)
 {
     return real_parse_n(text, (int64_t)strlen(text), to);
+}
+
+const char *delimited_field(Delimited *d, int64_t i, const char *name)
+{
+    if (i < d->fields) return d->field[i];
+    delimited_fail(d, "%lld fields, but %s is number %lld: cut short?", (long long)d->fields, name, (long long)i + 1);
+    return "";
+}
+
+bool delimited_number(Delimited *d, int64_t i, const char *name, double *to)
+{
+    if (d->why) return false;
+    const char *text = delimited_field(d, i, name);
+    if (!d->why && real_parse(text, to) == REAL_NUMBER) return true;
+    delimited_fail(d, "%s is \"%.40s\": a number expected", name, text);
+    return false;
 }

@@ -1,8 +1,7 @@
 /* delimited: text tables of any size, plain or gzip, row by row: RFC 4180 (quotes, "" for a quote, line ends inside of
  * quotes), with other delimiters as well. Messages name the file and the line.
  *
- * Blanks around a field and a byte order mark are no part of it, rows without a character are left out, a line ends in LF
- * or CR LF.
+ * Blanks around a field and a byte order mark are no part of it, rows without a character are left out (as are comments, if asked for), a line ends in LF or CR LF.
  */
 #ifndef NAS_DELIMITED_H
 #define NAS_DELIMITED_H
@@ -17,8 +16,8 @@ enum { DELIMITED_FOUND = 0, DELIMITED_BLANKS = ' ', DELIMITED_LINES = '\n' };
 typedef struct {
     const char *path;
     void *gz;
-    char delimiter;
-    int64_t line, lines; /* where the present row begins, from 1; lines read so far */
+    char delimiter, comment; /* rows that begin with `comment` are left out; 0: no row */
+    int64_t line, lines;     /* where the present row begins, from 1; lines read so far */
     int64_t fields;
     const char **field; /* of the present row, each terminated; valid until the next */
     const char *why;    /* what went wrong, in perm; sticky */
@@ -36,6 +35,10 @@ bool delimited_open(Arena *perm, Arena *space, const char *path, char delimiter,
 bool delimited_next(Delimited *d);
 /* Sets d->why, if it is not set, to "file: line 7: …". */
 void delimited_fail(Delimited *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Field i of the present row, "" and d->why if it has fewer; the same as a finite number, else false and d->why. `name` is
+ * what messages call it. */
+const char *delimited_field(Delimited *d, int64_t i, const char *name);
+bool delimited_number(Delimited *d, int64_t i, const char *name, double *to);
 void delimited_close(Delimited *d);
 
 typedef enum { REAL_NUMBER, REAL_MISSING, REAL_NONE } RealKind;

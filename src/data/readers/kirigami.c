@@ -15,8 +15,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "data/readers/delimited.h"
 #include "data/readers/formats.h"
-#include "data/readers/rows.h"
 
 enum {
     CELL_ROWS = 3,
@@ -123,17 +123,18 @@ static void graphene_draw(const Sheets *s, const uint8_t *cell, uint8_t *x)
 
 static const char *graphene_read(Arena *perm, const char *path, Sheets *s)
 {
-    Rows r;
+    Delimited r;
     double v[GRAPHENE_FIELDS] = {0};
     const char *why = 0;
-    if (!rows_open(perm, path, ROWS_BLANKS, &r)) return r.why;
-    while (!why && rows_next(&r)) {
+    if (!delimited_open(perm, perm, path, DELIMITED_BLANKS, &r)) return r.why;
+    r.comment = '#';
+    while (!why && delimited_next(&r)) {
         if (r.fields != GRAPHENE_FIELDS)
-            rows_fail(&r, "%lld numbers: 18 expected (15 cells, strain, toughness, stress)", (long long)r.fields);
+            delimited_fail(&r, "%lld numbers: 18 expected (15 cells, strain, toughness, stress)", (long long)r.fields);
         for (int i = 0; i < GRAPHENE_FIELDS && !r.why; i++) {
-            rows_number(&r, i, i < CELLS ? "a cell" : graphene_target[i - CELLS], &v[i]);
-            if (i < CELLS && v[i] != 0 && v[i] != 1) rows_fail(&r, "cell %d is %g: 0 or 1 expected", i + 1, v[i]);
-            if (fabs(v[i]) > 1e30) rows_fail(&r, "%g: absurd", v[i]);
+            delimited_number(&r, i, i < CELLS ? "a cell" : graphene_target[i - CELLS], &v[i]);
+            if (i < CELLS && v[i] != 0 && v[i] != 1) delimited_fail(&r, "cell %d is %g: 0 or 1 expected", i + 1, v[i]);
+            if (fabs(v[i]) > 1e30) delimited_fail(&r, "%g: absurd", v[i]);
         }
         if (r.why || (why = grow(perm, path, s))) break;
         uint8_t cell[CELLS];
@@ -144,7 +145,7 @@ static const char *graphene_read(Arena *perm, const char *path, Sheets *s)
         s->ids[s->count] = s->count;
         s->count++;
     }
-    rows_close(&r);
+    delimited_close(&r);
     return why ? why : r.why;
 }
 
@@ -155,7 +156,7 @@ typedef struct {
 } Cut;
 
 /* The fields of "(0.0", "25.3139)", …: a number between brackets. */
-static bool bare_number(Rows *r, int64_t i, const char *name, double *to)
+static bool bare_number(Delimited *r, int64_t i, const char *name, double *to)
 {
     if (i < r->fields) {
         char *p = (char *)r->field[i], *end = p + strlen(p);
@@ -163,7 +164,7 @@ static bool bare_number(Rows *r, int64_t i, const char *name, double *to)
         while (end > p && (end[-1] == ')' || end[-1] == ' ')) *--end = 0;
         r->field[i] = p;
     }
-    return rows_number(r, i, name, to);
+    return delimited_number(r, i, name, to);
 }
 
 /* A hash of the smallest of the orders that rotation and reversal of the rows of cuts give. */
@@ -200,42 +201,44 @@ static void mos2_draw(const Sheets *s, const Cut *cut, uint8_t *x)
 }
 
 /* One design of each file, the ids of both being equal. */
-static void mos2_row(Rows *a, Rows *b, Cut *cut, double *id, double *value)
+static void mos2_row(Delimited *a, Delimited *b, Cut *cut, double *id, double *value)
 {
     double other = 0, initial = 0, broken = 0, stress = 0;
-    if (a->fields != 1 + 2 * CUTS) rows_fail(a, "%lld numbers: 9 expected (id, four cuts)", (long long)a->fields);
-    rows_number(a, 0, "id", id);
+    if (a->fields != 1 + 2 * CUTS) delimited_fail(a, "%lld numbers: 9 expected (id, four cuts)", (long long)a->fields);
+    delimited_number(a, 0, "id", id);
     for (int k = 0; k < CUTS; k++) {
         bare_number(a, 1 + 2 * k, "the start of a cut", &cut[k].start);
         bare_number(a, 2 + 2 * k, "the length of a cut", &cut[k].length);
         if (!a->why && !(cut[k].start >= 0 && cut[k].start <= box && cut[k].length >= 0 && cut[k].length <= box))
-            rows_fail(a, "a cut from %g of length %g: 0 to %g expected", cut[k].start, cut[k].length, box);
+            delimited_fail(a, "a cut from %g of length %g: 0 to %g expected", cut[k].start, cut[k].length, box);
     }
     if (b->fields != 4)
-        rows_fail(b, "%lld numbers: 4 expected (id, initial length, broken length, stress)", (long long)b->fields);
-    rows_number(b, 0, "id", &other);
-    rows_number(b, 1, "initial length", &initial);
-    rows_number(b, 2, "broken length", &broken);
-    rows_number(b, 3, "stress", &stress);
+        delimited_fail(b, "%lld numbers: 4 expected (id, initial length, broken length, stress)", (long long)b->fields);
+    delimited_number(b, 0, "id", &other);
+    delimited_number(b, 1, "initial length", &initial);
+    delimited_number(b, 2, "broken length", &broken);
+    delimited_number(b, 3, "stress", &stress);
     if (a->why || b->why) return;
-    if (*id != other) rows_fail(b, "id %.0f, but line %lld of %s has %.0f", other, (long long)a->line, a->path, *id);
-    if (!(fabs(*id) < 1e15 && *id == floor(*id))) rows_fail(a, "id %g: a whole number expected", *id);
+    if (*id != other)
+        delimited_fail(b, "id %.0f, but line %lld of %s has %.0f", other, (long long)a->line, a->path, *id);
+    if (!(fabs(*id) < 1e15 && *id == floor(*id))) delimited_fail(a, "id %g: a whole number expected", *id);
     if (!(initial > 0 && broken < 1e9 && broken > -1e9 && fabs(stress) < 1e9))
-        rows_fail(b, "lengths %g and %g, stress %g: absurd", initial, broken, stress);
+        delimited_fail(b, "lengths %g and %g, stress %g: absurd", initial, broken, stress);
     value[0] = 100 * (broken - initial) / initial;
     value[1] = stress;
 }
 
 static const char *mos2_read(Arena *perm, const char *designs, const char *results, Sheets *s)
 {
-    Rows a, b = {0};
+    Delimited a, b = {0};
     const char *why = 0;
-    if (!rows_open(perm, designs, ROWS_COMMAS, &a)) return a.why;
-    rows_open(perm, results, ROWS_BLANKS, &b);
+    if (!delimited_open(perm, perm, designs, ',', &a)) return a.why;
+    delimited_open(perm, perm, results, DELIMITED_BLANKS, &b);
+    a.comment = b.comment = '#';
     while (!why && !b.why) {
-        bool more = rows_next(&a), other = rows_next(&b);
+        bool more = delimited_next(&a), other = delimited_next(&b);
         if (a.why || b.why) break;
-        if (more != other) rows_fail(more ? &b : &a, "ends before %s does", more ? designs : results);
+        if (more != other) delimited_fail(more ? &b : &a, "ends before %s does", more ? designs : results);
         if (!more || !other) break;
         Cut cut[CUTS] = {{0}};
         double id = 0, value[COUNTOF(mos2_target)] = {0};
@@ -247,8 +250,8 @@ static const char *mos2_read(Arena *perm, const char *designs, const char *resul
         s->ids[s->count] = (int64_t)id;
         s->count++;
     }
-    rows_close(&a);
-    rows_close(&b);
+    delimited_close(&a);
+    delimited_close(&b);
     return why ? why : a.why ? a.why : b.why;
 }
 

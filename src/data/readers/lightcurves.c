@@ -19,8 +19,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "data/readers/delimited.h"
 #include "data/readers/formats.h"
-#include "data/readers/rows.h"
 #include "data/split.h"
 
 enum { MAX_BANDS = 16, MAX_FEATURES = 32, MAX_CLASSES = 1000, MAX_OBJECTS = 1 << 28, MAX_BINS = 65536 };
@@ -147,7 +147,7 @@ static const char *read_options(Arena *perm, const IngestSpec *spec, Shape *s)
 /* ---- columns ---- */
 
 /* Place of a column in the line of names, or -1. */
-static int64_t column_of(const Rows *head, const char *name)
+static int64_t column_of(const Delimited *head, const char *name)
 {
     for (int64_t i = 0; name && i < head->fields; i++)
         if (!strcmp(head->field[i], name)) return i;
@@ -155,26 +155,19 @@ static int64_t column_of(const Rows *head, const char *name)
 }
 
 /* The same; -1 and head->why if there is none. */
-static int64_t need_column(Rows *head, const char *name)
+static int64_t need_column(Delimited *head, const char *name)
 {
     int64_t i = column_of(head, name);
-    if (i < 0) rows_fail(head, "no column %s (options of the format name other columns)", name);
+    if (i < 0) delimited_fail(head, "no column %s (options of the format name other columns)", name);
     return i;
 }
 
 /* Opens a table and reads its line of names. */
-static bool open_table(Arena *perm, const char *path, Rows *r)
+static bool open_table(Arena *perm, const char *path, Delimited *r)
 {
-    if (!rows_open(perm, path, ROWS_COMMAS, r)) return false;
-    if (!rows_next(r)) rows_fail(r, "empty: a line of names expected");
+    if (!delimited_open(perm, perm, path, ',', r)) return false;
+    if (!delimited_next(r)) delimited_fail(r, "empty: a line of names expected");
     return !r->why;
-}
-
-static const char *field(Rows *r, int64_t i, const char *name)
-{
-    if (i < r->fields) return r->field[i];
-    rows_fail(r, "%lld fields, but %s is number %lld: cut short?", (long long)r->fields, name, (long long)i + 1);
-    return "";
 }
 
 /* ---- objects ---- */
@@ -209,20 +202,20 @@ static const char *grow(Arena *perm, Catalogue *c)
 }
 
 /* A value of the metadata: empty or nan is not known. */
-static float feature_value(Rows *r, int64_t column, const char *name)
+static float feature_value(Delimited *r, int64_t column, const char *name)
 {
-    const char *text = field(r, column, name);
+    const char *text = delimited_field(r, column, name);
     double v = 0;
     if (!*text || !strcasecmp(text, "nan")) return NAN;
-    rows_number(r, column, name, &v);
-    if (fabs(v) > 1e30) rows_fail(r, "%s is %g: absurd", name, v);
+    delimited_number(r, column, name, &v);
+    if (fabs(v) > 1e30) delimited_fail(r, "%s is %g: absurd", name, v);
     return (float)v;
 }
 
 /* All rows of the metadata. Labels are class codes still. */
 static const char *read_objects(Arena *perm, const char *path, Shape *s, Catalogue *c)
 {
-    Rows r;
+    Delimited r;
     const char *why = 0;
     int64_t columns[MAX_FEATURES], group = -1, split = -1;
     if (!open_table(perm, path, &r)) goto end;
@@ -230,14 +223,14 @@ static const char *read_objects(Arena *perm, const char *path, Shape *s, Catalog
     for (int64_t k = 0; k < s->features; k++) columns[k] = need_column(&r, s->feature[k]);
     if (s->column_group) group = need_column(&r, s->column_group);
     if (s->column_split) split = need_column(&r, s->column_split);
-    while (!r.why && rows_next(&r)) {
+    while (!r.why && delimited_next(&r)) {
         if (c->count == c->room && (why = grow(perm, c))) break;
         double code = 0;
-        Object o = {.name = field(&r, name, s->column_object)};
-        if (!*o.name) rows_fail(&r, "an empty %s", s->column_object);
-        if (find_object(c, o.name)) rows_fail(&r, "object %.40s for the second time", o.name);
-        rows_number(&r, target, s->column_target, &code);
-        if (code != floor(code) || fabs(code) > 1e9) rows_fail(&r, "target %g: a class number expected", code);
+        Object o = {.name = delimited_field(&r, name, s->column_object)};
+        if (!*o.name) delimited_fail(&r, "an empty %s", s->column_object);
+        if (find_object(c, o.name)) delimited_fail(&r, "object %.40s for the second time", o.name);
+        delimited_number(&r, target, s->column_target, &code);
+        if (code != floor(code) || fabs(code) > 1e9) delimited_fail(&r, "target %g: a class number expected", code);
         o.label = (int64_t)code;
         if (s->features) o.feature = NEW(perm, float, s->features);
         for (int64_t k = 0; k < s->features && !r.why; k++) {
@@ -245,14 +238,14 @@ static const char *read_objects(Arena *perm, const char *path, Shape *s, Catalog
             s->feature_gaps[k] |= isnan(o.feature[k]);
         }
         if (group >= 0) {
-            const char *g = field(&r, group, s->column_group);
+            const char *g = delimited_field(&r, group, s->column_group);
             o.group = (int64_t)dataset_hash(0, g, (int64_t)strlen(g));
         }
         if (split >= 0) {
-            const char *word = field(&r, split, s->column_split);
+            const char *word = delimited_field(&r, split, s->column_split);
             int which = split_find(word, (int64_t)strlen(word));
             if (which < 0)
-                rows_fail(&r, "%s is \"%.40s\": train, alpha, valid or test expected", s->column_split, word);
+                delimited_fail(&r, "%s is \"%.40s\": train, alpha, valid or test expected", s->column_split, word);
             o.split = (uint8_t)which;
         }
         if (r.why) break;
@@ -260,9 +253,9 @@ static const char *read_objects(Arena *perm, const char *path, Shape *s, Catalog
         c->slot[slot_of(c, o.name)] = c->count + 1;
         c->object[c->count++] = o;
     }
-    if (!r.why && !why && !c->count) rows_fail(&r, "no objects in it");
+    if (!r.why && !why && !c->count) delimited_fail(&r, "no objects in it");
 end:
-    rows_close(&r);
+    delimited_close(&r);
     return r.why ? r.why : why ? arena_printf(perm, "%s: %s", path, why) : 0;
 }
 
@@ -274,7 +267,7 @@ typedef struct { /* reading the files of observations, one after the other */
     const Catalogue *objects;
     const char *const *path;
     int64_t paths, next;
-    Rows r;
+    Delimited r;
     bool open;
     int64_t object, time, band, flux, error, detected; /* columns; error, detected: or -1 */
     Object *last;                                      /* of the row before, so that few names are looked up */
@@ -284,7 +277,7 @@ typedef struct { /* reading the files of observations, one after the other */
 static bool next_file(Observations *o)
 {
     const Shape *s = o->shape;
-    if (o->open) rows_close(&o->r);
+    if (o->open) delimited_close(&o->r);
     o->open = false;
     if (o->next == o->paths) return false;
     /* one buffer for all files would do; there are few of them */
@@ -306,28 +299,28 @@ static bool next_observation(Observations *o, Object **object, Observation *to)
 {
     const Shape *s = o->shape;
     for (;;) {
-        Rows *r = &o->r;
-        while (!o->open || !rows_next(r)) {
+        Delimited *r = &o->r;
+        while (!o->open || !delimited_next(r)) {
             if ((o->open && r->why) || !next_file(o)) return false;
         }
-        const char *name = field(r, o->object, s->column_object);
+        const char *name = delimited_field(r, o->object, s->column_object);
         if (!r->why && (!o->last || strcmp(o->last->name, name))) {
             o->last = find_object(o->objects, name);
             if (!o->last && !s->skip_unmatched)
-                rows_fail(r, "object %.40s is not among the objects (unmatched=skip leaves such out)", name);
+                delimited_fail(r, "object %.40s is not among the objects (unmatched=skip leaves such out)", name);
         }
         double time = 0, flux = 0, error = 1, detected = 1;
-        rows_number(r, o->time, s->column_time, &time);
-        rows_number(r, o->flux, s->column_flux, &flux);
-        if (o->error >= 0) rows_number(r, o->error, s->column_error, &error);
-        if (o->detected >= 0) rows_number(r, o->detected, s->column_detected, &detected);
-        const char *band = field(r, o->band, s->column_band);
+        delimited_number(r, o->time, s->column_time, &time);
+        delimited_number(r, o->flux, s->column_flux, &flux);
+        if (o->error >= 0) delimited_number(r, o->error, s->column_error, &error);
+        if (o->detected >= 0) delimited_number(r, o->detected, s->column_detected, &detected);
+        const char *band = delimited_field(r, o->band, s->column_band);
         int32_t b = 0;
         while (b < s->bands && strcmp(s->band[b], band)) b++;
-        if (b == s->bands) rows_fail(r, "%s is \"%.40s\": not one of the bands", s->column_band, band);
+        if (b == s->bands) delimited_fail(r, "%s is \"%.40s\": not one of the bands", s->column_band, band);
         if (fabs(time) > 1e9 || fabs(flux) > 1e30 || error > 1e30)
-            rows_fail(r, "time %g, flux %g, error %g: absurd", time, flux, error);
-        if (!(error > 0)) rows_fail(r, "%s is %g: above 0 expected", s->column_error, error);
+            delimited_fail(r, "time %g, flux %g, error %g: absurd", time, flux, error);
+        if (!(error > 0)) delimited_fail(r, "%s is %g: above 0 expected", s->column_error, error);
         if (r->why) return false;
         if (!o->last || (s->detected_only && !detected)) {
             o->skipped++;
@@ -575,10 +568,10 @@ static const char *find_metadata(Arena *perm, const Shape *s, const char *const 
 {
     *which = -1;
     for (int64_t i = 0; i < n; i++) {
-        Rows r;
+        Delimited r;
         bool opened = open_table(perm, sources[i], &r);
         bool fluxes = opened && column_of(&r, s->column_flux) >= 0;
-        rows_close(&r);
+        delimited_close(&r);
         if (!opened) return r.why;
         if (fluxes) continue;
         if (*which >= 0)
@@ -642,7 +635,7 @@ const char *lightcurves_read(Arena *perm, Arena scratch, const char *const *sour
     Observations first = start(perm, &s, &c, observed, files), second = first;
     Census t;
     why = count_observations(&first, &c, &t);
-    if (first.open) rows_close(&first.r);
+    if (first.open) delimited_close(&first.r);
     if (why) return why;
 
     DatasetInfo *info = &out->info;
@@ -664,7 +657,7 @@ const char *lightcurves_read(Arena *perm, Arena scratch, const char *const *sour
     if (canvas.data) canvas.cell = dataset_memory(&scratch, s.bands * s.bins, sizeof(Cell), &why);
     if (!canvas.cell) return arena_printf(perm, "%s: %s", sources[metadata], why);
     why = t.sorted ? fill_sorted(&second, scratch, &t, &canvas) : fill_unsorted(&second, scratch, &t, &c, &canvas);
-    if (second.open) rows_close(&second.r);
+    if (second.open) delimited_close(&second.r);
     if (why) return why;
     for (int64_t i = 0; i < c.count; i++) {
         const Object *o = &c.object[i];
