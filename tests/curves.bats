@@ -98,7 +98,7 @@ good() { objects 40 >objects.csv; observations 40 >observations.csv; }
     done
     { sheets 5; sheets 1 | sed 's/^./2/'; } >bad
     refused 'nas-ingest: bad: line 6: cell 1 is 2: 0 or 1 expected' bad
-    { sheets 5; sheets 1 | sed 's/[^ ]*$/1e300/'; } >bad
+    { sheets 5; sheets 1 | sed 's/[^ ]*$/1e35/'; } >bad
     refused 'nas-ingest: bad: line 6: *absurd' bad
     : >bad
     refused 'nas-ingest: bad: no designs in it' kirigami bad
