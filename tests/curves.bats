@@ -104,7 +104,7 @@ good() { objects 40 >objects.csv; observations 40 >observations.csv; }
     refused 'nas-ingest: bad: no designs in it' kirigami bad
     refused 'nas-ingest: bad: the format is not known; formats: *' bad
     head -c 100000 /dev/zero >bad
-    refused 'nas-ingest: bad: line 1: *: not a table' kirigami bad
+    refused 'nas-ingest: bad: line 1: a byte 0: not a text' kirigami bad
     gzip -c good | head -c 100 >bad
     refused 'nas-ingest: bad: line *cut short*' kirigami bad
     refused 'nas-ingest: option target=moon: one or more of strain, toughness, stress expected' good --option target=moon
