@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/sysinfo.h>
+#include <unistd.h>
 
 #ifndef __has_feature
 #define __has_feature(x) 0
@@ -93,6 +94,14 @@ void *arena_alloc(Arena *a, ptrdiff_t size, ptrdiff_t align, ptrdiff_t count)
     ASAN_UNPOISON_MEMORY_REGION(p, (size_t)bytes);
     ASAN_POISON_MEMORY_REGION(p + bytes, (size_t)REDZONE);
     return memset(p, 0, (size_t)bytes);
+}
+
+void arena_forget(const void *block, ptrdiff_t bytes)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t from = ((uintptr_t)block + page - 1) & ~(page - 1),
+                    to = ((uintptr_t)block + (uintptr_t)bytes) & ~(page - 1);
+    if (to > from) madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
 char *arena_strndup(Arena *a, const char *s, ptrdiff_t n)

@@ -31,6 +31,8 @@ void *arena_alloc(Arena *a, ptrdiff_t size, ptrdiff_t align, ptrdiff_t count);
  * arena_alloc does, if there is no room. */
 Arena arena_cut(Arena *a, ptrdiff_t bytes);
 void *arena_append(Arena *block, ptrdiff_t bytes);
+/* Gives back the memory of whole pages in a block whose content is not needed any more; the addresses stay taken. */
+void arena_forget(const void *block, ptrdiff_t bytes);
 
 /* Bytes still free. */
 static inline ptrdiff_t arena_left(const Arena *a)

@@ -312,6 +312,7 @@ int main(int argc, char **argv)
              (long long)n[SPLIT_TRAIN], (long long)n[SPLIT_ALPHA], (long long)n[SPLIT_VALID], (long long)n[SPLIT_TEST],
              shape(&perm, &d.info), d.info.dtype == DTYPE_U8 ? "u8" : "f32", (long long)d.info.outputs,
              task_find(d.info.task)->loss == LOSS_CROSS_ENTROPY ? "classes" : "outputs");
+    if (d.spilled) cli_note("%s: %s", d.info.name, d.spilled);
     name_left_out(&d.left_out);
     if (leaks) cli_note("%s: samples that an earlier split holds, too: %s", d.info.name, leaks);
     return cli_end();

@@ -68,6 +68,24 @@ void *dataset_memory(Arena *perm, int64_t count, int64_t size, const char **why)
     return *why ? 0 : arena_alloc(perm, 1, 64, count * size);
 }
 
+const char *dataset_pixels_too_large(Arena *perm, int64_t count, int64_t size)
+{
+    const char *why = dataset_too_large(perm, count, size);
+    const char *beside = why && spill_when() != SPILL_NEVER ? spill_refuses(perm, size_mul(count, size)) : 0;
+    return beside ? arena_printf(perm, "%s; %s", why, beside) : spill_when() == SPILL_NEVER ? why : 0;
+}
+
+void *dataset_pixels(Arena *perm, int64_t count, int64_t size, const char **why)
+{
+    Spill file;
+    void *memory = spill_when() != SPILL_ALWAYS ? dataset_memory(perm, count, size, why) : 0;
+    if (memory || spill_when() == SPILL_NEVER) return memory;
+    if ((*why = dataset_pixels_too_large(perm, count, size))) return 0;
+    *why = spill_begin(perm, 0, 0, count * size, &file);
+    if (!*why) *why = spill_reserve(perm, &file, count * size);
+    return *why ? 0 : file.data;
+}
+
 void dataset_setting(Arena *perm, DatasetInfo *info, const char *key, const char *format, ...)
 {
     va_list args;
@@ -254,10 +272,9 @@ static bool usable(const double *v, int64_t n, bool positive)
  * the pixels outside. */
 static const char *place(Arena *perm, int64_t total, int64_t each, Dataset *out)
 {
-    const char *spill = getenv("NAS_SPILL"), *why = dataset_too_large(perm, total, each);
-    const bool always = spill && !strcmp(spill, "always");
-    if (!why && !always) return 0;
-    if (why && spill && !strcmp(spill, "never")) return why;
+    const char *why = dataset_too_large(perm, total, each);
+    if (!why && spill_when() != SPILL_ALWAYS) return 0;
+    if (why && spill_when() == SPILL_NEVER) return why;
     const int64_t pixels = size_mul(total, dataset_sample_bytes(&out->info));
     const char *beside = dataset_too_large(perm, total, each - dataset_sample_bytes(&out->info));
     if (beside) return beside;
@@ -433,7 +450,7 @@ static const char *read_all(Arena *perm, Arena scratch, Reader *in, Dataset *out
         }
         if (why) return arena_printf(perm, "%s: record %lld: %s", reader_name(in), (long long)r.number, why);
     }
-    if (out->spill.data) spill_ready(&out->spill);
+    if (out->spill.data) spill_access(out->spill.data, out->spill.bytes, true);
     const char *why = begun ? complete(perm, out, seen) : "no dataset in this stream (nas-ingest makes one)";
     return why ? arena_printf(perm, "%s: %s", reader_name(in), why) : 0;
 }

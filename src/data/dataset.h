@@ -74,6 +74,10 @@ int64_t dataset_sample_bytes(const DatasetInfo *i);
 /* (dataset_too_large: only the check: why count × size bytes cannot be had now, or 0.) */
 const char *dataset_too_large(Arena *perm, int64_t count, int64_t size);
 void *dataset_memory(Arena *perm, int64_t count, int64_t size, const char **why);
+/* The same for pixels, which are put into a file where memory does not suffice (data/spill.h): to be read and written like
+ * memory. */
+const char *dataset_pixels_too_large(Arena *perm, int64_t count, int64_t size);
+void *dataset_pixels(Arena *perm, int64_t count, int64_t size, const char **why);
 /* A hash of n bytes, at memory speed; equal for equal bytes on every machine. */
 uint64_t dataset_hash(uint64_t seed, const void *data, int64_t n);
 /* Appends to info.settings; the key is kept by pointer. */

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHECK_EVERY = 64 << 20 /* bytes, after which memory is looked at again */, BUCKETS = 1 << 12 };
+enum { CHECK_EVERY = 16 << 20 /* bytes, after which memory is looked at again */, BUCKETS = 1 << 12 };
+static const int64_t most_bytes = (int64_t)1 << 42; /* of samples of which nobody knows how many there will be */
 
 const char *intake_open(Arena *perm, const IngestSpec *spec, Dataset *to, int64_t most, Intake *out)
 {
@@ -106,16 +107,35 @@ static int64_t stored_bytes(const Dataset *d)
     return dataset_sample_bytes(&d->info) + targets + 3 * (int64_t)sizeof(int64_t) + 1;
 }
 
+/* Puts what a run has of pixels, and will have, into a file; `why` it does not go into memory, 0: it is asked for. Returns 0 or why not. */
+static const char *spill(Intake *s, IntakeRun *run, const char *why)
+{
+    if (spill_when() == SPILL_NEVER) return why;
+    const int64_t sample = dataset_sample_bytes(&s->to->info), used = run->count * sample;
+    const int64_t room = s->most ? size_mul(s->most, sample) : most_bytes;
+    const char *from = run->data.beg ? run->data.beg - used : 0;
+    const char *beside = s->most ? spill_refuses(s->perm, room) : 0;
+    if (!beside) beside = spill_begin(s->perm, from, used, room < most_bytes ? room : most_bytes, &run->file);
+    if (beside) return why ? arena_printf(s->perm, "%s; %s", why, beside) : beside;
+    if (from) arena_forget(from, used);
+    run->data = (Arena){run->file.data + used, run->file.data + run->file.bytes};
+    s->to->spilled = arena_printf(s->perm, "samples are put together in a file in %s%s%s", spill_folder(),
+                                  why ? ": in memory it " : "", why ? why : "");
+    return 0;
+}
+
 /* Ranges for as many samples as can come, or as there is room for. */
 static const char *begin_run(Intake *s, IntakeRun *run, const char *where)
 {
-    const Dataset *d = s->to;
-    const int64_t each = stored_bytes(d), room = arena_left(s->perm) / 4 * 3 / each;
-    const int64_t left = s->most - s->run[0].count - s->run[1].count, n = s->most && left < room ? left : room;
-    const char *why = s->most ? dataset_too_large(s->perm, left, each) : 0;
+    const int64_t pixels = dataset_sample_bytes(&s->to->info), beside = stored_bytes(s->to) - pixels;
+    const int64_t room = arena_left(s->perm) / 2, left = s->most - s->run[0].count - s->run[1].count;
+    const char *why = s->most ? dataset_too_large(s->perm, left, pixels + beside) : 0;
+    if (why || spill_when() == SPILL_ALWAYS) why = spill(s, run, why);
     if (why) return arena_printf(s->perm, "%s: %lld samples: %s", where, (long long)left, why);
-    run->data = arena_cut(s->perm, n * dataset_sample_bytes(&d->info));
-    run->targets = arena_cut(s->perm, n * d->target_width * (int64_t)sizeof(float));
+    int64_t n = room / pixels;
+    if (!run->file.data) run->data = arena_cut(s->perm, (s->most && left < n ? left : n) * pixels);
+    n = s->most && left < room / 2 / beside ? left : room / 2 / beside;
+    run->targets = arena_cut(s->perm, n * s->to->target_width * (int64_t)sizeof(float));
     run->ids = arena_cut(s->perm, n * (int64_t)sizeof(int64_t));
     run->groups = arena_cut(s->perm, n * (int64_t)sizeof(int64_t));
     run->files = arena_cut(s->perm, n * (int64_t)sizeof(int64_t));
@@ -136,17 +156,20 @@ static const char *begin(Intake *s, const Raster *r, const char *where)
     return why ? arena_printf(s->perm, "%s: %s", where, why) : 0;
 }
 
-/* Why there is no memory for one more sample, or 0. */
-static const char *has_room(Intake *s, const IntakeRun *run, const char *where)
+/* Makes sure of memory for one more sample, or of a file for its pixels; why not, or 0. */
+static const char *make_room(Intake *s, IntakeRun *run, const char *where)
 {
-    const int64_t each = stored_bytes(s->to);
+    const int64_t pixels = dataset_sample_bytes(&s->to->info);
     const char *why = 0;
-    s->unchecked += each;
+    s->unchecked += run->file.data ? stored_bytes(s->to) - pixels : stored_bytes(s->to);
     if (s->unchecked >= CHECK_EVERY) { /* as much again must fit */
         s->unchecked = 0;
-        why = dataset_too_large(s->perm, 1, CHECK_EVERY);
+        why = dataset_too_large(s->perm, 1, 2 * CHECK_EVERY);
     }
+    if (!run->file.data && !why && arena_left(&run->data) < pixels) why = "is more than there is";
+    if (!run->file.data && why) why = spill(s, run, why);
     if (!why && arena_left(&run->named) < 1) why = "no more samples fit into memory";
+    if (!why && run->file.data) why = spill_reserve(s->perm, &run->file, (run->count + 1) * pixels);
     return why ? arena_printf(s->perm, "%s: after %lld samples: %s", where, (long long)run->count, why) : 0;
 }
 
@@ -188,7 +211,7 @@ const char *intake_put(Intake *s, Arena scratch, const Sample *sample)
     if (!s->first && (why = begin(s, &r, sample->where))) return why;
     if ((why = flaw(s, sample, &r))) return intake_bad(s, why);
     if (!run->data.beg && (why = begin_run(s, run, sample->where))) return why;
-    if ((why = has_room(s, run, sample->where))) return why;
+    if ((why = make_room(s, run, sample->where))) return why;
     const uint8_t named = (uint8_t)(sample->named < 0 ? SPLIT_TRAIN : sample->named);
     append(&run->data, r.data, dataset_sample_bytes(&d->info));
     append(&run->targets, sample->targets, d->target_width * (int64_t)sizeof *sample->targets);

@@ -5,7 +5,8 @@
  *   intake_put(&in, scratch, &sample) …                      one call a sample; intake_bad() for what cannot be read
  *   intake_close(&in, source);                               then info.{name, source, task, …}
  *
- * Memory: the samples as they will be stored, nothing twice; ranges that grow, cut from the end of perm.
+ * Memory: the samples as they will be stored, nothing twice; ranges that grow, cut from the end of perm. Where there is too
+ * little of it, pixels go on in a file (data/spill.h), and to->spilled says so.
  */
 #ifndef NAS_INTAKE_H
 #define NAS_INTAKE_H
@@ -23,7 +24,9 @@ typedef struct {
 } Sample;
 
 typedef struct { /* the samples of one split so far */
-    Arena data, targets, ids, groups, files, named;
+    Arena data;
+    Spill file; /* which holds the data, if file.data is not 0 */
+    Arena targets, ids, groups, files, named;
     int64_t count;
 } IntakeRun;
 

@@ -47,7 +47,7 @@ const char *prepare_normalise(Arena *perm, Dataset *d, Normalise how)
         if (!split->count) continue;
         const char *from = split->data;
         float *to = (float *)split->data;
-        if (u8 && !(to = dataset_memory(perm, split->count, values * (int64_t)sizeof *to, &why))) return why;
+        if (u8 && !(to = dataset_pixels(perm, split->count, values * (int64_t)sizeof *to, &why))) return why;
         for (int64_t i = 0; i < split->count; i++)
             standardise(from + i * dataset_sample_bytes(&d->info), u8, values, to + i * values);
         split->data = to;
@@ -90,7 +90,7 @@ const char *prepare_balance(Arena *perm, Arena scratch, Dataset *d, Balance how)
                   bytes = dataset_sample_bytes(&d->info);
     const int64_t *const from[] = {train->ids, train->groups, train->files, train->copies};
     int64_t *to[COUNTOF(from)] = {0};
-    char *data = dataset_memory(perm, all, bytes, &why);
+    char *data = dataset_pixels(perm, all, bytes, &why);
     float *targets = data ? dataset_memory(perm, all, sizeof *targets, &why) : 0;
     for (int c = 0; c < COUNTOF(from) && !why; c++)
         if (from[c]) to[c] = dataset_memory(perm, all, sizeof *to[c], &why);

@@ -82,6 +82,7 @@ typedef struct {
 
 static void permute(Column *column, int columns, int64_t *from, int64_t n)
 {
+    for (int c = 0; c < columns; c++) spill_access(column[c].base, n * column[c].size, true);
     for (int64_t start = 0; start < n; start++) {
         if (from[start] == start) continue;
         for (int c = 0; c < columns; c++)
@@ -89,6 +90,7 @@ static void permute(Column *column, int columns, int64_t *from, int64_t n)
         int64_t hole = start;
         while (from[hole] != start) {
             int64_t next = from[hole];
+            spill_expect(column[0].base + from[next] * column[0].size, column[0].size);
             for (int c = 0; c < columns; c++)
                 memcpy(column[c].base + hole * column[c].size, column[c].base + next * column[c].size,
                        (size_t)column[c].size);
@@ -99,6 +101,7 @@ static void permute(Column *column, int columns, int64_t *from, int64_t n)
             memcpy(column[c].base + hole * column[c].size, column[c].spare, (size_t)column[c].size);
         from[hole] = hole;
     }
+    for (int c = 0; c < columns; c++) spill_access(column[c].base, n * column[c].size, false);
 }
 
 static int64_t *number(Arena *perm, int64_t n, const char **why)

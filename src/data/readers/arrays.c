@@ -639,7 +639,7 @@ const char *arrays_read(Arena *perm, Arena scratch, const char *const *sources, 
         why = open_part(perm, &part[p], &w, &f, &images);
         if (!why && !*(spec->reshape ? spec->reshape : "")) { /* what cannot end well is not begun */
             const int64_t values = images.size[AXIS_CHANNEL] * images.size[AXIS_Y] * images.size[AXIS_X];
-            why = dataset_too_large(perm, images.size[AXIS_SAMPLE], values * (stays_u8(images.info) ? 1 : 4));
+            why = dataset_pixels_too_large(perm, images.size[AXIS_SAMPLE], values * (stays_u8(images.info) ? 1 : 4));
             if (why) why = arena_printf(perm, "%s: %s: %s", part[p].path, images.info->name, why);
         }
         if (!why)

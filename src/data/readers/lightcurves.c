@@ -653,7 +653,7 @@ const char *lightcurves_read(Arena *perm, Arena scratch, const char *const *sour
     int64_t *id = target ? dataset_memory(perm, t.samples, sizeof *id, &why) : 0;
     int64_t *group = id ? dataset_memory(perm, t.samples, sizeof *group, &why) : 0;
     uint8_t *named = group ? dataset_memory(perm, t.samples, 1, &why) : 0;
-    if (named) canvas.data = dataset_memory(perm, t.samples, canvas.values * (int64_t)sizeof(float), &why);
+    if (named) canvas.data = dataset_pixels(perm, t.samples, canvas.values * (int64_t)sizeof(float), &why);
     if (canvas.data) canvas.cell = dataset_memory(&scratch, s.bands * s.bins, sizeof(Cell), &why);
     if (!canvas.cell) return arena_printf(perm, "%s: %s", sources[metadata], why);
     why = t.sorted ? fill_sorted(&second, scratch, &t, &canvas) : fill_unsorted(&second, scratch, &t, &c, &canvas);

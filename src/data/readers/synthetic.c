@@ -244,7 +244,7 @@ const char *synthetic_read(Arena *perm, Arena scratch, const char *const *source
     if (p.tree) info->tree = spec->tree && *spec->tree ? spec->tree : demo_tree;
     if (p.tree && (why = task_take_tree(perm, info, info->tree))) return arena_printf(perm, "synthetic: %s", why);
     const int64_t values = dataset_sample_values(info);
-    float *x = dataset_memory(perm, count, values * (int64_t)sizeof *x, &why);
+    float *x = dataset_pixels(perm, count, values * (int64_t)sizeof *x, &why);
     float *y = x ? dataset_memory(perm, count, out->target_width * (int64_t)sizeof *y, &why) : 0;
     if (!y) return arena_printf(perm, "synthetic: %s", why);
     for (int64_t i = 0; i < count; i++) {
