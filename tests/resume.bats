@@ -41,7 +41,9 @@ equal() { cmp <(records "$1") <(records "$2"); }
 @test "a training goes on at the right network, with every optimiser, augmentation, drop-path and warm-up" {
     need lz4 protoc
     local options every
-    for options in "--drop-path 0.4 --warmup 0.7 --cutout 3 --nesterov" "--optimizer adam --limit 40" "--optimizer adamw"; do
+    for options in "--drop-path 0.4 --warmup 0.7 --cutout 3 --nesterov" "--optimizer adam --limit 40" "--optimizer adamw" \
+        "--schedule one-cycle --accumulate 3 --ema 0.9 --mixup 0.4 --label-smoothing 0.1 --auxiliary 0.4 --patience 1 \
+        --rotate 20 --shift 1 --zoom 1.2 --jitter 0.1 --mask-rows 2 --mask-columns 2 --masks 2"; do
         # shellcheck disable=SC2086
         "${TRAIN[@]}" --data "$DATA" $options "$CELLS" -o whole.nas
         for every in 5 13 17; do

@@ -46,11 +46,53 @@ untimed() { nas-stats --json "$1" | grep -v '"kind":"provenance"' | sed -E 's/"(
     local options
     for options in "--optimizer adam" "--optimizer adamw --weight-decay 0.05" "--nesterov --clip 0" "--schedule constant" \
         "--drop-path 0.5" "--cutout 3 --crop 1 --flip" "--no-augment --warmup 1" "--limit 8 --valid-limit 3" \
-        "--reduce-at none" "--no-weights"; do
+        "--schedule step --lr-drop-at 0.5,1.5 --lr-drop 0.2" "--schedule one-cycle --warmup 0.5" "--accumulate 3 --ema 0.9" \
+        "--label-smoothing 0.1 --auxiliary 0.4" "--mixup 0.4" "--rotate 30 --shift 1.5 --zoom 1.2 --jitter 0.1" \
+        "--mask-rows 2 --mask-columns 3 --masks 2" "--patience 1" "--batch 0" "--reduce-at none" "--no-weights"; do
         # shellcheck disable=SC2086
         nas-train -q --data "$DATA" "${SMALL[@]}" $options "$CELLS" -o t.nas || { echo "$options" >&2; return 1; }
     done
     ! json t.nas tensor >/dev/null || false
+}
+
+@test "a mean of the weights: measured every epoch, written as a set of its own, evaluated" {
+    nas-train -q --data "$DATA" "${SMALL[@]}" --ema 0.5 --net small-cnn -o t.nas
+    [[ $(json t.nas train_epoch | grep -c '"name":"mean_accuracy","split":"validation"') = 2 ]]
+    nas-eval -q --data "$DATA" --set mean --split validation t.nas -o e.nas
+    json e.nas evaluation | grep -q '"set":"mean"'
+    nas-stats --tsv evaluation e.nas | awk -F'\t' '$12 == "loss" { print $13 }' >evaluated
+    nas-stats --tsv train_epoch t.nas | awk -F'\t' '$4 == 2 && $11 == "mean_loss" { print $12 }' >trained
+    same evaluated trained
+    run -0 --separate-stderr nas-eval -q --data "$DATA" --set mean "$NETS" -o e.nas
+    [[ $stderr == *'no weights "mean" in the stream: "best" are taken'* ]]
+}
+
+@test "an auxiliary tower serves training alone: it counts for nothing, and evaluation is without it" {
+    local text='Genotype(normal=[("sep_conv_3x3", 0), ("skip_connect", 1)], normal_concat=[2], reduce=[("max_pool_3x3", 0), ("skip_connect", 1)], reduce_concat=[2])'
+    nas-train -q --data "$DATA" "${SMALL[@]}" --auxiliary 0.4 --genotype "$text" -o with.nas
+    nas-train -q --data "$DATA" "${SMALL[@]}" --genotype "$text" -o without.nas
+    numbers() { json "$1" network | grep -o '"parameters":[0-9]*,"macs":[0-9]*'; }
+    same <(numbers with.nas) <(numbers without.nas)
+    json with.nas tensor | grep -q '"name":"auxiliary_head.features.5.weight"'
+    nas-eval -q --data "$DATA" --split validation with.nas -o e.nas
+    nas-stats --tsv evaluation e.nas | awk -F'\t' '$12 == "loss" { print $13 }' >evaluated
+    nas-stats --tsv train_epoch with.nas | awk -F'\t' '$9 == "yes" && $11 == "loss" && $10 == "validation" { print $12 }' >trained
+    grep -qxFf evaluated trained
+}
+
+@test "early stopping ends a run that gets no better, and says so" {
+    nas-train -q --data "$DATA" "${SMALL[@]}" --epochs 50 --lr 1e-9 --patience 2 --net small-cnn -o t.nas
+    json t.nas event | grep -q '"what":"early-stop"'
+    (( $(json t.nas train_epoch | wc -l) < 10 ))
+}
+
+@test "augmentation touches no sample of validation or test" {
+    local all=(--rotate 40 --shift 2 --zoom 1.5 --jitter 1 --mask-rows 4 --mask-columns 4 --flip --crop 2 --cutout 4 --mixup 1)
+    nas-train -q --data "$DATA" "${SMALL[@]}" --lr 1e-30 --momentum 0 --weight-decay 0 --net linear -o plain.nas
+    nas-train -q --data "$DATA" "${SMALL[@]}" --lr 1e-30 --momentum 0 --weight-decay 0 "${all[@]}" --net linear -o rough.nas
+    on() { nas-stats --tsv train_epoch "$1" | awk -F'\t' -v split="$2" '$10 == split && $11 == "loss" { print $12 }'; }
+    same <(on plain.nas validation) <(on rough.nas validation)
+    ! cmp -s <(on plain.nas train) <(on rough.nas train)
 }
 
 @test "what is recomputed changes no byte of a training but the memory told" {
@@ -77,7 +119,8 @@ untimed() { nas-stats --json "$1" | grep -v '"kind":"provenance"' | sed -E 's/"(
 @test "same seed, same records with 1, 2 and 7 threads" {
     local threads
     for threads in 1 2 7; do
-        nas-train -q --threads $threads --data "$DATA" "${SMALL[@]}" --drop-path 0.3 --cutout 3 "$CELLS" |
+        nas-train -q --threads $threads --data "$DATA" "${SMALL[@]}" --drop-path 0.3 --cutout 3 --mixup 0.3 --rotate 9 \
+            --label-smoothing 0.1 --ema 0.9 --accumulate 2 --auxiliary 0.4 --jitter 0.1 --mask-rows 2 "$CELLS" |
             nas-eval -q --threads $threads --data "$DATA" --predictions --keep-weights -o $threads.nas
         untimed $threads.nas >$threads.txt
     done
@@ -161,6 +204,9 @@ untimed() { nas-stats --json "$1" | grep -v '"kind":"provenance"' | sed -E 's/"(
     nas-ingest -q synthetic --option n=60 --option size=8 --name another -o another.nas
     nas-ingest -q synthetic --option n=60 --option size=9 -o larger.nas
     nas-ingest -q synthetic --option n=60 --option size=8 --option classes=3 -o fewer.nas
+    nas-ingest -q synthetic --option n=60 --option size=8 --valid 0 -o no-valid.nas
+    printf '%s\n' a,b,c,d,y 1,2,3,4,0 2,3,4,5,1 1,2,4,4,0 2,3,4,6,1 1,2,3,5,0 2,3,3,5,1 1,1,3,4,0 2,3,4,7,1 >series.csv
+    nas-ingest -q csv series.csv --target y --test 0.25 -o series.nas
     head -c 5000 "$NETS" >cut.nas
     local case
     for case in "1|it is for classification|nas-eval --data $OTHER $NETS" "1|data are another|nas-eval --data another.nas $NETS" \
@@ -169,6 +215,12 @@ untimed() { nas-stats --json "$1" | grep -v '"kind":"provenance"' | sed -E 's/"(
         "3|cut|nas-eval --data $DATA cut.nas" "3|cut|nas-train --data $DATA cut.nas" "2|--data FILE|nas-train $CELLS" \
         "2|DARTS_V2|nas-train --data $DATA --genotype DARTS_V3" "1|unknown net|nas-train --data $DATA --net resnet" \
         "1|no genotype|nas-train --data $DATA $DATA" "2|--nesterov|nas-train --data $DATA --nesterov --optimizer adam $CELLS" \
+        "2|--lr-drop-at|nas-train --data $DATA --lr-drop-at 9 --schedule step $CELLS" \
+        "2|--schedule step|nas-train --data $DATA --lr-drop-at 2 $CELLS" "2|how wide|nas-train --data $DATA --masks 2 $CELLS" \
+        "2|excludes|nas-train --data $DATA --no-augment --mixup 0.2 $CELLS" "2|--zoom|nas-train --data $DATA --zoom 0.5 $CELLS" \
+        "1|no classes or labels|nas-train --data $OTHER --label-smoothing 0.1 $CELLS" \
+        "1|validation split|nas-train --data no-valid.nas --patience 2 $CELLS" "1|are series|nas-train --data series.nas --rotate 9 --net resnet-1d" \
+        "1|of one row|nas-train --data series.nas --mask-rows 2 --net resnet-1d" \
         "2|standard input|nas-train --data - -" "1|needs |nas-train --data $DATA --memory 1 -c 64 $CELLS" \
         "1|test split is empty|nas-transfer --data no-test.nas $CELLS" \
         "1|searched on|nas-transfer --data $DATA --baseline own $CELLS" "1|unknown net|nas-transfer --data $DATA --baseline x $CELLS" \

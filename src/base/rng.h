@@ -21,6 +21,10 @@ typedef enum {
     RNG_NOISE = 9,        /* perturbed alphas, Gumbel samples */
     RNG_NOISE_VALUE = 19, /* noise operations; + operation << 8 */
     RNG_RESAMPLE = 20,    /* samples drawn with replacement; index = resample << 32 | draw */
+    RNG_WARP = 21,        /* turning, moving, enlarging a sample */
+    RNG_MASK = 22,        /* bands of a sample that are zeroed */
+    RNG_JITTER = 23,      /* noise on a sample: the seed for its elements */
+    RNG_MIX = 24,         /* parts of two samples that are mixed */
     RNG_TEST = 100
 } RngPurpose;
 

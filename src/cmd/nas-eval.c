@@ -21,7 +21,7 @@ static const CliOption options[] = {
     {CLI_HEADING, 0, "What is evaluated"},
     {CLI_STRING, 'd', "data", "FILE", &data_path, "The dataset, a stream of nas-ingest. Needed."},
     {CLI_CHOICE, 's', "split", "test|validation|train|alpha", &split_text, "The split to evaluate on."},
-    {CLI_CHOICE, 0, "set", "best|last", &wanted_set, "Which weights; if a network lacks them, the other, aloud."},
+    {CLI_CHOICE, 0, "set", "best|last|mean", &wanted_set, "Which weights; if a network lacks them, others, aloud."},
     {CLI_INT, 0, "limit", "N", &limit, "Evaluate the first N samples; 0: all.", 0, 1e12},
     {CLI_INT, 'b', "batch", "N", &batch, "Samples of a batch; made smaller if memory is short.", 1, 65536},
     {CLI_INT, 0, "memory", "MIB", &memory, "Take at most so much memory, in MiB; 0: what is free.", 0, 1e9},
@@ -60,6 +60,10 @@ static const CliProgram program = {
     .reads_stdin = true,
 };
 
+enum { SETS = 3 };
+static const char *const set_name[SETS] = {"best", "last",
+                                           "mean"}; /* in the order in which one stands in for another */
+
 typedef struct {
     Arena *perm;
     Dataset data;
@@ -76,9 +80,9 @@ typedef struct {
     /* the network whose tensors are coming */
     Arena room, mine; /* where it may be kept, from the start; what is left of it */
     NetworkRecord net;
-    Graph *graph;      /* 0: none */
-    NetWeights set[2]; /* best, last */
-    double seconds;    /* of its training */
+    Graph *graph; /* 0: none */
+    NetWeights set[SETS];
+    double seconds; /* of its training */
 } Eval;
 
 _Noreturn static void die_net(const Eval *e, const char *why)
@@ -93,14 +97,17 @@ static Split split_find(const char *name)
     return (Split)s;
 }
 
-/* The set to use: the wanted one, or the other if that is all there is; 0 if there is none. */
+/* The set to use: the wanted one, or the first of the others that is there; 0 if there is none. */
 static const NetWeights *choose_set(Eval *e)
 {
-    int wanted = strcmp(wanted_set, e->set[0].set) != 0;
-    const NetWeights *w = &e->set[wanted], *other = &e->set[!wanted];
-    if (w->have) return w;
-    if (!other->have) return 0;
-    cli_warn("network %s: no weights \"%s\" in the stream: \"%s\" are taken", e->net.run, w->set, other->set);
+    const NetWeights *other = 0;
+    for (int i = SETS; i-- > 0;) {
+        if (!e->set[i].have) continue;
+        if (!strcmp(e->set[i].set, wanted_set)) return &e->set[i];
+        other = &e->set[i];
+    }
+    if (other)
+        cli_warn("network %s: no weights \"%s\" in the stream: \"%s\" are taken", e->net.run, wanted_set, other->set);
     return other;
 }
 
@@ -241,8 +248,7 @@ static void begin_network(Eval *e, Arena scratch, const NetworkRecord *n)
     e->mine = e->room;
     e->net = netio_copy(&e->mine, n);
     e->seconds = 0;
-    e->set[0] = (NetWeights){.set = "best"};
-    e->set[1] = (NetWeights){.set = "last"};
+    for (int i = 0; i < SETS; i++) e->set[i] = (NetWeights){.set = set_name[i]};
     const char *why = netio_mismatch(&e->mine, &e->net, &e->data.info);
     if (!why) e->graph = netio_build(&e->mine, &e->net, &why);
     if (why) die_net(e, why);

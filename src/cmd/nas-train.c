@@ -39,7 +39,7 @@ static const char about[] =
     "With --genotype or --net, nothing is read unless a STREAM or - is named.\n\n"
     "Passes on what it reads, without samples and weights, and adds for each network a Network record, a "
     "TrainEpoch record after every epoch, and the weights as two sets of Tensor records: best (by the metric "
-    "on the validation split) and last. After every epoch the loss on some samples is measured by running and "
+    "on the validation split) and last; with --ema also mean. After every epoch the loss on some samples is measured by running and "
     "by batch statistics; where they disagree, evaluation says nothing, and a warning is given.\n\n"
     "A training whose loss is no longer finite ends with an Event record and exit status 1, after the other "
     "networks. SIGINT or SIGTERM ends after the present step, with the weights so far and status 130 or 143.\n\n" CHECKPOINT_DETAILS;
@@ -164,6 +164,8 @@ int main(int argc, char **argv)
     why = dataset_open(&perm, scratch, data_path, &data, &damaged);
     if (why) cli_die_input(damaged, why);
     if (data.spilled) cli_note("%s: %s", data_path, data.spilled);
+    why = train_settings_misfit(&perm, &train_settings, &data.info);
+    if (why) cli_die(EXIT_FAILED, "%s: %s", data_path, why);
     whole = data;
     why = train_settings.no_alpha ? 0 : train_whole(&perm, &data, &whole);
     if (why) cli_die(EXIT_FAILED, "%s: %s", data_path, why);

@@ -343,7 +343,7 @@ static const char *begin(Arena *perm, const DatasetInfo *from, Dataset *out)
         }
     }
 
-    out->target_width = loss_width(task->loss, to->outputs);
+    out->target_width = loss_width(task->loss, 0, to->outputs);
     int64_t each = dataset_sample_bytes(to) + out->target_width * (int64_t)sizeof(float) + (int64_t)sizeof(int64_t);
     if ((why = place(perm, total, each, out))) return why;
     const char *data = out->spill.data;

@@ -91,16 +91,35 @@ static inline int64_t dataset_limit(int64_t limit, int64_t count)
 }
 
 /* ---- batches ---- */
+enum { AUGMENT_MOST_MASKS = 16 };
 typedef struct { /* all off = the plain samples */
     bool flip_horizontal, flip_vertical;
-    int64_t crop_padding; /* random crop of the original size after padding by so many zeros (after normalisation) */
-    int64_t cutout;       /* side of the zeroed square, 0 = none */
+    int64_t crop_padding; /* random crop of the original size after padding by so many zeros (after normalisation); of a
+                             series along its length alone */
+    int64_t cutout;       /* side of the zeroed square, 0 = none (DeVries, Taylor 2017, arXiv:1708.04552) */
+    /* Turned by up to `rotate` degrees either way, moved by up to `shift` pixels along each axis, both evenly, enlarged by
+     * a factor from 1/zoom to zoom, evenly in its logarithm (0 or 1: none); bilinear, zeros outside; the ranges that
+     * Dieleman et al. 2015, arXiv:1503.07077, section 7.3, draw from. A series is moved and stretched along its length
+     * and not turned. */
+    double rotate, shift, zoom;
+    /* Zeroed bands of the whole width and of the whole height, mask_count of each, from 0 to so many rows or columns wide:
+     * for spectrograms, of frequencies and of times (SpecAugment, Park et al. 2019, arXiv:1904.08779, section 2). */
+    int64_t mask_rows, mask_columns, mask_count;
+    double jitter; /* standard deviation of noise on every normalised value (Um et al. 2017, arXiv:1706.00527) */
+    /* Samples i and n-1-i of a batch become m x_i + (1-m) x_(n-1-i), m of Beta(mixup, mixup), 0: none (Zhang et al. 2018,
+     * arXiv:1710.09412). m and 1-m being equally likely, m is taken to be 0.5 or more: the first sample has the larger
+     * part. Of dataset_mix() alone. */
+    double mixup;
 } Augment;
 
 /* Assembles samples order[0…n) of a split: x (n, C, H, W) normalised float32, y (n, target_width).  `seed`, `epoch` and
  * the sample's index fix the augmentation: it does not depend on batch size or threads. */
 void dataset_batch(const Dataset *d, Split s, const int64_t *order, int64_t n, const Augment *a, uint64_t seed,
                    int64_t epoch, float *x, float *y);
+
+/* Mixes the samples of such a batch in pairs and fills what a Batch says of it: partner (n, target_width) and share (n). */
+void dataset_mix(const Dataset *d, Split s, const int64_t *order, int64_t n, const Augment *a, uint64_t seed,
+                 int64_t epoch, float *x, const float *y, float *partner, float *share);
 
 /* A loader assembles the next batch on a thread of its own while the current one is used. The sequence of batches is
  * fixed by (seed, purpose, split): epoch e is permutation e; the last short batch of an epoch is kept or dropped. */
@@ -114,7 +133,10 @@ typedef struct {
     uint64_t seed, stream; /* two loaders with different `stream` see different orders */
 } LoaderSpec;
 typedef struct {
-    const float *x, *y;      /* (n, C, H, W), (n, target_width); valid until the next loader_next */
+    const float *x, *y; /* (n, C, H, W), (n, target_width); valid until the next loader_next */
+    const float *partner,
+        *share;              /* of mixed samples: targets (n, target_width) of what was mixed in, and the part (n) of
+                                     the sample itself, 0.5…1; 0: nothing was mixed */
     int64_t n, epoch, index; /* index of the batch within the epoch */
     bool last;               /* last batch of its epoch */
 } Batch;

@@ -17,7 +17,7 @@ typedef enum { SLOT_FREE, SLOT_FILLING, SLOT_READY, SLOT_HELD } SlotState;
 
 typedef struct {
     SlotState state;
-    float *x, *y;
+    float *x, *y, *partner, *share; /* the last two: 0 without mixup */
     int64_t n, epoch, index;
 } Slot;
 
@@ -67,6 +67,9 @@ static void assemble(Loader *l, Slot *to)
     to->n = l->count - first < l->spec.batch ? l->count - first : l->spec.batch;
     dataset_batch(l->data, l->spec.split, l->order + first, to->n, &l->spec.augment, l->augment_seed, to->epoch, to->x,
                   to->y);
+    if (to->share)
+        dataset_mix(l->data, l->spec.split, l->order + first, to->n, &l->spec.augment, l->augment_seed, to->epoch,
+                    to->x, to->y, to->partner, to->share);
 }
 
 static void *work(void *context)
@@ -107,7 +110,8 @@ Loader *loader_open(const Dataset *d, const LoaderSpec *spec, const char **why)
         return 0;
     }
     int64_t batch = spec->batch < count ? spec->batch : count; /* so an epoch has at least one batch */
-    int64_t values = dataset_sample_values(&d->info) + d->target_width;
+    const bool mixed = spec->augment.mixup > 0;
+    int64_t values = dataset_sample_values(&d->info) + d->target_width + (mixed ? d->target_width + 1 : 0);
     int64_t bytes = size_mul(size_mul(batch, values), 2 * (int64_t)sizeof(float));
     bytes = size_add(bytes, size_mul(all, (int64_t)sizeof(int64_t)));
     bytes = size_add(bytes, 1 << 16); /* the struct, alignment */
@@ -131,6 +135,9 @@ Loader *loader_open(const Dataset *d, const LoaderSpec *spec, const char **why)
     for (int i = 0; i < 2; i++) {
         l->slot[i].x = arena_alloc(&a, sizeof(float), 64, batch * dataset_sample_values(&d->info));
         l->slot[i].y = arena_alloc(&a, sizeof(float), 64, batch * d->target_width);
+        if (!mixed) continue;
+        l->slot[i].partner = arena_alloc(&a, sizeof(float), 64, batch * d->target_width);
+        l->slot[i].share = arena_alloc(&a, sizeof(float), 64, batch);
     }
     pthread_mutex_init(&l->lock, 0);
     pthread_cond_init(&l->changed, 0);
@@ -164,7 +171,8 @@ Batch loader_next(Loader *l)
     l->take = !l->take;
     l->taken = next->epoch * l->batches + next->index + 1;
     pthread_mutex_unlock(&l->lock);
-    return (Batch){next->x, next->y, next->n, next->epoch, next->index, next->index == l->batches - 1};
+    return (Batch){next->x, next->y,     next->partner, next->share,
+                   next->n, next->epoch, next->index,   next->index == l->batches - 1};
 }
 
 void loader_seek(Loader *l, int64_t epoch, int64_t index)

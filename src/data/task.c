@@ -360,7 +360,7 @@ const char *task_check(Arena *perm, const DatasetInfo *d)
 static const char *check_row(Arena *perm, const DatasetInfo *d, LossKind loss, const Tree *tree, double tolerance,
                              const float *t)
 {
-    for (int64_t k = 0; k < loss_width(loss, d->outputs); k++) {
+    for (int64_t k = 0; k < loss_width(loss, 0, d->outputs); k++) {
         const double v = (double)t[k];
         if (!isfinite(v)) return "has a target that is not finite";
         if (loss == LOSS_CROSS_ENTROPY && !(v >= 0 && v < (double)d->outputs && v == floor(v)))
@@ -376,7 +376,7 @@ const char *task_check_targets(Arena *perm, const DatasetInfo *d, const float *t
                                int64_t *row, int64_t *bad)
 {
     const Task *task = task_find(d->task);
-    const int64_t width = loss_width(task->loss, d->outputs);
+    const int64_t width = loss_width(task->loss, 0, d->outputs);
     Arena whole = small_arena(d), a = whole;
     Tree tree;
     const char *first = task->loss == LOSS_TREE ? tree_parse(&a, d->tree, &tree) : 0;

@@ -54,8 +54,8 @@ ScoreTable *task_scores(Arena *perm, const DatasetInfo *d, const float *logits, 
 void task_predict(const DatasetInfo *d, float *logits, int64_t rows);
 /* The way back: logits that stand for these predictions, a probability or fraction of 0 being taken for 1e-30. */
 void task_unpredict(const DatasetInfo *d, float *predictions, int64_t rows);
-/* Regression targets are trained standardised: (t - target_mean) / target_sd. Fills `scaled` for the loss; for other
- * tasks copies. */
+/* Regression targets are trained standardised: (t - target_mean) / target_sd. Fills `scaled`, which may be `targets`,
+ * for the loss; for other tasks copies. */
 void task_scale_targets(const DatasetInfo *d, const float *targets, int64_t rows, int64_t width, float *scaled);
 
 /* What the loss needs, from the fields of a DatasetInfo or a Network record. Returns 0 or why they do not fit. */

@@ -53,9 +53,10 @@ typedef struct {
     float *block[BLOCK_COUNT];
     float **mix_weight, **mix_grad; /* weights on the device, gradients on the host */
     uint8_t **mix_active;
-    float *sums, *middle, *slots, *g_logits, *drop_host;
+    float *sums, *middle, *slots, *g_logits, *g_auxiliary, *drop_host;
     double *dot;
-    float *staging[2], *logits_host, *g_logits_host, *targets, *noise; /* page-locked, but for the last two */
+    float *staging[2], *logits_host, *g_logits_host, *targets, *noise; /* page-locked, but for the last two; logits and
+                                                                          their gradients: the auxiliary head's behind */
     bool on_its_way[2];
     int turn;
     double loss, drop_p;
@@ -220,6 +221,11 @@ static void setup_terms(Cuda *c, int32_t index)
     }
 }
 
+static bool two_heads(const Cuda *c)
+{
+    return c->g->auxiliary >= 0 && !c->forward_only;
+}
+
 static void setup_head(Cuda *c, Carver *v, int32_t index)
 {
     const Graph *g = c->g;
@@ -238,7 +244,7 @@ static void setup_head(Cuda *c, Carver *v, int32_t index)
     k->logits = carve(v, c->capacity * k->outputs * (int64_t)sizeof(float));
     k->weight = param(c, BLOCK_WEIGHTS, op->weight);
     k->bias = param(c, BLOCK_WEIGHTS, op->weight2);
-    k->g_logits = c->g_logits;
+    k->g_logits = op->output == g->auxiliary ? c->g_auxiliary : c->g_logits;
 }
 
 static const char *setup_select(Cuda *c, Arena *perm, Carver *v, int32_t index)
@@ -328,6 +334,7 @@ static const char *layout(Cuda *c, Arena *perm, Carver *v, int64_t *parts)
     parts[1] = v->used - start, start = v->used;
     for (int32_t t = 0; t < g->table_count; t++) c->mix_weight[t] = carve(v, g->tables[t].count * f);
     c->g_logits = carve(v, c->capacity * g->outputs * f);
+    if (two_heads(c)) c->g_auxiliary = carve(v, c->capacity * g->outputs * f);
     c->dot = carve(v, CUDA_DOT_PARTS * (int64_t)sizeof(double));
     for (Value i = 0; i < g->value_count; i++)
         if (g->values[i].kind == VALUE_RAW || g->values[i].kind == VALUE_POOLED) setup_norm(c, v, i);
@@ -478,8 +485,8 @@ static void *cuda_open(Arena *perm, const Graph *g, const EngineOptions *o, cons
     Carver at = {.c = c, .base = (char *)8, .separate = v.separate};
     if (!v.separate && ok(c, cudaMalloc((void **)&at.base, (size_t)bytes))) c->allocation[c->allocations++] = at.base;
     for (int i = 0; i < 2; i++) ok(c, cudaMallocHost((void **)&c->staging[i], (size_t)input));
-    ok(c, cudaMallocHost((void **)&c->logits_host, (size_t)(o->batch * g->outputs * f)));
-    ok(c, cudaMallocHost((void **)&c->g_logits_host, (size_t)(o->batch * g->outputs * f)));
+    ok(c, cudaMallocHost((void **)&c->logits_host, (size_t)(2 * o->batch * g->outputs * f)));
+    ok(c, cudaMallocHost((void **)&c->g_logits_host, (size_t)(2 * o->batch * g->outputs * f)));
     if (!c->error) *why = layout(c, perm, &at, parts);
     if (c->error) {
         *why =
@@ -488,7 +495,7 @@ static void *cuda_open(Arena *perm, const Graph *g, const EngineOptions *o, cons
         return 0;
     }
     assert(!*why && at.used == bytes);
-    c->targets = NEW(perm, float, o->batch *loss_width(g->loss, g->outputs) + 1);
+    c->targets = NEW(perm, float, o->batch *loss_width(g->loss, &g->detail, g->outputs) + 1);
     c->drop_host = NEW(perm, float, o->batch);
     int64_t noise = 0;
     for (int32_t i = 0; i < g->op_count; i++)
@@ -625,7 +632,7 @@ static void cuda_batch(void *b, const float *x, const float *y, int64_t n)
     to_device(c, c->data[c->g->input], c->staging[c->turn], bytes);
     c->on_its_way[c->turn] = true;
     c->has_targets = y != 0;
-    if (y) memcpy(c->targets, y, (size_t)(n * loss_width(c->g->loss, c->g->outputs)) * sizeof *y);
+    if (y) memcpy(c->targets, y, (size_t)(n * loss_width(c->g->loss, &c->g->detail, c->g->outputs)) * sizeof *y);
 }
 
 static void cuda_value(void *b, Value v, float *out)
@@ -739,10 +746,16 @@ static void cuda_forward(void *b, Mode mode)
 static void finish(Cuda *c)
 {
     if (c->loss_known) return;
-    to_host(c, c->logits_host, c->op[c->g->values[c->g->logits].op].head.logits,
-            c->n * c->g->outputs * (int64_t)sizeof(float));
+    const Graph *g = c->g;
+    const int64_t values = c->n * g->outputs, behind = c->capacity * g->outputs;
+    const bool two = two_heads(c) && c->mode == MODE_TRAIN;
+    const StepHead head[2] = {{c->logits_host, c->g_logits_host}, {c->logits_host + behind, c->g_logits_host + behind}};
+    to_host(c, c->logits_host, c->op[g->values[g->logits].op].head.logits, values * (int64_t)sizeof(float));
+    if (two)
+        to_host(c, c->logits_host + behind, c->op[g->values[g->auxiliary].op].head.logits,
+                values * (int64_t)sizeof(float));
     c->loss = NAN;
-    if (c->has_targets) c->loss = step_loss(c->g, c->n, c->logits_host, c->targets, c->g_logits_host);
+    if (c->has_targets) c->loss = step_loss(g, c->n, c->targets, &head[0], two ? &head[1] : 0);
     c->loss_known = true;
 }
 
@@ -887,6 +900,9 @@ static void cuda_backward(void *b, GradWhat what)
     c->what = what;
     finish(c);
     to_device(c, c->g_logits, c->g_logits_host, c->n * g->outputs * (int64_t)sizeof(float));
+    if (two_heads(c))
+        to_device(c, c->g_auxiliary, c->g_logits_host + c->capacity * g->outputs,
+                  c->n * g->outputs * (int64_t)sizeof(float));
     if (what & GRAD_WEIGHTS)
         ok(c, cudaMemsetAsync(c->block[BLOCK_GRAD], 0, (size_t)g->weight_count * sizeof(float), c->stream));
     for (int32_t s = p->groups; s < p->steps && !c->error; s++) {

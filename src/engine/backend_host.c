@@ -69,8 +69,8 @@ typedef struct {
     int64_t map_bytes, planned; /* of all; of what every step touches */
     float *block[BLOCK_COUNT];
     float **mix_weight, **mix_grad;
-    uint8_t **mix_active; /* per table */
-    float *targets, *g_logits;
+    uint8_t **mix_active;                    /* per table */
+    float *targets, *g_logits, *g_auxiliary; /* the last: 0 unless there is such a head */
     char *scratch;
     int64_t scratch_bytes; /* per thread */
     char *slots;           /* gradients of the weights of one group, all slots */
@@ -243,7 +243,7 @@ static void setup_head(Host *h, Carver *c, int32_t index)
     k->logits = carve(c, h->capacity * op->head.outputs * (int64_t)sizeof(float));
     k->weight = h->block[BLOCK_WEIGHTS] ? h->block[BLOCK_WEIGHTS] + g->params[op->weight].offset : 0;
     k->bias = h->block[BLOCK_WEIGHTS] ? h->block[BLOCK_WEIGHTS] + g->params[op->weight2].offset : 0;
-    k->g_logits = h->g_logits;
+    k->g_logits = op->output == g->auxiliary ? h->g_auxiliary : h->g_logits;
     o->pw_count = op->head.outputs * in->channels + op->head.outputs;
 }
 
@@ -339,6 +339,7 @@ static const char *layout(Host *h, Arena *perm, Carver *c, int64_t *parts)
     parts[1] = c->used - start, start = c->used;
     h->targets = carve(c, h->capacity * g->outputs * f);
     h->g_logits = carve(c, h->capacity * g->outputs * f);
+    if (g->auxiliary >= 0 && !h->forward_only) h->g_auxiliary = carve(c, h->capacity * g->outputs * f);
     for (int32_t t = 0; t < g->table_count; t++) {
         h->mix_weight[t] = carve(c, g->tables[t].count * f);
         h->mix_grad[t] = carve(c, g->tables[t].count * f);
@@ -685,7 +686,7 @@ static void host_batch(void *b, const float *x, const float *y, int64_t n)
     h->source = x;
     pool_run(h->pool, n, batch_part, h);
     h->has_targets = y != 0;
-    int64_t width = loss_width(h->g->loss, h->g->outputs);
+    int64_t width = loss_width(h->g->loss, &h->g->detail, h->g->outputs);
     if (y) memcpy(h->targets, y, (size_t)(n * width) * sizeof *y);
 }
 
@@ -1094,8 +1095,10 @@ static void host_forward(void *b, Mode mode)
         run_group(h, forward_part, false);
         if (norms && mode == MODE_TRAIN) pool_run(h->pool, count, norm_part, h);
     }
-    const HostOp *head = &h->op[g->values[g->logits].op];
-    h->loss = h->has_targets ? step_loss(g, h->n, head->head.logits, h->targets, h->g_logits) : NAN;
+    const bool two = g->auxiliary >= 0 && !h->forward_only && mode == MODE_TRAIN;
+    StepHead head[2] = {{h->op[g->values[g->logits].op].head.logits, h->g_logits}};
+    if (two) head[1] = (StepHead){h->op[g->values[g->auxiliary].op].head.logits, h->g_auxiliary};
+    h->loss = h->has_targets ? step_loss(g, h->n, h->targets, &head[0], two ? &head[1] : 0) : NAN;
 }
 
 static double host_loss(void *b)

@@ -82,6 +82,11 @@ void engine_close(Engine *e)
     if (e) e->backend->close(e->state);
 }
 
+const Graph *engine_graph(const Engine *e)
+{
+    return e->graph;
+}
+
 const char *engine_device(const Engine *e)
 {
     return e->device;

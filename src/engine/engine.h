@@ -36,9 +36,11 @@ typedef enum { /* flat blocks of g->weight_count floats, in the order of g->para
                BLOCK_MOMENT2,
                BLOCK_SAVED,
                BLOCK_BEST,
+               BLOCK_MEAN, /* a running mean of the weights */
                BLOCK_WEIGHT_KINDS,
                BLOCK_STATS = BLOCK_WEIGHT_KINDS,
                BLOCK_STATS_SAVED,
+               BLOCK_STATS_MEAN,
                BLOCK_STATS_BEST, /* running statistics, g->stat_floats floats */
                BLOCK_COUNT
 } Block;
@@ -48,6 +50,7 @@ typedef enum { /* flat blocks of g->weight_count floats, in the order of g->para
 int64_t engine_memory(const Graph *g, const EngineOptions *o, Arena scratch, const char **parts, Arena *perm);
 Engine *engine_open(Arena *perm, const Graph *g, const EngineOptions *o, const char **why);
 void engine_close(Engine *e);
+const Graph *engine_graph(const Engine *e);
 const char *engine_device(const Engine *e); /* "cpu AVX-512, … (no CUDA driver …)": what, and why if "auto" */
 
 int64_t engine_block_count(const Engine *e, Block b);

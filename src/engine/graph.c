@@ -50,7 +50,7 @@ Graph *graph_new(Arena *perm)
 {
     Graph *g = NEW(perm, Graph, 1);
     g->perm = perm;
-    g->input = g->logits = -1;
+    g->input = g->logits = g->auxiliary = -1;
     return g;
 }
 
@@ -367,7 +367,7 @@ void graph_alternative(Graph *g, int32_t choice, int32_t alternative)
     g->alternative = alternative;
 }
 
-Value graph_head(Graph *g, Value x, int64_t outputs, const char *name)
+static Value new_head(Graph *g, Value x, int64_t outputs, const char *name)
 {
     const ValueInfo *in = take(g, name, x, TAKES_PLAIN | TAKES_CONCAT);
     if (!in) return -1;
@@ -385,9 +385,22 @@ Value graph_head(Graph *g, Value x, int64_t outputs, const char *name)
     op.weight = new_param(g, arena_printf(g->perm, "%s.weight", name), PARAM_WEIGHT, in->channels, 2,
                           (int64_t[2]){outputs, in->channels});
     op.weight2 = new_param(g, arena_printf(g->perm, "%s.bias", name), PARAM_BIAS, in->channels, 1, &outputs);
-    if (g->error) return -1;
+    return g->error ? -1 : new_op(g, op, out);
+}
+
+Value graph_head(Graph *g, Value x, int64_t outputs, const char *name)
+{
+    if (g->auxiliary >= 0 && g->values[g->auxiliary].channels != outputs)
+        return fail(g, name, "%lld outputs, and another number of the auxiliary head", (long long)outputs);
     g->outputs = outputs;
-    return g->logits = new_op(g, op, out);
+    return g->logits = new_head(g, x, outputs, name);
+}
+
+Value graph_auxiliary(Graph *g, Value x, int64_t outputs, const char *name, double weight)
+{
+    if (g->auxiliary >= 0) return fail(g, name, "a graph has one auxiliary head");
+    g->auxiliary_weight = weight;
+    return g->auxiliary = new_head(g, x, outputs, name);
 }
 
 void graph_loss(Graph *g, LossKind kind, const LossDetail *detail)
@@ -434,7 +447,7 @@ int64_t graph_traffic(const Graph *g, int32_t op, bool backward)
 
 int64_t graph_param_total(const Graph *g)
 {
-    return g->weight_count;
+    return g->weight_count - g->auxiliary_count;
 }
 
 void graph_init(const Graph *g, uint64_t seed, float *weights, float *stats)

@@ -52,6 +52,7 @@ typedef struct {          /* what a loss needs beside its kind; all 0: nothing. 
     const Question *question;
     int32_t questions; /* LOSS_TREE: an answer's question before those that it leads to; each output in one of them */
     bool divisive;     /* ReLU and division by the sum in place of a softmax */
+    bool soft;         /* LOSS_CROSS_ENTROPY: targets are shares of the classes, not one of them */
 } LossDetail;
 
 typedef struct {     /* dense convolution, no bias: k×k, or the two half-width stride-2 1×1 of a factorised reduce */
@@ -125,7 +126,6 @@ typedef struct {
         } mix;
         struct {
             int64_t outputs;
-            bool auxiliary;
         } head;
         const int32_t *select; /* channel of the input for each channel of the output */
     };
@@ -152,6 +152,9 @@ typedef struct {
     int64_t stat_floats;  /* floats in the block of running statistics */
     int64_t macs;
     Value input, logits;
+    Value auxiliary;                     /* logits of a second head, which serves training alone, or -1 */
+    double auxiliary_weight;             /* of its loss */
+    int64_t auxiliary_count;             /* parameters that serve it alone; macs are without it */
     int32_t segment[SEGMENT_KIND_COUNT]; /* the latest */
     LossKind loss;
     LossDetail detail;
@@ -184,12 +187,16 @@ Value graph_noise(Graph *g, Value x, int64_t stride_h, int64_t stride_w, const c
 void graph_alternative(Graph *g, int32_t choice, int32_t alternative);
 /* Global average pooling, then a linear layer to `outputs` values; sets g->logits. */
 Value graph_head(Graph *g, Value x, int64_t outputs, const char *name);
+/* The same as a second head, built before the first one; sets g->auxiliary. In training its loss, of the same targets,
+ * times `weight` is added (Szegedy et al. 2015, arXiv:1409.4842, section 5). Evaluation and engines that are forward_only
+ * leave out what leads to it alone. */
+Value graph_auxiliary(Graph *g, Value x, int64_t outputs, const char *name, double weight);
 /* What `detail` (0: none) points to must outlive the graph. */
 void graph_loss(Graph *g, LossKind kind, const LossDetail *detail);
 /* Values that a sample's pass through an operation has to read and write at the least: each tensor once, but a gradient
  * that is added to twice; no weights. */
 int64_t graph_traffic(const Graph *g, int32_t op, bool backward);
-/* Element count of all parameters. */
+/* Element count of all parameters, but for those of an auxiliary head. */
 int64_t graph_param_total(const Graph *g);
 /* Fills `weights` (g->weight_count) with initial values: kernels Kaiming-uniform, gamma 1, beta 0; a function of seed
  * and parameter index. Fills `stats` with mean 0, variance 1. */

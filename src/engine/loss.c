@@ -5,15 +5,23 @@
 
 static const double small = 1e-12; /* keeps a division by nothing away */
 
-int64_t loss_width(LossKind kind, int64_t outputs)
+int64_t loss_width(LossKind kind, const LossDetail *d, int64_t outputs)
 {
-    return kind == LOSS_CROSS_ENTROPY ? 1 : outputs;
+    return kind == LOSS_CROSS_ENTROPY && !(d && d->soft) ? 1 : outputs;
+}
+
+/* Of a class with all it weighs; of soft classes, what they weigh together. */
+static double class_share(const LossDetail *d, int64_t outputs, const float *y)
+{
+    double sum = 0;
+    if (!d->soft) return d->weight ? d->weight[(int64_t)y[0]] : 1;
+    for (int64_t i = 0; i < outputs; i++) sum += (d->weight ? d->weight[i] : 1) * (double)y[i];
+    return sum;
 }
 
 double loss_share(LossKind kind, const LossDetail *d, int64_t outputs, const float *y)
 {
-    if (kind != LOSS_CROSS_ENTROPY) return (double)outputs;
-    return d->weight ? d->weight[(int64_t)y[0]] : 1;
+    return kind == LOSS_CROSS_ENTROPY ? class_share(d, outputs, y) : (double)outputs;
 }
 
 /* The largest of z and the sum of exp(z - largest). */
@@ -30,11 +38,14 @@ static double exp_sum(const float *z, int64_t n, double *largest)
 static double cross_entropy(const LossDetail *d, int64_t outputs, const float *z, const float *y, double over,
                             float *grad)
 {
-    int64_t target = (int64_t)y[0];
-    double most, sum = exp_sum(z, outputs, &most), weight = d->weight ? d->weight[target] : 1;
-    for (int64_t i = 0; grad && i < outputs; i++)
-        grad[i] = (float)(weight * (exp((double)z[i] - most) / sum - (i == target)) / over);
-    return weight * (log(sum) + most - (double)z[target]);
+    int64_t target = d->soft ? -1 : (int64_t)y[0];
+    double most, sum = exp_sum(z, outputs, &most), share = class_share(d, outputs, y), total = 0;
+    for (int64_t i = 0; i < outputs; i++) {
+        double part = !d->soft ? (i == target) * share : (d->weight ? d->weight[i] : 1) * (double)y[i];
+        if (part > 0) total += part * (log(sum) + most - (double)z[i]);
+        if (grad) grad[i] = (float)((share * (exp((double)z[i] - most) / sum) - part) / over);
+    }
+    return total;
 }
 
 static double squares(int64_t outputs, const float *z, const float *y, double over, float *grad)

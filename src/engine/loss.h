@@ -3,6 +3,8 @@
  * loss_share(), so that it does not depend on how rows were put into batches.
  *
  *   LOSS_CROSS_ENTROPY  w[y] (log(sum(exp(z))) - z[y]), share w[y]: PyTorch's CrossEntropyLoss(weight=w)
+ *                       soft: targets are shares of the classes, t (outputs); sum w t (log(sum(exp(z))) - z), share
+ *                       sum w t. One class of share 1 gives the same.
  *   LOSS_MSE            sum (z - y)², share outputs
  *   LOSS_BINARY         sum w y log(1 + exp(-z)) + (1 - y) log(1 + exp(z)), share outputs: PyTorch's
  *                       BCEWithLogitsLoss(pos_weight=w)
@@ -16,7 +18,8 @@
 #define NAS_LOSS_H
 #include "engine/graph.h"
 
-int64_t loss_width(LossKind kind, int64_t outputs); /* targets of a row: 1 for classes, else outputs */
+/* Targets of a row: 1 for classes, else outputs, as for soft ones. d: 0 as if all were 0. */
+int64_t loss_width(LossKind kind, const LossDetail *d, int64_t outputs);
 double loss_share(LossKind kind, const LossDetail *d, int64_t outputs, const float *y);
 /* grad (outputs) may be 0; it is that of loss_row() / over. */
 double loss_row(LossKind kind, const LossDetail *d, int64_t outputs, const float *z, const float *y, double over,

@@ -94,11 +94,12 @@ static void first_gradient(void *context, Value v)
 }
 
 /* Operations come in an order in which inputs precede their users, and segments are runs of it: one pass settles all. */
-static void plan_groups(Arena *perm, Arena scratch, const Graph *g, Plan *p)
+static void plan_groups(Arena *perm, Arena scratch, const Graph *g, bool forward_only, Plan *p)
 {
     bool *live = NEW(&scratch, bool, g->op_count);
     Visit c = {.g = g, .p = p, .live = live};
     live[g->values[g->logits].op] = true;
+    if (g->auxiliary >= 0 && !forward_only) live[g->values[g->auxiliary].op] = true;
     for (int32_t i = g->op_count - 1; i >= 0; i--)
         if (live[i]) each_input(g, &g->ops[i], mark_live, &c);
     int32_t segment = 0, base = 0; /* the segment's first group */
@@ -317,7 +318,7 @@ Plan *plan_make(Arena *perm, Arena scratch, const Graph *g, int64_t batch, bool 
     p->data = NEW(perm, Buffer, g->value_count);
     p->grad = NEW(perm, Buffer, g->value_count);
     p->needs_mix_grad = NEW(perm, bool, g->value_count);
-    plan_groups(perm, scratch, g, p);
+    plan_groups(perm, scratch, g, forward_only, p);
     p->step = NEW(perm, Step, 3 * p->groups);
     int64_t *sizes = NEW(&scratch, int64_t, g->value_count);
     for (int32_t v = 0; v < g->value_count; v++)

@@ -38,9 +38,10 @@ typedef struct {
 typedef struct {
     int32_t groups;
     int32_t *group_start; /* (groups + 1) into order */
-    int32_t *order;       /* operations that lead to the logits, by group; OP_INPUT is left out */
-    int32_t *group_of;    /* per operation; -1: dead, it leads nowhere */
-    Step *step;           /* the first `groups` are the forward pass, in order */
+    int32_t *order;    /* operations that lead to the logits, by group; OP_INPUT is left out; those of an auxiliary head
+                             count unless forward_only */
+    int32_t *group_of; /* per operation; -1: dead, it leads nowhere */
+    Step *step;        /* the first `groups` are the forward pass, in order */
     int32_t steps;
     bool *again;          /* per operation: STEP_AGAIN runs it */
     Buffer *data;         /* per value: plain and raw tensors */

@@ -58,7 +58,8 @@ bool step_term_on(uint8_t *const *mix_active, const Term *t)
 
 void step_active(const Graph *g, const Plan *p, uint8_t *const *mix_active, bool *active)
 {
-    for (int32_t i = 0; i < g->op_count; i++) active[i] = g->ops[i].output == g->logits;
+    for (int32_t i = 0; i < g->op_count; i++)
+        active[i] = g->ops[i].output == g->logits || g->ops[i].output == g->auxiliary;
     for (int32_t i = g->op_count - 1; i >= 0; i--) {
         if (!active[i] || p->group_of[i] < 0) continue;
         const Op *op = &g->ops[i];
@@ -93,15 +94,21 @@ float step_noise(uint64_t seed, int64_t step, int32_t op, uint64_t element)
     return (float)((sum - 8 * 127.5) * (1 / 209.0215)); /* sqrt(8 (256² - 1) / 12) */
 }
 
-double step_loss(const Graph *g, int64_t n, const float *logits, const float *targets, float *g_logits)
+static double head_loss(const Graph *g, int64_t n, const float *targets, const StepHead *head, double factor)
 {
-    const int64_t outputs = g->outputs, width = loss_width(g->loss, outputs);
+    const int64_t outputs = g->outputs, width = loss_width(g->loss, &g->detail, outputs);
     double total = 0, over = 0;
     for (int64_t i = 0; i < n; i++) over += loss_share(g->loss, &g->detail, outputs, targets + i * width);
     for (int64_t i = 0; i < n; i++)
-        total += loss_row(g->loss, &g->detail, outputs, logits + i * outputs, targets + i * width, over,
-                          g_logits + i * outputs);
-    return total / over;
+        total += loss_row(g->loss, &g->detail, outputs, head->logits + i * outputs, targets + i * width, over / factor,
+                          head->grad + i * outputs);
+    return factor * total / over;
+}
+
+double step_loss(const Graph *g, int64_t n, const float *targets, const StepHead *head, const StepHead *auxiliary)
+{
+    double loss = head_loss(g, n, targets, head, 1);
+    return auxiliary ? loss + head_loss(g, n, targets, auxiliary, g->auxiliary_weight) : loss;
 }
 
 KAdam step_adam(double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled, int64_t step,

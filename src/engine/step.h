@@ -18,8 +18,13 @@ bool step_term_on(uint8_t *const *mix_active, const Term *t);
 void step_drop(double p, uint64_t seed, int64_t step, int32_t op, int32_t term, int64_t n, float *scale);
 /* Element `element` of what a noise operation makes: mean 0, variance 1. */
 float step_noise(uint64_t seed, int64_t step, int32_t op, uint64_t element);
-/* Mean loss of n rows of logits, and its gradient. */
-double step_loss(const Graph *g, int64_t n, const float *logits, const float *targets, float *g_logits);
+typedef struct { /* of a head: (n, outputs) both */
+    const float *logits;
+    float *grad;
+} StepHead;
+/* Mean loss of n rows of logits, plus that of the auxiliary head (0: none, or it does not count) times its weight, and
+ * the gradients of this sum. */
+double step_loss(const Graph *g, int64_t n, const float *targets, const StepHead *head, const StepHead *auxiliary);
 /* Adam's numbers for a kernel, bias correction included. step counts from 1. */
 KAdam step_adam(double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled, int64_t step,
                 double grad_scale);

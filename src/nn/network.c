@@ -301,6 +301,43 @@ bool network_reduces(const NetSpec *n, int64_t cell)
     return false;
 }
 
+static const char auxiliary_prefix[] = "auxiliary_head";
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* x: the output of a cell. */
+static void auxiliary_tower(Net *n, Value x, int64_t outputs, double weight)
+{
+    Graph *g = n->g;
+    if (g->error) return;
+    const ValueInfo cell = g->values[x];
+    const int64_t count = cell.kind == VALUE_CONCAT ? cell.part_count : 1;
+    Value *part = NEW(g->perm, Value, count);
+    PoolSpec pool = {.kind = POOL_AVG,
+                     .kernel_h = least(5, cell.height),
+                     .kernel_w = least(5, cell.width),
+                     .stride_h = n->series ? 1 : 3,
+                     .stride_w = 3};
+    for (int64_t i = 0; i < count; i++) {
+        const char *name = arena_printf(g->perm, "%s.part%lld", auxiliary_prefix, (long long)i);
+        const Value from = cell.kind == VALUE_CONCAT ? cell.parts[i] : x;
+        Value positive = graph_mix(g, &(Term){.value = from, .table = -1, .relu = true}, 1, name);
+        part[i] = store(n, graph_pool(g, positive, pool, 0), name);
+    }
+    x = graph_concat(g, part, (int32_t)count);
+    x = graph_conv(g, x, conv_spec(n, false, 128, 1, 1, 1, 1, n->norm), join(n, auxiliary_prefix, "features.2.weight"),
+                   join(n, auxiliary_prefix, "features.3"));
+    if (g->error) return;
+    ConvSpec last = conv_spec(n, true, 768, least(2, g->values[x].height), least(2, g->values[x].width), 1, 1, n->norm);
+    last.pad_h = last.pad_w = 0;
+    x = graph_conv(g, x, last, join(n, auxiliary_prefix, "features.5.weight"), join(n, auxiliary_prefix, "features.6"));
+    x = graph_mix(g, &(Term){.value = x, .table = -1, .relu = true}, 1, auxiliary_prefix);
+    graph_auxiliary(g, x, outputs, join(n, auxiliary_prefix, "classifier"), weight);
+}
+
 /* Either of s (search) and t (derived) is 0. */
 static Graph *build(Arena *perm, const Space *s, const Genotype *t, const NetSpec *spec)
 {
@@ -327,6 +364,12 @@ static Graph *build(Arena *perm, const Space *s, const Genotype *t, const NetSpe
         x = s ? search_cell(&n, &c, s, spec) : derived_cell(&n, &c, c.reduction ? &t->reduce : &t->normal);
         before_last = last;
         last = x;
+        if (t && spec->auxiliary > 0 && c.index == 2 * spec->layers / 3) {
+            const int64_t macs = g->macs, before = g->weight_count;
+            auxiliary_tower(&n, x, spec->outputs, spec->auxiliary);
+            g->macs = macs;
+            g->auxiliary_count = g->weight_count - before;
+        }
     }
     graph_head(g, last, spec->outputs, "classifier");
     graph_loss(g, spec->loss, &spec->detail);

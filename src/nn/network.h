@@ -11,6 +11,7 @@ typedef struct {
     int64_t channels, layers;
     int64_t reduce_at[8], reduce_count; /* reduce_count < 0: at layers/3 and 2*layers/3 */
     int64_t stem_multiplier;            /* 3 */
+    double auxiliary; /* of a derived network: weight of the loss of an auxiliary tower, 0: there is none */
     /* of a supernet alone */
     int64_t share;        /* K > 1: 1 of K channels goes through the operations of an edge (partial channels) */
     bool auxiliary_skip;  /* beside its operations, every edge has a skip of its own weight */
@@ -37,8 +38,11 @@ typedef struct {
 } OpCost;
 OpCost network_cost(Arena scratch, const Primitive *p, const NetSpec *n, int64_t channels, int64_t height,
                     int64_t width, int64_t stride);
-/* The derived network (DARTS' model.py without the auxiliary head): BN with gamma and beta; drop-path on all terms but
- * the identity. */
+/* The derived network (DARTS' model.py): BN with gamma and beta; drop-path on all terms but the identity. With an
+ * auxiliary tower, that of model.py stands on cell 2 layers / 3: ReLU, average of 5x5 with stride 3, 1x1 to 128 channels,
+ * BN, ReLU, 2x2 to 768, BN, ReLU, linear. It is made for 8x8: smaller sides get as large a window as there is, larger ones
+ * are averaged before the linear layer. It helps to train and is left out afterwards, so its parameters and
+ * multiply-adds do not count, as in the published 3.3 million of DARTS_V2. */
 Graph *network_genotype(Arena *perm, const Genotype *t, const NetSpec *n);
 /* A hand-designed net by name (nn/zoo.c), or 0 and *why. */
 Graph *network_named(Arena *perm, const char *name, const NetSpec *n, const char **why);

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 
 /* To be raised whenever a state of before would not be gone on with exactly: new parts, other arithmetic. */
-static const char state_version[] = "1";
+static const char state_version[] = "2";
 
 static const char state_set[] = "checkpoint";
 
@@ -290,6 +290,19 @@ void state_block(State *s, const char *name, DType type, void *data, int64_t cou
         restore_block(s, name, type, data, count);
 }
 
+void state_engine_block(State *s, const char *name, Engine *e, Block block)
+{
+    if (s->why) return;
+    Arena kept = s->scratch;
+    int64_t count = engine_block_count(e, block);
+    float *data = NEW(&s->scratch, float, count + 1);
+    if (s->saving) engine_download(e, block, data);
+    state_block(s, name, DTYPE_F32, data, count);
+    if (s->why) return; /* the text is behind the block */
+    if (!s->saving) engine_upload(e, block, data);
+    s->scratch = kept;
+}
+
 void state_engine(State *s, Engine *e)
 {
     static const struct {
@@ -308,16 +321,7 @@ void state_engine(State *s, Engine *e)
             cli_warn("%s: made on %s, this is %.*s: the last digits will differ", checkpoint_settings.resume, there,
                      length, device);
     }
-    for (int i = 0; i < COUNTOF(part) && !s->why; i++) {
-        Arena kept = s->scratch;
-        int64_t count = engine_block_count(e, part[i].block);
-        float *data = NEW(&s->scratch, float, count + 1);
-        if (s->saving) engine_download(e, part[i].block, data);
-        state_block(s, part[i].name, DTYPE_F32, data, count);
-        if (s->why) return; /* the text is behind the block */
-        if (!s->saving) engine_upload(e, part[i].block, data);
-        s->scratch = kept;
-    }
+    for (int i = 0; i < COUNTOF(part); i++) state_engine_block(s, part[i].name, e, part[i].block);
 }
 
 void state_tally(State *s, const char *name, Tally *t)

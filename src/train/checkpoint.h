@@ -80,6 +80,8 @@ void state_real(State *s, const char *key, double *value); /* NaN and infinity, 
 void state_block(State *s, const char *name, DType type, void *data, int64_t count);
 /* Weights, statistics and moments, and those of the best epoch. */
 void state_engine(State *s, Engine *e);
+/* A block of the engine beside these. */
+void state_engine_block(State *s, const char *name, Engine *e, Block block);
 /* Rows gathered so far. */
 void state_tally(State *s, const char *name, Tally *t);
 void state_loader(State *s, const char *name, Loader *l);

@@ -59,6 +59,10 @@ Graph *netio_build(Arena *perm, const NetworkRecord *n, const char **why)
     *why = task_detail(perm, task, n->outputs, n->class_weight, n->tree, &spec.detail);
     if (*why) return 0;
     const char *reduce = setting_get(n->settings, n->setting_count, "reduce_at");
+    const char *auxiliary = setting_get(n->settings, n->setting_count, "auxiliary");
+    if (auxiliary) spec.auxiliary = strtod(auxiliary, 0);
+    if (!(spec.auxiliary >= 0 && spec.auxiliary <= 100)) *why = arena_printf(perm, "auxiliary weight %s", auxiliary);
+    if (*why) return 0;
     *why = reduce_parse(perm, reduce ? reduce : "", n->layers, spec.reduce_at, COUNTOF(spec.reduce_at),
                         &spec.reduce_count);
     if (*why) return 0;

@@ -55,3 +55,21 @@ const char *reduce_parse(Arena *perm, const char *text, int64_t layers, int64_t 
         if (!*p) return 0;
     }
 }
+
+const char *epochs_parse(Arena *perm, const char *text, double most, double *at, int64_t room, int64_t *count)
+{
+    *count = 0;
+    for (const char *p = text; *text; p++) {
+        char *end;
+        double epoch = strtod(p, &end);
+        if (end == p || (*end && *end != ','))
+            return arena_printf(perm, "\"%s\" is no list of epochs like 30,60", text);
+        if (!(epoch > (*count ? at[*count - 1] : 0) && epoch < most))
+            return arena_printf(perm, "\"%s\": ascending epochs between 0 and %g expected", text, most);
+        if (*count == room) return arena_printf(perm, "more than %lld epochs", (long long)room);
+        at[(*count)++] = epoch;
+        p = end;
+        if (!*p) return 0;
+    }
+    return 0;
+}

@@ -15,7 +15,7 @@ const char *tally_open(Arena *perm, const Dataset *d, const Task *task, int64_t 
     *out = (Tally){.info = &d->info, .task = task, .width = d->target_width, .room = room};
     out->logits = dataset_memory(perm, room, d->info.outputs * (int64_t)sizeof(float), &why);
     if (out->logits) out->targets = dataset_memory(perm, room, d->target_width * (int64_t)sizeof(float), &why);
-    if (out->targets) out->scaled = dataset_memory(perm, batch, d->target_width * (int64_t)sizeof(float), &why);
+    if (out->targets) out->scaled = dataset_memory(perm, batch, d->info.outputs * (int64_t)sizeof(float), &why);
     return why ? arena_printf(perm, "the outputs of %lld samples: %s", (long long)room, why) : 0;
 }
 
@@ -24,9 +24,39 @@ void tally_reset(Tally *t)
     t->rows = 0;
 }
 
+/* Targets as numbers, each sample's mixed with its partner's. */
+static void mixed(const Batch *b, int64_t width, float *to)
+{
+    for (int64_t i = 0; i < b->n * width; i++) {
+        const float m = b->share ? b->share[i / width] : 1;
+        to[i] = b->share ? m * b->y[i] + (1 - m) * b->partner[i] : b->y[i];
+    }
+}
+
+/* Classes as shares of all classes. */
+static void shares(const Tally *t, const Batch *b)
+{
+    const int64_t classes = t->info->outputs;
+    for (int64_t i = 0; i < b->n; i++) {
+        float *to = t->scaled + i * classes;
+        const double m = b->share ? (double)b->share[i] : 1;
+        for (int64_t k = 0; k < classes; k++) {
+            const double part = (b->y[i] == (float)k) * m + (b->share && b->partner[i] == (float)k) * (1 - m);
+            to[k] = (float)((1 - t->smoothing) * part + t->smoothing / (double)classes);
+        }
+    }
+}
+
 void tally_feed(const Tally *t, Engine *e, const Batch *b)
 {
-    task_scale_targets(t->info, b->y, b->n, t->width, t->scaled);
+    if (engine_graph(e)->detail.soft) {
+        shares(t, b);
+    } else {
+        mixed(b, t->width, t->scaled);
+        for (int64_t i = 0; t->smoothing > 0 && i < b->n * t->width; i++)
+            t->scaled[i] = (float)((1 - t->smoothing) * (double)t->scaled[i] + t->smoothing / 2);
+        task_scale_targets(t->info, t->scaled, b->n, t->width, t->scaled);
+    }
     engine_batch(e, b->x, t->scaled, b->n);
 }
 
@@ -35,7 +65,11 @@ double tally_add(Tally *t, Engine *e, const Batch *b)
     assert(t->rows + b->n <= t->room);
     double loss = engine_loss(e);
     engine_logits(e, t->logits + t->rows * t->info->outputs);
-    memcpy(t->targets + t->rows * t->width, b->y, (size_t)(b->n * t->width) * sizeof(float));
+    float *targets = t->targets + t->rows * t->width;
+    if (t->task->loss == LOSS_MSE || t->task->loss == LOSS_TREE)
+        mixed(b, t->width, targets);
+    else
+        memcpy(targets, b->y, (size_t)(b->n * t->width) * sizeof(float));
     t->rows += b->n;
     return loss;
 }

@@ -12,7 +12,10 @@ typedef struct {
     int64_t width;  /* of the targets */
     float *logits;  /* (room, outputs) */
     float *targets; /* (room, width), in their own unit */
-    float *scaled;  /* (batch, width): of the batch in the engine, as the loss wants them */
+    float *scaled;  /* (batch, outputs): of the batch in the engine, as the loss wants them */
+    /* So much of a class's or label's target is spread over all of them evenly, for the loss alone: 0 but in training
+     * (Szegedy et al. 2016, arXiv:1512.00567, section 7). */
+    double smoothing;
     int64_t rows, room;
     bool brief; /* metrics that need sorting are left out, but for the one that selects */
 } Tally;
@@ -23,9 +26,10 @@ int64_t tally_bytes(const Dataset *d, int64_t room);
 /* For `room` samples in batches of at most `batch`. Returns 0, or why not (memory). */
 const char *tally_open(Arena *perm, const Dataset *d, const Task *task, int64_t room, int64_t batch, Tally *out);
 void tally_reset(Tally *t);
-/* Gives a batch to the engine, targets as the loss wants them. */
+/* Gives a batch to the engine, targets as the loss wants them: scaled, smoothed, mixed as the samples are. */
 void tally_feed(const Tally *t, Engine *e, const Batch *b);
-/* Adds the last forward pass of that batch; returns its mean loss. */
+/* Adds the last forward pass of that batch; returns its mean loss. The targets of mixed samples are the mixtures where
+ * these are numbers, else those of the larger part. */
 double tally_add(Tally *t, Engine *e, const Batch *b);
 /* The task's metrics over all rows, "loss" among them, appended to m[*count…room). */
 void tally_metrics(const Tally *t, const char *split, Metric *m, int64_t *count, int64_t room);

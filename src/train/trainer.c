@@ -47,13 +47,44 @@ static double usual_rate(const TrainSettings *s)
     return s->lr > 0 ? s->lr : strcmp(s->optimizer, "sgd") ? 0.001 : 0.025;
 }
 
+/* 64, and less of a small set, so that an epoch has 16 steps or more; but 8 or more, for the sake of normalisation. */
+static int64_t usual_batch(const TrainSettings *s, int64_t samples)
+{
+    int64_t batch = 64;
+    while (batch > 8 && 16 * batch > samples) batch /= 2;
+    return s->batch ? s->batch : batch;
+}
+
 static Augment augmentation(const TrainSettings *s, const DatasetInfo *d)
 {
     if (s->no_augment) return (Augment){0};
-    return (Augment){.flip_horizontal = d->flip_horizontal || s->flip,
-                     .flip_vertical = d->flip_vertical,
-                     .crop_padding = s->crop < 0 ? d->crop_padding : s->crop,
-                     .cutout = s->cutout < 0 ? d->cutout : s->cutout};
+    Augment a = s->more;
+    a.flip_horizontal = d->flip_horizontal || s->flip;
+    a.flip_vertical = d->flip_vertical;
+    a.crop_padding = s->crop < 0 ? d->crop_padding : s->crop;
+    a.cutout = s->cutout < 0 ? d->cutout : s->cutout;
+    return a;
+}
+
+static const char *augment_text(Arena *perm, const Augment *a)
+{
+    const struct {
+        const char *name;
+        double value;
+    } more[] = {{"rotate", a->rotate},
+                {"shift", a->shift},
+                {"zoom", a->zoom},
+                {"jitter", a->jitter},
+                {"mask rows", (double)a->mask_rows},
+                {"mask columns", (double)a->mask_columns},
+                {"masks", a->mask_count > 1 ? (double)a->mask_count : 0},
+                {"mixup", a->mixup}};
+    Text t = {0};
+    text_addf(perm, &t, "flip %d%d, crop %lld, cutout %lld", a->flip_horizontal, a->flip_vertical,
+              (long long)a->crop_padding, (long long)a->cutout);
+    for (int i = 0; i < COUNTOF(more); i++)
+        if (more[i].value > 0) text_addf(perm, &t, ", %s %g", more[i].name, more[i].value);
+    return t.s;
 }
 
 NetworkRecord train_network(Arena *perm, const Workplace *w, const TrainSettings *s, const char *run, const char *net,
@@ -71,19 +102,27 @@ NetworkRecord train_network(Arena *perm, const Workplace *w, const TrainSettings
     Settings list = {0};
     if (cells && *s->reduce_at) settings_add(perm, &list, "reduce_at", "%s", s->reduce_at);
     settings_add(perm, &list, "epochs", "%lld", (long long)s->epochs);
-    settings_add(perm, &list, "batch", "%lld", (long long)s->batch);
+    int64_t samples = dataset_limit(s->limit, w->data->split[SPLIT_TRAIN].count);
+    settings_add(perm, &list, "batch", "%lld", (long long)usual_batch(s, samples));
+    if (s->accumulate > 1) settings_add(perm, &list, "accumulate", "%lld", (long long)s->accumulate);
     if (s->limit) settings_add(perm, &list, "limit", "%lld", (long long)s->limit);
     settings_add(perm, &list, "optimizer", "%s%s", s->optimizer, s->nesterov ? ", nesterov" : "");
     settings_add(perm, &list, "learning_rate", "%g", usual_rate(s));
     settings_add(perm, &list, "learning_rate_min", "%g", s->lr_min);
     settings_add(perm, &list, "schedule", "%s", s->schedule);
+    if (!strcmp(s->schedule, "step"))
+        settings_add(perm, &list, "learning_rate_drop", "%g at %s", s->lr_drop,
+                     *s->lr_drop_at ? s->lr_drop_at : "1/2, 3/4");
     if (s->warmup > 0) settings_add(perm, &list, "warmup", "%g", s->warmup);
     settings_add(perm, &list, "momentum", "%g", s->momentum);
     settings_add(perm, &list, "weight_decay", "%g", s->weight_decay);
     settings_add(perm, &list, "clip", "%g", s->clip);
     if (s->drop_path > 0) settings_add(perm, &list, "drop_path", "%g", s->drop_path);
-    settings_add(perm, &list, "augment", "flip %d%d, crop %lld, cutout %lld", a.flip_horizontal, a.flip_vertical,
-                 (long long)a.crop_padding, (long long)a.cutout);
+    if (s->label_smoothing > 0) settings_add(perm, &list, "label_smoothing", "%g", s->label_smoothing);
+    if (s->auxiliary > 0 && cells) settings_add(perm, &list, "auxiliary", "%g", s->auxiliary);
+    if (s->ema > 0) settings_add(perm, &list, "ema", "%g", s->ema);
+    if (s->patience) settings_add(perm, &list, "patience", "%lld", (long long)s->patience);
+    settings_add(perm, &list, "augment", "%s", augment_text(perm, &a));
     settings_add(perm, &list, "samples", "%lld", (long long)w->data->split[SPLIT_TRAIN].count);
     n.settings = list.item;
     n.setting_count = list.count;
@@ -116,11 +155,22 @@ static void visit_state(void *run, State *s)
     state_int(s, "epoch", &t->epoch);
     state_int(s, "index", &t->index);
     state_int(s, "step", &t->step);
+    state_int(s, "updates", &t->updates);
     state_real(s, "rate", &t->rate);
     state_real(s, "best", &t->best);
     state_int(s, "best_epoch", &t->best_epoch);
+    state_int(s, "better_epoch", &t->better_epoch);
     state_clock(s, "seconds", &t->started);
     state_engine(s, t->engine);
+    if (t->settings->accumulate > 1) {
+        state_int(s, "waiting", &t->waiting);
+        state_int(s, "samples", &t->samples);
+        state_engine_block(s, "gradient", t->engine, BLOCK_SAVED);
+    }
+    if (t->settings->ema > 0) {
+        state_engine_block(s, "mean", t->engine, BLOCK_MEAN);
+        state_engine_block(s, "stats_mean", t->engine, BLOCK_STATS_MEAN);
+    }
     state_tally(s, "train", &t->train);
     state_loader(s, "train", t->loader);
 }
@@ -139,12 +189,17 @@ const char *trainer_open(Arena *perm, Arena scratch, const Workplace *w, const T
     const char *why = 0;
     out->graph = netio_build(perm, net, &why);
     if (!out->graph) return why;
+    LossDetail detail = out->graph->detail;
+    detail.soft = s->label_smoothing > 0 || (s->more.mixup > 0 && !s->no_augment);
+    graph_loss(out->graph, out->graph->loss, &detail);
     int64_t samples = dataset_limit(s->limit, d->split[SPLIT_TRAIN].count);
     if (samples < 1) return "the train split is empty";
     out->valid_limit = dataset_limit(s->valid_limit, d->split[SPLIT_VALID].count);
-    EngineOptions options = {.device = w->device, .batch = dataset_limit(s->batch, samples), .pool = w->pool};
+    EngineOptions options = {
+        .device = w->device, .batch = dataset_limit(usual_batch(s, samples), samples), .pool = w->pool};
     if (start) checkpoint_batch(w->checkpoint, &options.batch);
-    int64_t blocks = 2 + (strcmp(s->optimizer, "sgd") != 0); /* best, on its way to the stream; adam's second moments */
+    /* best, on its way to the stream; adam's second moments; gradients that wait, the mean of the weights */
+    int64_t blocks = 2 + (strcmp(s->optimizer, "sgd") != 0) + (s->accumulate > 1) + (s->ema > 0);
     ForecastNeed need = {.fixed = tally_bytes(d, samples) + tally_bytes(d, out->valid_limit) +
                                   blocks * out->graph->weight_count * (int64_t)sizeof(float),
                          .per_sample = 2 * loader_bytes(d), /* of training and of validation */
@@ -160,6 +215,7 @@ const char *trainer_open(Arena *perm, Arena scratch, const Workplace *w, const T
     why = tally_open(perm, d, out->task, samples, options.batch, &out->train);
     if (!why && out->valid_limit) why = tally_open(perm, d, out->task, out->valid_limit, options.batch, &out->valid);
     out->train.brief = true;
+    out->train.smoothing = s->label_smoothing;
     if (!why) why = start_engine(out, perm, &options);
     if (!why) out->resumed = checkpoint_restore(w->checkpoint, perm, scratch, visit_state, out, &why);
     if (why) {
@@ -170,7 +226,10 @@ const char *trainer_open(Arena *perm, Arena scratch, const Workplace *w, const T
                                .lr = usual_rate(s),
                                .lr_min = fmin(s->lr_min, usual_rate(s)),
                                .epochs = (double)s->epochs,
-                               .warmup = s->warmup};
+                               .warmup = s->warmup,
+                               .drop = s->lr_drop};
+    epochs_parse(perm, s->lr_drop_at, (double)s->epochs, out->schedule.drop_at, COUNTOF(out->schedule.drop_at),
+                 &out->schedule.drops);
     out->progress = progress_start(net->run, s->epochs, out->batches);
     return 0;
 }
@@ -200,6 +259,54 @@ const char *trainer_check(Arena *perm, Arena room, Arena scratch, const Workplac
     return 0;
 }
 
+/* Adds the gradient of the present batch to those that wait. Returns whether there are enough for an update, and then
+ * their mean is the gradient. */
+static bool gather_gradient(Trainer *t, int64_t n, bool last)
+{
+    Engine *e = t->engine;
+    if (!t->waiting) {
+        engine_copy(e, BLOCK_SAVED, BLOCK_GRAD);
+        engine_scale(e, BLOCK_SAVED, (double)n);
+    } else {
+        engine_axpy(e, BLOCK_SAVED, (double)n, BLOCK_GRAD);
+    }
+    t->samples += n;
+    if (++t->waiting < t->settings->accumulate && !last) return false;
+    engine_copy(e, BLOCK_GRAD, BLOCK_SAVED);
+    engine_scale(e, BLOCK_GRAD, 1 / (double)t->samples);
+    t->waiting = t->samples = 0;
+    return true;
+}
+
+static void update_mean(Trainer *t)
+{
+    static const Block of[2][2] = {{BLOCK_MEAN, BLOCK_WEIGHTS}, {BLOCK_STATS_MEAN, BLOCK_STATS}};
+    const double keep = fmin(t->settings->ema, (1 + (double)t->updates) / (10 + (double)t->updates));
+    for (int i = 0; i < 2; i++) {
+        engine_scale(t->engine, of[i][0], keep);
+        engine_axpy(t->engine, of[i][0], 1 - keep, of[i][1]);
+    }
+}
+
+/* By the gradient. */
+static void update(Trainer *t)
+{
+    const TrainSettings *s = t->settings;
+    Engine *e = t->engine;
+    if (s->ema > 0 && !t->updates) {
+        engine_copy(e, BLOCK_MEAN, BLOCK_WEIGHTS);
+        engine_copy(e, BLOCK_STATS_MEAN, BLOCK_STATS);
+    }
+    t->updates++;
+    double factor = s->clip > 0 ? clip_factor(engine_grad_norm(e), s->clip) : 1;
+    if (!strcmp(s->optimizer, "sgd"))
+        engine_sgd(e, t->rate, s->momentum, s->weight_decay, s->nesterov, factor);
+    else
+        engine_adam(e, t->rate, s->momentum, 0.999, 1e-8, s->weight_decay, !strcmp(s->optimizer, "adamw"), t->updates,
+                    factor);
+    if (s->ema > 0) update_mean(t);
+}
+
 /* One step. Returns its loss. */
 static double train_step(Trainer *t, int64_t index)
 {
@@ -216,12 +323,7 @@ static double train_step(Trainer *t, int64_t index)
     double steps = (double)t->batches;
     t->rate = schedule_rate(&t->schedule, (double)t->epoch + (double)index / steps, 1 / steps);
     t->step++;
-    double factor = s->clip > 0 ? clip_factor(engine_grad_norm(e), s->clip) : 1;
-    if (!strcmp(s->optimizer, "sgd"))
-        engine_sgd(e, t->rate, s->momentum, s->weight_decay, s->nesterov, factor);
-    else
-        engine_adam(e, t->rate, s->momentum, 0.999, 1e-8, s->weight_decay, !strcmp(s->optimizer, "adamw"), t->step,
-                    factor);
+    if (s->accumulate == 1 || gather_gradient(t, b.n, index == t->batches - 1)) update(t);
     return loss;
 }
 
@@ -237,6 +339,7 @@ static bool take_best(Trainer *t)
         double now = metric_get(m, n, "", selects->name);
         bool better = selects->higher ? now >= t->best : now <= t->best;
         if (!better && t->best_epoch >= 0 && !isnan(t->best)) return false;
+        if (now != t->best) t->better_epoch = t->epoch;
         t->best = now;
     }
     t->best_epoch = t->epoch;
@@ -245,14 +348,33 @@ static bool take_best(Trainer *t)
     return true;
 }
 
+/* The metrics of the mean of the weights on validation, as "mean_loss" and so on. The present weights are in the place of
+ * the gradient meanwhile, which an epoch's end does not need. */
+static void measure_mean(Trainer *t, Arena *perm, Metric *m, int64_t *count)
+{
+    static const Block kept[2][3] = {{BLOCK_GRAD, BLOCK_WEIGHTS, BLOCK_MEAN},
+                                     {BLOCK_STATS_SAVED, BLOCK_STATS, BLOCK_STATS_MEAN}};
+    const Dataset *d = t->place->data;
+    const char *why;
+    for (int i = 0; i < 2; i++) {
+        engine_copy(t->engine, kept[i][0], kept[i][1]);
+        engine_copy(t->engine, kept[i][1], kept[i][2]);
+    }
+    if (evaluate_split(t->engine, d, SPLIT_VALID, t->valid_limit, t->forecast.batch, MODE_EVAL, &t->valid, &why)) {
+        tally_metrics(&t->valid, split_name[SPLIT_VALID], m, count, TALLY_METRICS);
+        for (int64_t i = 0; i < *count; i++) m[i].name = arena_printf(perm, "mean_%s", m[i].name);
+    }
+    for (int i = 0; i < 2; i++) engine_copy(t->engine, kept[i][1], kept[i][0]);
+}
+
 enum { SETTLED_STEPS = 100 }; /* 0.9^100: what is left of the initial statistics */
 
 /* After an epoch, complete or (by a signal) not: measures, remembers the best weights, writes the record. Returns whether
  * a signal came and the run was saved, as it was before the epoch's end. */
 static bool end_epoch(Trainer *t, Arena scratch)
 {
-    Metric m[3 * TALLY_METRICS];
-    int64_t n = 0;
+    Metric m[4 * TALLY_METRICS], mean[TALLY_METRICS];
+    int64_t n = 0, mean_count = 0;
     bool best = false, complete = t->index == t->batches, validated = false, checked = false;
     Health health;
     tally_metrics(&t->train, split_name[SPLIT_TRAIN], m, &n, TALLY_METRICS);
@@ -261,6 +383,7 @@ static bool end_epoch(Trainer *t, Arena scratch)
         const char *why = 0;
         engine_set_drop(t->engine, 0, 0, 0);
         int64_t batch = t->forecast.batch;
+        if (t->valid_limit && t->settings->ema > 0) measure_mean(t, &scratch, mean, &mean_count);
         validated = t->valid_limit &&
                     evaluate_split(t->engine, d, SPLIT_VALID, t->valid_limit, batch, MODE_EVAL, &t->valid, &why);
         checked = !evaluate_health(t->engine, d, SPLIT_TRAIN, batch, scratch, &health);
@@ -272,6 +395,7 @@ static bool end_epoch(Trainer *t, Arena scratch)
         if (validated) {
             tally_metrics(&t->valid, split_name[SPLIT_VALID], m, &n, n + TALLY_METRICS);
             m[n++] = (Metric){"samples", split_name[SPLIT_VALID], (double)t->valid_limit};
+            for (int64_t i = 0; i < mean_count; i++) m[n++] = mean[i];
         }
         if (!interrupted) best = take_best(t);
         if (checked && !interrupted) {
@@ -301,6 +425,12 @@ static bool end_epoch(Trainer *t, Arena scratch)
     return interrupted;
 }
 
+/* Early stopping: for `patience` epochs validation has not been better than before. */
+static bool exhausted(const Trainer *t)
+{
+    return t->settings->patience && t->epoch - t->better_epoch >= t->settings->patience;
+}
+
 TrainEnd trainer_run(Trainer *t, Arena scratch)
 {
     Writer *out = t->place->out;
@@ -311,7 +441,7 @@ TrainEnd trainer_run(Trainer *t, Arena scratch)
         t->started = clock_wall();
     }
     bool saved = false;
-    while (t->epoch < t->settings->epochs && !cli_interrupted() && !writer_error(out)) {
+    while (t->epoch < t->settings->epochs && !exhausted(t) && !cli_interrupted() && !writer_error(out)) {
         if (!t->index) tally_reset(&t->train);
         while (t->index < t->batches && !cli_interrupted()) {
             double loss = train_step(t, t->index++);
@@ -330,7 +460,13 @@ TrainEnd trainer_run(Trainer *t, Arena scratch)
         if (t->index) saved = end_epoch(t, scratch);
     }
     cli_progress_done();
-    if (!cli_interrupted()) return TRAIN_DONE;
+    if (!cli_interrupted()) {
+        if (t->epoch < t->settings->epochs && exhausted(t))
+            workplace_event(t->place, t->epoch, "early-stop",
+                            arena_printf(&scratch, "%s: validation has not been better since epoch %lld", t->net.run,
+                                         (long long)t->better_epoch));
+        return TRAIN_DONE;
+    }
     if (!saved) save(t, scratch);
     workplace_event(t->place, t->epoch, "interrupted",
                     arena_printf(&scratch, "%s: after %lld steps", t->net.run, (long long)t->step));
@@ -354,6 +490,8 @@ void trainer_write_weights(Trainer *t, Arena scratch)
     if (t->best_epoch >= 0)
         engine_write_tensors(t->engine, t->graph, out, scratch, t->net.run, "best", BLOCK_BEST, BLOCK_STATS_BEST);
     engine_write_tensors(t->engine, t->graph, out, scratch, t->net.run, "last", BLOCK_WEIGHTS, BLOCK_STATS);
+    if (t->settings->ema > 0 && t->updates)
+        engine_write_tensors(t->engine, t->graph, out, scratch, t->net.run, "mean", BLOCK_MEAN, BLOCK_STATS_MEAN);
     writer_flush(out);
 }
 

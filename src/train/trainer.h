@@ -10,14 +10,25 @@
 #include "train/workplace.h"
 
 typedef struct {
-    int64_t epochs, batch, limit, valid_limit;
-    const char *optimizer; /* "sgd", "adam", "adamw" */
-    double lr, lr_min;     /* lr 0: the optimiser's usual one */
-    double momentum, weight_decay, clip, warmup, drop_path;
+    int64_t epochs, batch, limit, valid_limit; /* batch 0: by the size of the set */
+    const char *optimizer;                     /* "sgd", "adam", "adamw" */
+    double lr, lr_min;                         /* lr 0: the optimiser's usual one */
+    double momentum, weight_decay, clip, warmup, drop_path, lr_drop;
     bool nesterov;
-    const char *schedule;
+    const char *schedule, *lr_drop_at; /* optim/schedule.h */
+    /* The gradient of a step is the mean over the samples of so many batches (normalisation is still that of each). */
+    int64_t accumulate;
+    double label_smoothing; /* train/tally.h */
+    double auxiliary;       /* weight of the auxiliary tower's loss, nn/network.h */
+    /* A mean of the weights and running statistics, mean = d mean + (1 - d) weights after each step, d being this, at first
+     * less: (1 + steps) / (10 + steps) (Polyak, Juditsky 1992; Tan, Le 2019, arXiv:1905.11946, section 5, has 0.9999 for
+     * the decay; the start is that of TensorFlow's ExponentialMovingAverage); 0: none. */
+    double ema;
+    int64_t
+        patience; /* stop after so many epochs without a better validation metric (Prechelt 1998, criterion UP); 0: no */
     bool no_augment, flip, no_alpha;
     int64_t crop, cutout;     /* -1: as the dataset declares */
+    Augment more;             /* what no dataset declares: data/dataset.h */
     int64_t layers, channels; /* channels 0: 16 for cells, a hand-designed net's own */
     const char *reduce_at;
     int64_t memory; /* MiB, 0: what is free */
@@ -27,6 +38,8 @@ extern TrainSettings train_settings; /* of this program, defaults until its opti
 extern const CliOption train_setting_options[];
 /* Why the settings contradict each other, or 0. */
 const char *train_settings_check(Arena *perm, const TrainSettings *s);
+/* Why they do not fit this dataset, or 0. */
+const char *train_settings_misfit(Arena *perm, const TrainSettings *s, const DatasetInfo *d);
 
 typedef enum { TRAIN_DONE, TRAIN_DIVERGED, TRAIN_INTERRUPTED } TrainEnd;
 
@@ -43,13 +56,16 @@ typedef struct { /* a run; all that changes while it runs is here and in the eng
     Tally train, valid;
     Progress progress;
     int64_t batches, valid_limit; /* of an epoch; samples of validation, 0: there is no such split */
-    int64_t epoch, step;          /* done */
+    int64_t epoch, step;          /* done; a step is a batch */
     int64_t index;                /* steps of the running epoch */
+    int64_t updates;              /* of the weights */
+    int64_t waiting, samples;     /* batches whose gradients are in BLOCK_SAVED, and their samples */
     bool resumed;
     double started, rate; /* clock; latest learning rate */
     double best;          /* metric; NaN: none yet */
     int64_t best_epoch;
-    const char *trouble; /* of TRAIN_DIVERGED */
+    int64_t better_epoch; /* the last that was better than all before it, not only as good */
+    const char *trouble;  /* of TRAIN_DIVERGED */
 } Trainer;
 
 /* The dataset's train and alpha splits as one train split: a search's alpha split has no other use afterwards. *whole may
@@ -71,7 +87,8 @@ const char *trainer_check(Arena *perm, Arena room, Arena scratch, const Workplac
                           const Candidates *todo, Text *forecasts);
 /* Writes the NetworkRecord, then runs all epochs and writes a TrainEpoch after each. */
 TrainEnd trainer_run(Trainer *t, Arena scratch);
-/* Writes the weights, sets "best" and "last"; best only where an epoch was complete. */
+/* Writes the weights, sets "best" (by the metric on validation; only where an epoch was complete), "last", and, with a mean
+ * of the weights, "mean". */
 void trainer_write_weights(Trainer *t, Arena scratch);
 /* Puts the best weights into the engine. */
 void trainer_use_best(Trainer *t);

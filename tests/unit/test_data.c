@@ -715,6 +715,144 @@ static void test_batch_independent(void)
     CHECK(memcmp(all, other, sizeof all)); /* another epoch, other draws */
 }
 
+/* One sample of 1 x H x W in floats, mean 0 and sd 1. */
+static Dataset one_plane(const float *f, const float *target, int64_t height, int64_t width)
+{
+    static double mean[1] = {0}, sd[1] = {1};
+    Dataset d = {.info = {.task = "classification",
+                          .channels = 1,
+                          .height = height,
+                          .width = width,
+                          .outputs = 2,
+                          .dtype = DTYPE_F32,
+                          .mean = mean,
+                          .sd = sd},
+                 .target_width = 1};
+    d.split[SPLIT_TRAIN] = (SplitData){.count = 1, .data = f, .targets = target};
+    return d;
+}
+
+/* A plane that rises evenly is mapped to one that rises evenly, by the matrix of the turn and the zoom. */
+static void test_batch_warp(void)
+{
+    enum { N = 9, DRAWS = 300 };
+    float f[N * N], x[N * N], target = 1, y;
+    for (int i = 0; i < N * N; i++) f[i] = (float)(i / N) + 100 * (float)(i % N) + 1000;
+    Dataset d = one_plane(f, &target, N, N);
+    double widest[3] = {0};
+    const Augment all[3] = {{.rotate = 30}, {.shift = 1.5}, {.zoom = 1.5}};
+    for (int a = 0; a < 3; a++)
+        for (int64_t e = 0; e < DRAWS; e++) {
+            dataset_batch(&d, SPLIT_TRAIN, (int64_t[]){0}, 1, &all[a], 5, e, x, &y);
+            const int m = N / 2 * N + N / 2; /* the middle and its neighbours come from within */
+            const double middle = x[m] - f[m], right = (x[m + 1] - x[m - 1]) / 2, down = (x[m + N] - x[m - N]) / 2;
+            const double along_x = middle / 100,
+                         turn = atan2(right - 100 * down, 100 * right + down) * 180 / 3.14159265;
+            const double length = sqrt(right * right + down * down) / sqrt(100 * 100 + 1);
+            CHECK(a == 1 || fabs(middle) < 1e-3);
+            CHECK(a == 0 || fabs(turn) < 0.01);
+            CHECK(a == 2 || fabs(length - 1) < 1e-3);
+            const double found[3] = {fabs(turn), fabs(along_x), fabs(log(length) / log(1.5))};
+            CHECK(found[a] <= (a == 0 ? 30.001 : a == 1 ? 1.52 : 1.001));
+            widest[a] = fmax(widest[a], found[a]);
+        }
+    CHECK(widest[0] > 28 && widest[1] > 1.4 && widest[2] > 0.9);
+    /* nothing outside the plane is made up */
+    const Augment far = {.shift = 1000};
+    int64_t blank = 0;
+    for (int64_t e = 0; e < 100; e++) {
+        dataset_batch(&d, SPLIT_TRAIN, (int64_t[]){0}, 1, &far, 5, e, x, &y);
+        bool zero = true;
+        for (int i = 0; i < N * N; i++) zero &= x[i] == 0;
+        blank += zero;
+    }
+    CHECK(blank > 90);
+}
+
+/* A series is moved along its length alone, by a crop, too, and never blanked by that. */
+static void test_batch_series(void)
+{
+    enum { N = 16 };
+    float f[N], x[N], target = 1, y;
+    for (int i = 0; i < N; i++) f[i] = (float)(i + 1);
+    Dataset d = one_plane(f, &target, 1, N);
+    const Augment all[] = {{.crop_padding = 3}, {.shift = 3}, {.zoom = 1.2, .rotate = 90}};
+    for (int a = 0; a < COUNTOF(all); a++)
+        for (int64_t e = 0; e < 200; e++) {
+            dataset_batch(&d, SPLIT_TRAIN, (int64_t[]){0}, 1, &all[a], 5, e, x, &y);
+            for (int i = 5; i < N - 6; i++) CHECK(x[i] > 0 && x[i + 1] > x[i]);
+        }
+}
+
+static void test_batch_masks_and_jitter(void)
+{
+    enum { H = 10, W = 12, DRAWS = 2000 };
+    float f[H * W], x[H * W], target = 1, y;
+    for (int i = 0; i < H * W; i++) f[i] = 1;
+    Dataset d = one_plane(f, &target, H, W);
+    const Augment a = {.mask_rows = 3, .mask_columns = 4, .mask_count = 1};
+    int64_t rows[H + 1] = {0}, columns[W + 1] = {0};
+    for (int64_t e = 0; e < DRAWS; e++) {
+        dataset_batch(&d, SPLIT_TRAIN, (int64_t[]){0}, 1, &a, 7, e, x, &y);
+        int zero_rows = 0, zero_columns = 0, zeros = 0;
+        for (int i = 0; i < H; i++) {
+            int in = 0;
+            for (int j = 0; j < W; j++) in += x[i * W + j] == 0;
+            zero_rows += in == W;
+            zeros += in;
+        }
+        for (int j = 0; j < W; j++) {
+            int in = 0;
+            for (int i = 0; i < H; i++) in += x[i * W + j] == 0;
+            zero_columns += in == H;
+        }
+        CHECK_EQ(zeros, zero_rows * W + zero_columns * (H - zero_rows)); /* whole bands, nothing else */
+        rows[zero_rows]++;
+        columns[zero_columns]++;
+    }
+    for (int k = 0; k <= 3; k++) CHECK(rows[k] > DRAWS / 8);
+    for (int k = 0; k <= 4; k++) CHECK(columns[k] > DRAWS / 10);
+    CHECK(!rows[4] && !columns[5]);
+    const Augment noise = {.jitter = 0.5};
+    double sum = 0, squares = 0;
+    for (int64_t e = 0; e < 100; e++) {
+        dataset_batch(&d, SPLIT_TRAIN, (int64_t[]){0}, 1, &noise, 7, e, x, &y);
+        for (int i = 0; i < H * W; i++) sum += x[i] - 1, squares += (x[i] - 1) * (x[i] - 1);
+    }
+    CHECK_NEAR(sum / (100 * H * W), 0, 0.02);
+    CHECK_NEAR(sqrt(squares / (100 * H * W)), 0.5, 0.02);
+}
+
+/* Pairs of a batch are mixed, the first sample having the larger part, and the parts follow Beta(a, a): variance
+ * 1 / (4 (2 a + 1)) about a half. */
+static void test_mix(void)
+{
+    enum { COUNT = 5, ROUNDS = 4000 };
+    static double mean[1] = {0}, sd[1] = {1};
+    float f[COUNT], targets[COUNT], x[COUNT], plain[COUNT], y[COUNT], partner[COUNT], share[COUNT];
+    for (int i = 0; i < COUNT; i++) f[i] = (float)(i * i + 1), targets[i] = (float)i;
+    Dataset d = one_plane(f, targets, 1, 1);
+    d.info.mean = mean, d.info.sd = sd, d.info.outputs = COUNT;
+    d.split[SPLIT_TRAIN].count = COUNT;
+    const int64_t order[COUNT] = {3, 1, 4, 0, 2};
+    for (int k = 0; k < 3; k++) {
+        const Augment a = {.mixup = k == 0 ? 0.2 : k == 1 ? 1 : 3};
+        double squares = 0;
+        for (int64_t e = 0; e < ROUNDS; e++) {
+            dataset_batch(&d, SPLIT_TRAIN, order, COUNT, &a, 3, e, plain, y);
+            memcpy(x, plain, sizeof x);
+            dataset_mix(&d, SPLIT_TRAIN, order, COUNT, &a, 3, e, x, y, partner, share);
+            for (int i = 0; i < COUNT; i++) {
+                const float m = share[i], want = m * plain[i] + (1 - m) * plain[COUNT - 1 - i];
+                CHECK(m >= 0.5F && m <= 1 && partner[i] == y[COUNT - 1 - i] && fabsf(x[i] - want) < 1e-5F);
+                squares += (m - 0.5) * (m - 0.5) / (ROUNDS * COUNT);
+            }
+        }
+        const double variance = 1 / (4 * (2 * a.mixup + 1));
+        CHECK_NEAR(squares, variance, 0.03 * variance);
+    }
+}
+
 /* ---- loader ---- */
 
 static void test_loader(void)
@@ -955,6 +1093,10 @@ int main(void)
     CHECK_RUN(test_stream_refuses);
     CHECK_RUN(test_batch_plain);
     CHECK_RUN(test_batch_augment);
+    CHECK_RUN(test_batch_warp);
+    CHECK_RUN(test_batch_series);
+    CHECK_RUN(test_batch_masks_and_jitter);
+    CHECK_RUN(test_mix);
     CHECK_RUN(test_batch_independent);
     CHECK_RUN(test_loader);
     CHECK_RUN(test_synthetic_textures);

@@ -142,7 +142,27 @@ static void test_schedule(void)
     CHECK_NEAR(schedule_rate(&s, 3, 0), 1, 1e-15);
     CHECK_EQ(schedule_find("cosine"), SCHEDULE_COSINE);
     CHECK_EQ(schedule_find("constant"), SCHEDULE_CONSTANT);
-    CHECK_EQ(schedule_find("step"), SCHEDULE_COUNT);
+    CHECK_EQ(schedule_find("step"), SCHEDULE_STEP);
+    CHECK_EQ(schedule_find("one-cycle"), SCHEDULE_ONE_CYCLE);
+    CHECK_EQ(schedule_find("stairs"), SCHEDULE_COUNT);
+    s = (Schedule){.kind = SCHEDULE_STEP, .lr = 0.1, .drop = 0.1, .epochs = 100, .warmup = 2};
+    CHECK_NEAR(schedule_rate(&s, 0, 1), 0.05, 1e-15);
+    CHECK_NEAR(schedule_rate(&s, 49.9, 0), 0.1, 1e-15);
+    CHECK_NEAR(schedule_rate(&s, 50, 0), 0.01, 1e-15);
+    CHECK_NEAR(schedule_rate(&s, 75, 0), 0.001, 1e-15);
+    s.drops = 1;
+    s.drop_at[0] = 10;
+    s.drop = 0.5;
+    CHECK_NEAR(schedule_rate(&s, 9, 0), 0.1, 1e-15);
+    CHECK_NEAR(schedule_rate(&s, 80, 0), 0.05, 1e-15);
+    s = (Schedule){.kind = SCHEDULE_ONE_CYCLE, .lr = 0.5, .epochs = 10};
+    CHECK_NEAR(schedule_rate(&s, 0, 0.1), 0.02, 1e-15);
+    CHECK_NEAR(schedule_rate(&s, 1.5, 0), 0.26, 1e-15);
+    CHECK_NEAR(schedule_rate(&s, 3, 0), 0.5, 1e-15);
+    CHECK_NEAR(schedule_rate(&s, 6.5, 0), 0.250001, 1e-9);
+    CHECK_NEAR(schedule_rate(&s, 10, 0), 2e-6, 1e-15);
+    s.warmup = 5;
+    CHECK_NEAR(schedule_rate(&s, 5, 0), 0.5, 1e-15);
 }
 
 static void test_clip(void)

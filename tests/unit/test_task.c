@@ -530,6 +530,9 @@ static void test_slopes(void)
         check_slopes("classes", LOSS_CROSS_ENTROPY, &plain, 9, z, label);
         check_slopes("weighted classes", LOSS_CROSS_ENTROPY, &weighted, 9, z, label);
         check_slopes("values", LOSS_MSE, &plain, 9, z, value);
+        const LossDetail soft = {.soft = true}, both = {.soft = true, .weight = weight};
+        check_slopes("soft classes", LOSS_CROSS_ENTROPY, &soft, 9, z, fraction);
+        check_slopes("weighted soft classes", LOSS_CROSS_ENTROPY, &both, 9, z, fraction);
         check_slopes("labels", LOSS_BINARY, &plain, 9, z, binary);
         check_slopes("weighted labels", LOSS_BINARY, &weighted, 9, z, binary);
         t.detail.divisive = false;
