@@ -58,6 +58,28 @@ equal() { cmp <(records "$1") <(records "$2"); }
     [[ $(nas-stats --json ck.nas | grep -c '"kind":"network"') = 3 ]] # the finished ones are in it
 }
 
+@test "a transfer goes on at the right pair, with weights carried over, too" {
+    need lz4 protoc
+    nas-ingest -q synthetic --option n=60 --option size=6 --option kind=linear --task regression -o other.nas
+    "${TRAIN[@]}" --data "$DATA" "$CELLS" -o nets.nas
+    local options every
+    for options in "--seeds 2 -l 1 -c 2 $CELLS" "--weights --frozen --ema 0.8 --baseline none nets.nas" "--weights --profile nets.nas"; do
+        # shellcheck disable=SC2086
+        nas-transfer -q --data "$DATA" --data other.nas -b 16 -e 2 $options -o whole.nas
+        for every in 7 19; do
+            # shellcheck disable=SC2086
+            nas-transfer -q --data "$DATA" --data other.nas -b 16 -e 2 --checkpoint ck.nas --checkpoint-every $every $options -o out.nas
+            [[ $options == *--profile* ]] || equal whole.nas out.nas
+            # shellcheck disable=SC2086
+            nas-transfer -q --data "$DATA" --data other.nas -b 16 -e 2 --resume ck.nas --threads 1 $options -o out.nas
+            [[ $options == *--profile* ]] || equal whole.nas out.nas
+        done
+    done
+    [[ $(nas-stats --json out.nas | grep -c '"kind":"profile"') -gt 4 ]]
+    run -1 --separate-stderr nas-transfer -q --data "$DATA" -b 16 -e 2 --resume ck.nas --weights nets.nas -o out.nas
+    one_line "$stderr"
+}
+
 # killed OUT COMMAND…: runs it with a checkpoint at every step, kills it at random moments, and resumes, until it is done.
 killed()
 {

@@ -76,7 +76,7 @@ untimed() { nas-stats --json "$1" | grep -v '"kind":"provenance"' | sed -E 's/"(
     json with.nas tensor | grep -q '"name":"auxiliary_head.features.5.weight"'
     nas-eval -q --data "$DATA" --split validation with.nas -o e.nas
     nas-stats --tsv evaluation e.nas | awk -F'\t' '$12 == "loss" { print $13 }' >evaluated
-    nas-stats --tsv train_epoch with.nas | awk -F'\t' '$9 == "yes" && $11 == "loss" && $10 == "validation" { print $12 }' >trained
+    nas-stats --tsv train_epoch with.nas | awk -F'\t' '$9 == 1 && $11 == "loss" && $10 == "validation" { print $12 }' >trained
     grep -qxFf evaluated trained
 }
 
@@ -90,7 +90,7 @@ untimed() { nas-stats --json "$1" | grep -v '"kind":"provenance"' | sed -E 's/"(
     local all=(--rotate 40 --shift 2 --zoom 1.5 --jitter 1 --mask-rows 4 --mask-columns 4 --flip --crop 2 --cutout 4 --mixup 1)
     nas-train -q --data "$DATA" "${SMALL[@]}" --lr 1e-30 --momentum 0 --weight-decay 0 --net linear -o plain.nas
     nas-train -q --data "$DATA" "${SMALL[@]}" --lr 1e-30 --momentum 0 --weight-decay 0 "${all[@]}" --net linear -o rough.nas
-    on() { nas-stats --tsv train_epoch "$1" | awk -F'\t' -v split="$2" '$10 == split && $11 == "loss" { print $12 }'; }
+    on() { nas-stats --tsv train_epoch "$1" | awk -F'\t' -v of="$2" '$10 == of && $11 == "loss" { print $12 }'; }
     same <(on plain.nas validation) <(on rough.nas validation)
     ! cmp -s <(on plain.nas train) <(on rough.nas train)
 }
@@ -205,17 +205,17 @@ untimed() { nas-stats --json "$1" | grep -v '"kind":"provenance"' | sed -E 's/"(
     nas-ingest -q synthetic --option n=60 --option size=9 -o larger.nas
     nas-ingest -q synthetic --option n=60 --option size=8 --option classes=3 -o fewer.nas
     nas-ingest -q synthetic --option n=60 --option size=8 --valid 0 -o no-valid.nas
-    printf '%s\n' a,b,c,d,y 1,2,3,4,0 2,3,4,5,1 1,2,4,4,0 2,3,4,6,1 1,2,3,5,0 2,3,3,5,1 1,1,3,4,0 2,3,4,7,1 >series.csv
-    nas-ingest -q csv series.csv --target y --test 0.25 -o series.nas
+    for i in {1..16}; do printf '%d\t%d\t%d\t%d\t%d\n' $((i % 2)) "$i" 3 $((i % 2)) 5; done >S_TRAIN.tsv
+    nas-ingest -q ucr S_TRAIN.tsv --test 0.25 -o series.nas
     head -c 5000 "$NETS" >cut.nas
-    local case
+    local case i
     for case in "1|it is for classification|nas-eval --data $OTHER $NETS" "1|data are another|nas-eval --data another.nas $NETS" \
         "1|data are 1x9x9|nas-eval --data larger.nas $NETS" "1|it has 4 outputs|nas-eval --data fewer.nas $NETS" \
         "1|test split is empty|nas-eval --data no-test.nas $NETS" "1|no network|nas-eval --data $DATA $CELLS" \
         "3|cut|nas-eval --data $DATA cut.nas" "3|cut|nas-train --data $DATA cut.nas" "2|--data FILE|nas-train $CELLS" \
         "2|DARTS_V2|nas-train --data $DATA --genotype DARTS_V3" "1|unknown net|nas-train --data $DATA --net resnet" \
         "1|no genotype|nas-train --data $DATA $DATA" "2|--nesterov|nas-train --data $DATA --nesterov --optimizer adam $CELLS" \
-        "2|--lr-drop-at|nas-train --data $DATA --lr-drop-at 9 --schedule step $CELLS" \
+        "2|--lr-drop-at|nas-train --data $DATA --lr-drop-at 99 --schedule step $CELLS" \
         "2|--schedule step|nas-train --data $DATA --lr-drop-at 2 $CELLS" "2|how wide|nas-train --data $DATA --masks 2 $CELLS" \
         "2|excludes|nas-train --data $DATA --no-augment --mixup 0.2 $CELLS" "2|--zoom|nas-train --data $DATA --zoom 0.5 $CELLS" \
         "1|no classes or labels|nas-train --data $OTHER --label-smoothing 0.1 $CELLS" \
@@ -262,4 +262,56 @@ untimed() { nas-stats --json "$1" | grep -v '"kind":"provenance"' | sed -E 's/"(
     nas-search -q --layers 1 --channels 2 --batch 16 --epochs 1 "$OTHER" | nas-derive -q |
         nas-transfer -q --data "$OTHER" "${SMALL[@]}" --baseline own -o r.nas
     json r.nas transfer | grep -q '"key":"role","value":"own"'
+}
+
+@test "transfer: all pairs of cells and datasets, with seeds, from one command; the table and the picture" {
+    nas-search -q --layers 1 --channels 2 --batch 16 --epochs 1 "$OTHER" | nas-derive -q -o own.nas
+    cat own.nas "$CELLS" >all.nas
+    nas-transfer -q --data "$DATA" --data "$OTHER" --seeds 2 -l 2 -c 4 -b 8 -e 1 all.nas -o r.nas
+    [[ $(json r.nas transfer | wc -l) = 16 && $(json r.nas dataset | wc -l) = 2 ]] # 3 cells, 1 net; 2 sets; 2 seeds
+    [[ $(json r.nas transfer | grep -c '"role","value":"own"') = 2 && $(json r.nas transfer | grep -c '"seed":2,') = 8 ]]
+    [[ $(json r.nas network | grep -o '"run":"[^"]*"' | sort -u | wc -l) = 16 ]]
+    # the same as one at a time
+    nas-transfer -q --data "$OTHER" --seed 2 -l 2 -c 4 -b 8 -e 1 all.nas -o one.nas
+    metrics() { json "$1" transfer | grep '"seed":2,' | grep '"to":"synthetic-linear"' | grep -o '"metrics":.*"settings"'; }
+    same <(metrics one.nas) <(metrics r.nas)
+    nas-stats --html -o r.html r.nas
+    grep -q 'Transfer of cells between datasets' r.html
+    if command -v gnuplot >/dev/null; then nas-stats --plot transfer -o r.png r.nas && [[ -s r.png ]]; fi
+}
+
+@test "transfer: depth and width, with their parameter counts before anything is trained" {
+    run -0 --separate-stderr nas-transfer --dry-run --data "$DATA" --layers 2,3 --channels 4,6 --baseline linear "$CELLS" -o never.nas
+    [[ ${#lines[@]} = 10 && ! -e never.nas ]] # 2 cells of 4 sizes; the net in 2 widths
+    [[ ${lines[0]} == "random-1-1 on synthetic-blobs, 2 layers, 4 channels: "*" parameters"* ]]
+    nas-transfer -q --data "$DATA" --layers 2,3 --channels 4,6 -e 1 -b 16 --baseline none "$CELLS" -o r.nas
+    json r.nas transfer | sed -E 's/.*"layers":([0-9]+),"channels":([0-9]+),"parameters":([0-9]+).*/\1 \2 \3/' | sort -u | wc -l >sizes
+    [[ $(<sizes) = 8 ]]
+}
+
+@test "transfer: weights carried over to other shapes and tasks, frozen or not" {
+    nas-ingest -q synthetic --option n=80 --option size=8 --option classes=3 --name three -o three.nas
+    run -0 --separate-stderr nas-transfer --dry-run --data "$OTHER" --weights --baseline none "$NETS"
+    [[ ${lines[1]} == "random-1-1 fine-tuned on "*" weights carried over, 216 adapted, 130 fresh: stem.0.weight, classifier.weight, classifier.bias" ]]
+    nas-transfer -q --data three.nas --data "$OTHER" --weights --frozen -b 8 -e 2 --baseline none "$NETS" -o frozen.nas
+    [[ $(json frozen.nas transfer | grep -c '"key":"weights","value":"frozen"') = 6 ]]
+    [[ $(json frozen.nas transfer | grep -c '"from":"synthetic-blobs"') = 6 ]]
+    # with a rate of nothing, what was carried over to the same data gives what it gave there
+    nas-transfer -q --data "$DATA" --weights --lr 1e-30 --momentum 0 --weight-decay 0 --no-augment -b 8 -e 1 --baseline none "$NETS" -o same.nas
+    [[ $(json same.nas transfer | grep -c '"fresh","value":"0"') = 3 ]]
+    local case
+    nas-train -q --data "$DATA" "${SMALL[@]}" --no-weights --net small-cnn -o bare.nas
+    for i in {1..16}; do printf '%d\t%d\t%d\t%d\t%d\n' $((i % 2)) "$i" 3 $((i % 2)) 5; done >S_TRAIN.tsv
+    nas-ingest -q ucr S_TRAIN.tsv --test 0.25 -o series.nas 2>/dev/null
+    for case in "2|needs --weights|--data $DATA --frozen $NETS" "2|excludes --layers|--data $DATA --weights --layers 3 $NETS" \
+        "1|no network in it|--data $DATA --weights $CELLS" "1|has none in the stream|--data $DATA --weights bare.nas" \
+        "1|its weights do not fit: |--data series.nas --weights --baseline none $NETS" \
+        "2|no list of whole numbers|--data $DATA --layers 2,x $CELLS" "2|there twice|--data $DATA --channels 2,2 $CELLS" \
+        "2|standard input|--data - $CELLS" "1|No such file|--data $DATA --data none.nas $CELLS"; do
+        IFS='|' read -r status words command <<<"$case"
+        # shellcheck disable=SC2086
+        run "-$status" --separate-stderr nas-transfer -q -o out.nas $command
+        one_line "$stderr"
+        [[ $stderr == *"$words"* && ! -e out.nas ]] || { echo "$command: $stderr" >&2; return 1; }
+    done
 }

@@ -257,7 +257,7 @@ static void begin_network(Eval *e, Arena scratch, const NetworkRecord *n)
 static void take_tensor(Eval *e, const TensorRecord *t)
 {
     if (!e->graph || strcmp(t->run, e->net.run)) return;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < SETS; i++) {
         if (strcmp(t->set, e->set[i].set)) continue;
         const char *why = netio_take(&e->mine, e->graph, t, &e->set[i]);
         if (why) die_net(e, why);

@@ -3,12 +3,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "cli/cli.h"
 #include "nn/network.h"
 #include "report/report.h"
 #include "train/candidates.h"
-#include "train/profile.h"
 #include "train/trainer.h"
 
 static const char *data_path = "";
@@ -22,6 +20,7 @@ static const CliOption options[] = {
      "A genotype as text, or the name of a published cell; beside the stream's."},
     {CLI_LIST, 0, "net", "NAME", &nets,
      "A hand-designed net, as listed under Nets; several are trained one after the other."},
+    {CLI_TABLE, .to = (void *)train_network_options},
     {CLI_TABLE, .to = (void *)train_setting_options},
     {CLI_HEADING, 0, "Output"},
     {CLI_FLAG, 'n', "dry-run", 0, &dry_run, "Print what the training would take, and stop."},
@@ -88,9 +87,8 @@ static void add_options(Input *s, Arena *perm)
 
 static void put_profile(Arena *perm, const Trainer *t)
 {
-    double wall = clock_wall() - t->started, wait = loader_wait(t->loader);
     int64_t count;
-    const ProfileRecord *rows = profile_put(perm, t->place, t->engine, t->net.run, wall, wait, &count);
+    const ProfileRecord *rows = trainer_profile(t, perm, &count);
     Text table = {0};
     report_profile(perm, &table, rows, count);
     if (!cli_common.quiet) fputs(table.s, stderr);
@@ -101,13 +99,7 @@ static void begin_checkpoint(Checkpoint *c, Arena *perm, Arena scratch, const Da
 {
     const char *why = checkpoint_open(perm, scratch, options, &d->info, c);
     if (why) cli_die(EXIT_FAILED, "%s", why);
-    const Candidates *todo = &input->todo;
-    checkpoint_identity(c, "networks", arena_printf(perm, "%lld", (long long)todo->count));
-    for (int64_t i = 0; i < todo->count; i++) {
-        const Candidate *n = &todo->item[i];
-        checkpoint_identity(c, arena_printf(perm, "network %lld", (long long)i + 1),
-                            arena_printf(&scratch, "%s: %s", n->run, *n->genotype ? n->genotype : n->net));
-    }
+    trainer_identity(c, perm, scratch, &input->todo);
     bool damaged;
     why = checkpoint_begin(c, perm, input->out, &damaged);
     if (why) cli_die_input(damaged, why);

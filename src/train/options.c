@@ -21,13 +21,17 @@ TrainSettings train_settings = {
     .recompute = "auto",
 };
 
-const CliOption train_setting_options[] = {
+const CliOption train_network_options[] = {
     {CLI_HEADING, 0, "Network"},
     {CLI_INT, 'l', "layers", "N", &train_settings.layers, "Cells of a derived network.", 1, 1000},
     {CLI_INT, 'c', "channels", "N", &train_settings.channels,
      "Channels of the first stage; 0: 16 for cells, its own for a hand-designed net.", 0, 65536},
     {CLI_STRING, 0, "reduce-at", "LIST", &train_settings.reduce_at,
      "Reduction cells, as in 2,5, counted from 0; none: no such cell; by default at one and two thirds."},
+    {.kind = CLI_END},
+};
+
+const CliOption train_setting_options[] = {
     {CLI_HEADING, 0, "Training"},
     {CLI_INT, 'e', "epochs", "N", &train_settings.epochs, "Epochs.", 1, 1e6},
     {CLI_INT, 'b', "batch", "N", &train_settings.batch,

@@ -73,3 +73,22 @@ const char *epochs_parse(Arena *perm, const char *text, double most, double *at,
     }
     return 0;
 }
+
+const char *whole_parse(Arena *perm, const char *text, int64_t least, int64_t most, int64_t *to, int64_t room,
+                        int64_t *count)
+{
+    *count = 0;
+    for (const char *p = text;; p++) {
+        char *end;
+        long long value = strtoll(p, &end, 10);
+        if (end == p || (*end && *end != ',') || value < least || value > most)
+            return arena_printf(perm, "\"%s\" is no list of whole numbers from %lld to %lld, like 4,8", text,
+                                (long long)least, (long long)most);
+        for (int64_t i = 0; i < *count; i++)
+            if (to[i] == value) return arena_printf(perm, "\"%s\": %lld is there twice", text, value);
+        if (*count == room) return arena_printf(perm, "more than %lld numbers", (long long)room);
+        to[(*count)++] = value;
+        p = end;
+        if (!*p) return 0;
+    }
+}

@@ -234,6 +234,37 @@ const char *trainer_open(Arena *perm, Arena scratch, const Workplace *w, const T
     return 0;
 }
 
+const char *trainer_carry(Trainer *t, Arena *perm, const Trained *from, bool frozen, Carried *out)
+{
+    const Graph *g = t->graph;
+    float *weights = NEW(perm, float, 2 * g->weight_count + 1), *stats = NEW(perm, float, g->stat_floats + 1);
+    graph_init(g, t->place->seed, weights, stats);
+    const char *why = carry_fill(perm, g, from, weights, stats, out);
+    if (why || !t->engine) return why; /* no engine: only to see whether it fits */
+    if (!t->resumed) {
+        engine_upload(t->engine, BLOCK_WEIGHTS, weights);
+        engine_upload(t->engine, BLOCK_STATS, stats);
+    }
+    t->weights = weights;
+    t->fixed = frozen ? out->kept : 0;
+    return 0;
+}
+
+const ProfileRecord *trainer_profile(const Trainer *t, Arena *perm, int64_t *count)
+{
+    return profile_put(perm, t->place, t->engine, t->net.run, clock_wall() - t->started, loader_wait(t->loader), count);
+}
+
+void trainer_identity(Checkpoint *c, Arena *perm, Arena scratch, const Candidates *todo)
+{
+    checkpoint_identity(c, "networks", arena_printf(&scratch, "%lld", (long long)todo->count));
+    for (int64_t i = 0; i < todo->count; i++) {
+        const Candidate *n = &todo->item[i];
+        checkpoint_identity(c, arena_printf(perm, "network %lld", (long long)i + 1),
+                            arena_printf(&scratch, "%s: %s", n->run, *n->genotype ? n->genotype : n->net));
+    }
+}
+
 void trainer_close(Trainer *t)
 {
     loader_close(t->loader);
@@ -288,6 +319,23 @@ static void update_mean(Trainer *t)
     }
 }
 
+/* Puts `with` (0: zeros) into the fixed parameters of a block. */
+static void hold(Trainer *t, Block block, const float *with)
+{
+    const Graph *g = t->graph;
+    float *all = t->weights + g->weight_count;
+    engine_download(t->engine, block, all);
+    for (int32_t i = 0; i < g->param_count; i++) {
+        const Param *p = &g->params[i];
+        if (!t->fixed[i]) continue;
+        if (with)
+            memcpy(all + p->offset, with + p->offset, (size_t)p->count * sizeof *all);
+        else
+            memset(all + p->offset, 0, (size_t)p->count * sizeof *all);
+    }
+    engine_upload(t->engine, block, all);
+}
+
 /* By the gradient. */
 static void update(Trainer *t)
 {
@@ -298,12 +346,14 @@ static void update(Trainer *t)
         engine_copy(e, BLOCK_STATS_MEAN, BLOCK_STATS);
     }
     t->updates++;
+    if (t->fixed) hold(t, BLOCK_GRAD, 0); /* it counts for no norm either */
     double factor = s->clip > 0 ? clip_factor(engine_grad_norm(e), s->clip) : 1;
     if (!strcmp(s->optimizer, "sgd"))
         engine_sgd(e, t->rate, s->momentum, s->weight_decay, s->nesterov, factor);
     else
         engine_adam(e, t->rate, s->momentum, 0.999, 1e-8, s->weight_decay, !strcmp(s->optimizer, "adamw"), t->updates,
                     factor);
+    if (t->fixed) hold(t, BLOCK_WEIGHTS, t->weights); /* weight decay moved them */
     if (s->ema > 0) update_mean(t);
 }
 

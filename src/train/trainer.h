@@ -4,7 +4,9 @@
 #include "cli/cli.h"
 #include "optim/schedule.h"
 #include "train/candidates.h"
+#include "train/carry.h"
 #include "train/netio.h"
+#include "train/profile.h"
 #include "train/progress.h"
 #include "train/settings.h"
 #include "train/workplace.h"
@@ -34,8 +36,9 @@ typedef struct {
     int64_t memory; /* MiB, 0: what is free */
     const char *recompute;
 } TrainSettings;
-extern TrainSettings train_settings; /* of this program, defaults until its options are parsed */
-extern const CliOption train_setting_options[];
+extern TrainSettings train_settings;            /* of this program, defaults until its options are parsed */
+extern const CliOption train_network_options[]; /* layers, channels, reduce_at */
+extern const CliOption train_setting_options[]; /* all others */
 /* Why the settings contradict each other, or 0. */
 const char *train_settings_check(Arena *perm, const TrainSettings *s);
 /* Why they do not fit this dataset, or 0. */
@@ -66,6 +69,8 @@ typedef struct { /* a run; all that changes while it runs is here and in the eng
     int64_t best_epoch;
     int64_t better_epoch; /* the last that was better than all before it, not only as good */
     const char *trouble;  /* of TRAIN_DIVERGED */
+    const bool *fixed;    /* per parameter: training leaves it as it is; 0: all are trained */
+    float *weights;       /* then: these, and room for as many */
 } Trainer;
 
 /* The dataset's train and alpha splits as one train split: a search's alpha split has no other use afterwards. *whole may
@@ -81,6 +86,14 @@ NetworkRecord train_network(Arena *perm, const Workplace *w, const TrainSettings
  * own. Returns 0 or why not. */
 const char *trainer_open(Arena *perm, Arena scratch, const Workplace *w, const TrainSettings *s,
                          const NetworkRecord *net, bool start, Trainer *out);
+/* Lets the run begin with weights of a trained network (unless it was resumed); frozen: what is carried over as it is stays
+ * so, but for running statistics, which follow the data (Li et al. 2016, arXiv:1603.04779). *out tells what became of them,
+ * as in carry_fill(). Returns 0 or why not. */
+const char *trainer_carry(Trainer *t, Arena *perm, const Trained *from, bool frozen, Carried *out);
+/* What the time went for, told and written as Profile records; the engine was told to measure. */
+const ProfileRecord *trainer_profile(const Trainer *t, Arena *perm, int64_t *count);
+/* Makes the networks part of what a checkpoint belongs to. */
+void trainer_identity(Checkpoint *c, Arena *perm, Arena scratch, const Candidates *todo);
 /* Builds every candidate once, before the first is trained: what cannot be trained is told now, not after hours. Returns 0
  * or "run: why not"; adds a line of forecast for each to *forecasts. `room` and scratch as for a run. */
 const char *trainer_check(Arena *perm, Arena room, Arena scratch, const Workplace *w, const TrainSettings *s,
