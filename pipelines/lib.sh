@@ -123,16 +123,18 @@ one_of()
 enter() { mkdir -p "$1" && cd "$1" || exit 1; }
 
 # contest SEARCH-OPTIONS TRAIN-OPTIONS INGEST-COMMAND: from raw data to a report, in the present folder: the data, a search
-# on it, and then its cell, a random cell of the same operations and hand-designed networks, trained alike and tested on the
-# same test split. OPS names the operations (auto: those for the shape of the data), NETS the networks.
+# on it, and then its cell, random cells of the same operations and hand-designed networks, trained alike and tested on the
+# same test split; a table, and whether searching was worth it. OPS names the operations (auto: those for the shape of the
+# data), NETS the networks, CELLS is the number of random cells: with one there is no spread to compare with.
 contest()
 {
     local search=$1 train=$2 ingest=$3
     step data.nas "$ingest -o data.nas"
     step search.nas "nas-search --ops ${OPS:-auto} $search data.nas -o search.nas"
-    step result.nas "nas-derive --random 1 search.nas | nas-train --data data.nas $train \
+    step result.nas "nas-derive --random ${CELLS:-3} search.nas | nas-train --data data.nas $train \
 ${NETS---net small-cnn --net resnet-tiny} - |
         nas-eval --data data.nas -o result.nas"
     step report.html "nas-stats --html -o report.html result.nas"
     nas-stats result.nas
+    nas-stats --verdict result.nas
 }

@@ -354,6 +354,136 @@ static void test_tally_and_predictions(void)
               "run,id,target,predicted,\"p_cat, grey\",p_dog\n\"a \"\"run\"\"\",42,0,0,0.880797088,0.119202919\n");
 }
 
+/* What a tally makes of targets for the loss: seen in the loss of a net whose logits are known, all weights being 0. */
+static double fed_loss(Dataset *d, bool soft, double smoothing, const float *share, const float *partner, Tally *t)
+{
+    const char *why;
+    NetworkRecord n = record(d, "linear", "");
+    Graph *g = netio_build(&perm, &n, &why);
+    LossDetail detail = g->detail;
+    detail.soft = soft;
+    graph_loss(g, g->loss, &detail);
+    EngineOptions o = {.device = "ref", .batch = 4, .pool = pool_open(1)};
+    Engine *e = engine_open(&perm, g, &o, &why);
+    float *w = NEW(&perm, float, g->weight_count);
+    w[g->params[g->param_count - 1].offset] = 1; /* the bias of the first output */
+    engine_upload(e, BLOCK_WEIGHTS, w);
+    CHECK(!tally_open(&perm, d, task_find(d->info.task), 4, 4, t));
+    t->smoothing = smoothing;
+    const Batch b = {.x = d->split[0].data, .y = d->split[0].targets, .partner = partner, .share = share, .n = 4};
+    tally_feed(t, e, &b);
+    engine_forward(e, MODE_TRAIN);
+    double loss = tally_add(t, e, &b);
+    engine_close(e);
+    pool_close(o.pool);
+    return loss;
+}
+
+static void test_soft_targets(void)
+{
+    Dataset d = small_data("classification");
+    Tally t;
+    const float y[4] = {0, 1, 1, 0}, partner[4] = {1, 1, 0, 0}, share[4] = {0.75F, 1, 0.5F, 0.875F};
+    d.split[0].targets = y;
+    const double first = log(1 + exp(-1)), second = first + 1; /* losses of class 0 and 1 at logits 1, 0 */
+    CHECK_NEAR(fed_loss(&d, false, 0, 0, 0, &t), (2 * first + 2 * second) / 4, 1e-6);
+    CHECK_NEAR(fed_loss(&d, true, 0, 0, 0, &t), (2 * first + 2 * second) / 4, 1e-6);
+    CHECK_NEAR(fed_loss(&d, true, 0.2, 0, 0, &t), (2 * first + 2 * second) / 4, 1e-6); /* as many of each */
+    const float mine[4] = {0, 0, 0, 0};
+    d.split[0].targets = mine;
+    CHECK_NEAR(fed_loss(&d, true, 0.2, 0, 0, &t), 0.9 * first + 0.1 * second, 1e-6);
+    d.split[0].targets = y;
+    double firsts = (0.75 + 0 + 0.5 + 1) / 4;
+    CHECK_NEAR(fed_loss(&d, true, 0, share, partner, &t), firsts * first + (1 - firsts) * second, 1e-6);
+    CHECK(!memcmp(t.targets, y, sizeof y)); /* measured by the larger part */
+    /* numbers are mixed, and are measured so */
+    Dataset r = small_data("regression");
+    const float from[8] = {0, 4, 0, 4, 0, 4, 0, 4};
+    const float none[8] = {3, 2, 1, 2, 1, 2, 1, 2};
+    const float half[4] = {0.5F, 1, 1, 1};
+    r.split[0].targets = none;
+    /* scaled by (t - 1) / 2 and (t - 2) / 4; mixed, the first row is 1.5, 3 */
+    double want = 0;
+    for (int i = 0; i < 4; i++) want += pow((i ? 0 : 0.25) - 1, 2) + pow(i ? 0 : 0.25, 2);
+    CHECK_NEAR(fed_loss(&r, false, 0, half, from, &t), want / 8, 1e-6);
+    CHECK_NEAR(t.targets[0], 1.5, 1e-6);
+    CHECK_NEAR(t.targets[1], 3, 1e-6);
+}
+
+/* Weights of a net on other data: what is carried, adapted and new; what does not fit. */
+static void test_carry(void)
+{
+    Dataset d = small_data("classification");
+    const char *why;
+    NetworkRecord n = record(&d, netio_genotype, tiny);
+    Graph *from = netio_build(&perm, &n, &why);
+    float *weights = NEW(&perm, float, from->weight_count), *stats = NEW(&perm, float, from->stat_floats);
+    graph_init(from, 3, weights, stats);
+    Trained trained = {.net = n};
+    for (int32_t i = 0; i < from->param_count; i++) {
+        Param *p = &from->params[i];
+        carry_take(&perm, &trained,
+                   &(TensorRecord){.set = "best",
+                                   .name = p->name,
+                                   .shape = p->shape,
+                                   .rank = p->rank,
+                                   .data = weights + p->offset,
+                                   .data_bytes = p->count * (int64_t)sizeof(float)});
+    }
+    for (int32_t i = 0; i < from->stat_count; i++)
+        for (int k = 0; k < 2; k++)
+            carry_take(
+                &perm, &trained,
+                &(TensorRecord){.set = "best",
+                                .name = arena_printf(&perm, "%s.running_%s", from->stats[i].name, k ? "var" : "mean"),
+                                .shape = &from->stats[i].channels,
+                                .rank = 1,
+                                .data = stats + from->stats[i].offset + k * from->stats[i].channels,
+                                .data_bytes = from->stats[i].channels * (int64_t)sizeof(float)});
+    carry_take(&perm, &trained, &(TensorRecord){.set = "last", .name = "another set"});
+    CHECK_EQ(trained.count, from->param_count + 2 * from->stat_count);
+    Dataset other = d; /* three channels, five outputs */
+    other.info.channels = 3;
+    other.info.outputs = 5;
+    n = record(&other, netio_genotype, tiny);
+    Graph *to = netio_build(&perm, &n, &why);
+    float *w = NEW(&perm, float, to->weight_count), *s = NEW(&perm, float, to->stat_floats);
+    Carried c;
+    CHECK_STR(carry_fill(&perm, to, &trained, w, s, &c), 0);
+    const Param *stem = &to->params[0], *old = &from->params[0];
+    CHECK(!c.kept[0] && c.kept[1] && !c.kept[to->param_count - 1]);
+    CHECK_EQ(c.adapted, stem->count);
+    CHECK_EQ(c.fresh, to->params[to->param_count - 1].count + to->params[to->param_count - 2].count);
+    CHECK_EQ(c.carried + c.adapted + c.fresh, to->weight_count);
+    CHECK_STR(c.names, "stem.0.weight, classifier.weight, classifier.bias");
+    for (int64_t out = 0; out < old->shape[0]; out++) /* a grey image in three channels gives what it gave */
+        for (int64_t k = 0; k < 9; k++) {
+            double sum = 0;
+            for (int ch = 0; ch < 3; ch++) sum += (double)w[stem->offset + (out * 3 + ch) * 9 + k];
+            CHECK_NEAR(sum, (double)weights[old->offset + out * 9 + k], 1e-6);
+        }
+    CHECK(!memcmp(s, stats, (size_t)to->stat_floats * sizeof *s));
+    ((float *)(uintptr_t)trained.tensor[3].data)[0] = NAN;
+    CHECK_CONTAINS(carry_fill(&perm, to, &trained, w, s, &c), "damaged");
+    n.channels = 4;
+    to = netio_build(&perm, &n, &why);
+    w = NEW(&perm, float, to->weight_count), s = NEW(&perm, float, to->stat_floats);
+    CHECK_CONTAINS(carry_fill(&perm, to, &trained, w, s, &c), "do not fit");
+}
+
+static void test_lists(void)
+{
+    double at[3];
+    int64_t whole[3], n;
+    CHECK(!epochs_parse(&perm, "", 10, at, 3, &n) && n == 0);
+    CHECK(!epochs_parse(&perm, "1,2.5", 10, at, 3, &n) && n == 2 && at[1] == 2.5);
+    const char *bad[] = {"0", "-1", "10", "2,1", "2,2", "x", "1,", ",1", "nan", "1,2,3,4"};
+    for (int i = 0; i < COUNTOF(bad); i++) CHECK(epochs_parse(&perm, bad[i], 10, at, 3, &n) != 0);
+    CHECK(!whole_parse(&perm, "4,8", 1, 8, whole, 3, &n) && n == 2 && whole[1] == 8);
+    const char *wrong[] = {"", "0", "9", "4,4", "x", "4,", "1,2,3,4", "99999999999999999999"};
+    for (int i = 0; i < COUNTOF(wrong); i++) CHECK(whole_parse(&perm, wrong[i], 1, 8, whole, 3, &n) != 0);
+}
+
 /* The interval of an accuracy is about that of the binomial distribution; the same seed gives the same one. */
 static void test_bootstrap(void)
 {
@@ -421,6 +551,9 @@ int main(void)
     CHECK_RUN(test_forecast);
     CHECK_RUN(test_forecast_holds);
     CHECK_RUN(test_tally_and_predictions);
+    CHECK_RUN(test_soft_targets);
+    CHECK_RUN(test_carry);
+    CHECK_RUN(test_lists);
     CHECK_RUN(test_bootstrap);
     CHECK_RUN(test_health);
     CHECK_RUN(test_settings_check);
