@@ -80,6 +80,16 @@ untimed() { nas-stats --json "$1" | grep -v '"kind":"provenance"' | sed -E 's/"(
     grep -qxFf evaluated trained
 }
 
+@test "gradients of several batches add up to that of their samples" {
+    local options=("${SMALL[@]}" --no-augment --schedule constant --net linear)
+    nas-train -q --data "$DATA" "${options[@]}" --batch 32 -o one.nas
+    nas-train -q --data "$DATA" "${options[@]}" --batch 8 --accumulate 4 -o four.nas
+    nas-train -q --data "$DATA" "${options[@]}" --batch 8 -o other.nas
+    on() { nas-stats --tsv train_epoch "$1" | awk -F'\t' '$10 == "validation" && $11 == "loss" && $4 == 2 { printf "%.4f\n", $12 }'; }
+    same <(on one.nas) <(on four.nas)
+    ! cmp -s <(on one.nas) <(on other.nas)
+}
+
 @test "early stopping ends a run that gets no better, and says so" {
     nas-train -q --data "$DATA" "${SMALL[@]}" --epochs 50 --lr 1e-9 --patience 2 --net small-cnn -o t.nas
     json t.nas event | grep -q '"what":"early-stop"'
@@ -287,6 +297,8 @@ untimed() { nas-stats --json "$1" | grep -v '"kind":"provenance"' | sed -E 's/"(
     nas-transfer -q --data "$DATA" --layers 2,3 --channels 4,6 -e 1 -b 16 --baseline none "$CELLS" -o r.nas
     json r.nas transfer | sed -E 's/.*"layers":([0-9]+),"channels":([0-9]+),"parameters":([0-9]+).*/\1 \2 \3/' | sort -u | wc -l >sizes
     [[ $(<sizes) = 8 ]]
+    nas-stats --html -o r.html r.nas
+    grep -q 'random-1-1, 3 layers, 6 channels' r.html
 }
 
 @test "transfer: weights carried over to other shapes and tasks, frozen or not" {

@@ -16,11 +16,27 @@ static int64_t place_of(const char **name, int64_t *count, const char *want)
     return i;
 }
 
-static const char *row_of(Arena *a, const TransferRow *t)
+/* Whether the same was trained on the same data in another size, too: then the sizes are rows of their own. */
+static bool swept(const Story *s, const TransferRow *t)
+{
+    for (int64_t i = 0; i < s->count; i++) {
+        const TransferRow *o = &s->item[i].r.transfer;
+        if (s->item[i].r.kind == REC_TRANSFER && (o->layers != t->layers || o->channels != t->channels) &&
+            !strcmp(o->name, t->name) && !strcmp(o->to, t->to))
+            return true;
+    }
+    return false;
+}
+
+static const char *row_of(const Story *s, Arena *a, const TransferRow *t)
 {
     const char *name = t->name[0] ? t->name : "unnamed", *on = arena_printf(a, " on %s", t->to);
     const ptrdiff_t length = (ptrdiff_t)strlen(name) - (ptrdiff_t)strlen(on); /* nas-transfer's "search on digits" */
     if (length > 0 && !strcmp(name + length, on)) name = arena_strndup(a, name, length);
+    if (swept(s, t))
+        name = t->layers ? arena_printf(a, "%s, %lld layers, %lld channels", name, (long long)t->layers,
+                                        (long long)t->channels)
+                         : arena_printf(a, "%s, %lld channels", name, (long long)t->channels);
     return t->from[0] ? arena_printf(a, "%s (from %s)", name, t->from) : name;
 }
 
@@ -36,7 +52,7 @@ Heat heat_of(const Story *s, Arena *a)
         const char *metric = s->item[i].r.kind == REC_TRANSFER ? metric_primary(t->metrics, t->metric_count, &more) : 0;
         const double value = metric ? metric_by_name(t->metrics, t->metric_count, metric) : NAN;
         if (isnan(value)) continue;
-        const int64_t row = place_of(h.row_name, &h.rows, row_of(a, t));
+        const int64_t row = place_of(h.row_name, &h.rows, row_of(s, a, t));
         const int64_t column = place_of(h.column_name, &h.columns, arena_printf(a, "%s (%s)", t->to, metric));
         if (row < 0 || column < 0) continue;
         h.metric[column] = metric;
