@@ -98,9 +98,8 @@ typedef struct { /* all off = the plain samples */
                              series along its length alone */
     int64_t cutout;       /* side of the zeroed square, 0 = none (DeVries, Taylor 2017, arXiv:1708.04552) */
     /* Turned by up to `rotate` degrees either way, moved by up to `shift` pixels along each axis, both evenly, enlarged by
-     * a factor from 1/zoom to zoom, evenly in its logarithm (0 or 1: none); bilinear, zeros outside; the ranges that
-     * Dieleman et al. 2015, arXiv:1503.07077, section 7.3, draw from. A series is moved and stretched along its length
-     * and not turned. */
+     * a factor from 1/zoom to zoom, evenly in its logarithm (0 or 1: none); bilinear, zeros outside; so drawn by
+     * Dieleman et al. 2015, arXiv:1503.07077. A series is moved and stretched along its length and not turned. */
     double rotate, shift, zoom;
     /* Zeroed bands of the whole width and of the whole height, mask_count of each, from 0 to so many rows or columns wide:
      * for spectrograms, of frequencies and of times (SpecAugment, Park et al. 2019, arXiv:1904.08779, section 2). */
@@ -134,9 +133,9 @@ typedef struct {
 } LoaderSpec;
 typedef struct {
     const float *x, *y; /* (n, C, H, W), (n, target_width); valid until the next loader_next */
-    const float *partner,
-        *share;              /* of mixed samples: targets (n, target_width) of what was mixed in, and the part (n) of
-                                     the sample itself, 0.5…1; 0: nothing was mixed */
+    /* Of mixed samples: targets (n, target_width) of what was mixed in, and the part (n) of the sample itself, 0.5…1; 0:
+     * nothing was mixed. */
+    const float *partner, *share;
     int64_t n, epoch, index; /* index of the batch within the epoch */
     bool last;               /* last batch of its epoch */
 } Batch;

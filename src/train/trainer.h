@@ -1,4 +1,4 @@
-/* trainer: trains one network from scratch: the one training loop of nas-train and nas-transfer. */
+/* trainer: trains one network, from scratch or from given weights: the one training loop of nas-train and nas-transfer. */
 #ifndef NAS_TRAINER_H
 #define NAS_TRAINER_H
 #include "cli/cli.h"
@@ -22,12 +22,12 @@ typedef struct {
     int64_t accumulate;
     double label_smoothing; /* train/tally.h */
     double auxiliary;       /* weight of the auxiliary tower's loss, nn/network.h */
-    /* A mean of the weights and running statistics, mean = d mean + (1 - d) weights after each step, d being this, at first
-     * less: (1 + steps) / (10 + steps) (Polyak, Juditsky 1992; Tan, Le 2019, arXiv:1905.11946, section 5, has 0.9999 for
-     * the decay; the start is that of TensorFlow's ExponentialMovingAverage); 0: none. */
+    /* A mean of the weights and running statistics, mean = d mean + (1 - d) weights after each step (Polyak, Juditsky 1992,
+     * in its forgetful form), d being this, at first less: (1 + steps) / (10 + steps), as TensorFlow's
+     * ExponentialMovingAverage has it; 0: none. */
     double ema;
-    int64_t
-        patience; /* stop after so many epochs without a better validation metric (Prechelt 1998, criterion UP); 0: no */
+    /* Stop after so many epochs without a better validation metric (Prechelt 1998, "Early stopping - but when?"); 0: no. */
+    int64_t patience;
     bool no_augment, flip, no_alpha;
     int64_t crop, cutout;     /* -1: as the dataset declares */
     Augment more;             /* what no dataset declares: data/dataset.h */
