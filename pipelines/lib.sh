@@ -90,7 +90,7 @@ step()
         return
     fi
     say "== $2"
-    bash -o pipefail -c "$2" || die "$1 was not made"
+    bash -o pipefail -c "$2" || { rm -f -- "$1"; die "$1 was not made"; } # the end of a pipe may have been written
     say "   $((SECONDS - began)) s"
 }
 

@@ -176,7 +176,7 @@ static void test_refusals(void)
     static const struct {
         const char *key, *value, *without, *words;
     } bad[] = {
-        {"state", "0", "", "state is \"1\" here, \"0\" in the checkpoint"},
+        {"state", "0", "", "state is \"2\" here, \"0\" in the checkpoint"},
         {"dataset", "small 0000000000000008", "", "dataset is"},
         {"story", "999", "", "not complete"},
         {"story", "1", "", "is no part of a state"},
