@@ -124,7 +124,7 @@ enter() { mkdir -p "$1" && cd "$1" || exit 1; }
 
 # contest SEARCH-OPTIONS TRAIN-OPTIONS INGEST-COMMAND: from raw data to a report, in the present folder: the data, a search
 # on it, and then its cell, random cells of the same operations and hand-designed networks, trained alike and tested on the
-# same test split; a table, and whether searching was worth it. OPS names the operations (auto: those for the shape of the
+# same test split; the summary ends in a verdict on the search. OPS names the operations (auto: those for the shape of the
 # data), NETS the networks, CELLS is the number of random cells: with one there is no spread to compare with.
 contest()
 {
@@ -136,5 +136,4 @@ ${NETS---net small-cnn --net resnet-tiny} - |
         nas-eval --data data.nas -o result.nas"
     step report.html "nas-stats --html -o report.html result.nas"
     nas-stats result.nas
-    nas-stats --verdict result.nas
 }
