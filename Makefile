@@ -94,9 +94,9 @@ FORMATTED   = $(wildcard kernels/cuda/*.cu kernels/cuda/*.cuh src/*/*.[ch] src/d
 CUDA_FLAGS  := -O3 -std=c++17 -lineinfo -Xcompiler -fPIC,-fno-exceptions,-fno-threadsafe-statics,-fvisibility=hidden
 SIM_ARCH    := -gencode arch=compute_75,code=compute_75 --compress-mode=none
 CUDA_INC    := -isystem $(dir $(patsubst %/,%,$(dir $(NVCC))))include
-SIM_OBJ     := $(patsubst tests/cudasim/%.c,$(OBJ)/cudasim/%.o,$(wildcard tests/cudasim/*.c))
+SIM_OBJ     := $(patsubst tests/cudasim/%.c,$(OBJ)/cudasim/%.o,$(filter-out %/driver.c,$(wildcard tests/cudasim/*.c)))
 # plain builds only: it has checks of memory of its own
-SIM_TESTS   := $(if $(SAN),,$(if $(filter 1,$(HAVE_CUDA)),$(OBJ)/cudasim/libprobe.so $(OBJ)/cudasim/libnas-cudasim.so))
+SIM_TESTS   := $(if $(SAN),,$(if $(filter 1,$(HAVE_CUDA)),$(addprefix $(OBJ)/cudasim/,libprobe.so libnas-cudasim.so driver/libcuda.so.1)))
 # What the plugin is made of beside the kernels, compiled again as position-independent code.
 PLUGIN_SRC  := src/engine/backend_cuda.c src/engine/plan.c src/engine/step.c src/engine/loss.c src/base/arena.c src/base/rng.c
 PLUGIN_OBJ  := $(PLUGIN_SRC:%.c=$(OBJ)/plugin/%.o)
@@ -208,6 +208,11 @@ $(OBJ)/cudasim/probe.o: tests/cudasim/probe.cu
 
 $(OBJ)/cudasim/libprobe.so: $(OBJ)/cudasim/probe.o $(SIM_OBJ)
 	$(CC) $(BASE_FLAGS) $(LDFLAGS) -shared -o $@ $^ -lm
+
+# A driver without a device behind it, for tests of how one is found.
+$(OBJ)/cudasim/driver/libcuda.so.1: $(OBJ)/cudasim/driver.o $(OBJ)/cudasim/sim_machine.o
+	@mkdir -p $(@D)
+	$(CC) $(BASE_FLAGS) $(LDFLAGS) -shared -o $@ $^
 
 -include $(wildcard $(OBJ)/cudasim/*.d $(OBJ)/cudasim/kernels/*.d $(OBJ)/plugin/src/*/*.d)
 

@@ -147,7 +147,7 @@ static TrainEnd train_one(const Transfer *t, const Candidate *c, Arena room, Are
     if (why) cli_die(EXIT_FAILED, "%s: %s", c->run, why);
     cli_note("%s: %s, %s", c->run, forecast_text(&perm, &run.forecast), engine_device(run.engine));
     TrainEnd end = trainer_run(&run, scratch);
-    if (end == TRAIN_DIVERGED) cli_warn("%s", run.trouble);
+    if (end == TRAIN_DIVERGED || end == TRAIN_FAILED) cli_warn("%s", run.trouble);
     if (end == TRAIN_DONE) put_row(t, c, &run, &perm);
     trainer_close(&run);
     return end;
@@ -199,11 +199,14 @@ int main(int argc, char **argv)
 
     if (!t.dataset_seen) writer_put(t.out, &(Record){.kind = REC_DATASET, .dataset = t.data.info});
     int64_t diverged = 0;
-    for (int64_t i = 0; i < t.todo.count && !cli_interrupted() && !writer_error(t.out); i++)
-        diverged += train_one(&t, &t.todo.item[i], room, scratch) == TRAIN_DIVERGED;
+    TrainEnd end = TRAIN_DONE;
+    for (int64_t i = 0; i < t.todo.count && end != TRAIN_FAILED && !cli_interrupted() && !writer_error(t.out); i++) {
+        end = train_one(&t, &t.todo.item[i], room, scratch);
+        diverged += end == TRAIN_DIVERGED;
+    }
     if (!writer_finish(t.out)) cli_die(EXIT_FAILED, "%s", writer_error(t.out));
     cli_guard_file(0);
     workplace_close(&t.place);
     int status = cli_end();
-    return status ? status : diverged ? EXIT_FAILED : EXIT_OK;
+    return status ? status : diverged || end == TRAIN_FAILED ? EXIT_FAILED : EXIT_OK;
 }

@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <cuda_runtime_api.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,7 +48,8 @@ typedef struct {
     Mode mode;
     GradWhat what;
     cudaStream_t stream;
-    cudaError_t error; /* the first; from then on every result is NaN */
+    const char *name; /* the device's, as asked for */
+    char error[256];  /* the first, or empty; from then on every result is NaN */
     void **allocation;
     int32_t allocations;
     float *block[BLOCK_COUNT];
@@ -73,11 +75,15 @@ typedef struct {
     bool separate;
 } Carver;
 
-static bool ok(Cuda *c, int status)
+static bool check(Cuda *c, int status, const char *where)
 {
-    if (status && !c->error) c->error = (cudaError_t)status;
-    return !c->error;
+    if (status && !*c->error)
+        snprintf(c->error, sizeof c->error, "device %s: %s (%s)", c->name, cudaGetErrorString((cudaError_t)status),
+                 where);
+    return !*c->error;
 }
+/* Every call that can fail goes through here. */
+#define ok(c, status) check(c, (int)(status), __func__)
 
 static void *carve(Carver *v, int64_t bytes)
 {
@@ -371,6 +377,7 @@ static Cuda *cuda_prepare(Arena *perm, Arena scratch, const Graph *g, const Engi
 {
     Cuda *c = v->c = NEW(perm, Cuda, 1);
     c->g = g;
+    c->name = arena_strdup(perm, o->device);
     c->capacity = o->batch;
     c->forward_only = o->forward_only;
     c->plan = plan_make(perm, scratch, g, o->batch, o->forward_only, o->single_path, o->recompute, tensor_bytes, 0);
@@ -389,22 +396,57 @@ static Cuda *cuda_prepare(Arena *perm, Arena scratch, const Graph *g, const Engi
     return *why ? 0 : c;
 }
 
-static int64_t cuda_memory(const Graph *g, const EngineOptions *o, Arena scratch, const char **parts, Arena *perm)
+/* Makes device "name:N" (":N" missing: 0) the one that calls are about. Returns 0 or why not. */
+static const char *select_device(Arena *perm, const char *device)
+{
+    const char *colon = strchr(device, ':'), *visible = getenv("CUDA_VISIBLE_DEVICES");
+    int index = colon ? atoi(colon + 1) : 0, count = 0;
+    cudaError_t e = cudaGetDeviceCount(&count);
+    if (!e && index < count && !(e = cudaSetDevice(index))) return 0;
+    Text t = {0};
+    if (e)
+        text_addf(perm, &t, "device %s: %s", device, cudaGetErrorString(e));
+    else
+        text_addf(perm, &t, "device %s: there %s %d, counted from 0", device, count == 1 ? "is" : "are", count);
+    if (visible) text_addf(perm, &t, " (CUDA_VISIBLE_DEVICES is \"%.100s\")", visible);
+    return t.s;
+}
+
+static int64_t noise_bytes(const Cuda *c)
+{
+    int64_t bytes = 0;
+    for (int32_t i = 0; i < c->g->op_count; i++)
+        if (c->g->ops[i].kind == OP_NOISE)
+            bytes = most(bytes, tensor_bytes(&c->g->values[c->g->ops[i].output], c->capacity, 0));
+    return bytes;
+}
+
+static int64_t target_count(const Cuda *c)
+{
+    return c->capacity * loss_width(c->g->loss, c->g->outputs) + 1;
+}
+
+static const char *cuda_memory(const Graph *g, const EngineOptions *o, Arena scratch, Arena *perm, EngineMemory *out)
 {
     Arena room = scratch, rest = scratch; /* one half for what is kept, one for the planner */
     room.end = rest.beg = scratch.beg + (scratch.end - scratch.beg) / 128 * 64;
+    int64_t left = arena_left(&room), p[3], f = sizeof(float);
     Carver v = {0};
-    int64_t p[3];
-    const char *why = g->error ? g->error : g->logits < 0 ? "the graph has no head" : 0;
-    Cuda *c = why ? 0 : cuda_prepare(&room, rest, g, o, &v, p, &why);
-    const char *text =
-        c ? arena_printf(perm,
-                         "on the device: tensors and gradients %.1f MB, parameters %.1f MB, sums and work "
-                         "areas %.1f MB",
-                         (double)p[0] / 1e6, (double)p[1] / 1e6, (double)p[2] / 1e6)
-          : arena_strdup(perm, why);
-    if (parts) *parts = text;
-    return c ? v.used : -1;
+    const char *why = select_device(perm, o->device);
+    if (why) return why;
+    Cuda *c = cuda_prepare(&room, rest, g, o, &v, p, &why);
+    if (!c) return arena_strdup(perm, why);
+    size_t available, total;
+    if (!ok(c, cudaMemGetInfo(&available, &total))) return arena_strdup(perm, c->error);
+    out->device = v.used;
+    out->device_free = (int64_t)available;
+    out->host = left - arena_left(&room) + 2 * tensor_bytes(&g->values[g->input], o->batch, 0) +
+                2 * o->batch * g->outputs * f + target_count(c) * f + o->batch * f + noise_bytes(c);
+    out->parts = arena_printf(perm,
+                              "on the device: tensors and gradients %.1f MB, parameters %.1f MB, sums and work areas "
+                              "%.1f MB",
+                              (double)p[0] / 1e6, (double)p[1] / 1e6, (double)p[2] / 1e6);
+    return 0;
 }
 
 static void cuda_close(void *b)
@@ -455,14 +497,7 @@ static void set_up_device(Cuda *c, Arena scratch)
 
 static void *cuda_open(Arena *perm, const Graph *g, const EngineOptions *o, const char **why)
 {
-    const char *colon = strchr(o->device, ':');
-    int index = colon ? atoi(colon + 1) : 0, count = 0;
-    cudaError_t e = cudaGetDeviceCount(&count);
-    if (e || index < 0 || index >= count) {
-        *why = e ? arena_printf(perm, "device %s: %s", o->device, cudaGetErrorString(e))
-                 : arena_printf(perm, "device %s: there %s %d", o->device, count == 1 ? "is" : "are", count);
-        return 0;
-    }
+    if ((*why = select_device(perm, o->device))) return 0;
     Arena scratch = arena_reserve((ptrdiff_t)1 << 30);
     Carver v = {0};
     int64_t parts[3];
@@ -472,7 +507,8 @@ static void *cuda_open(Arena *perm, const Graph *g, const EngineOptions *o, cons
     int64_t bytes = v.used, f = sizeof(float), input = tensor_bytes(&g->values[g->input], o->batch, 0);
     c->allocation = NEW(perm, void *, v.count + 1);
     struct cudaDeviceProp about;
-    ok(c, cudaSetDevice(index));
+    int index = 0;
+    ok(c, cudaGetDevice(&index));
     ok(c, cudaGetDeviceProperties(&about, index));
     ok(c, cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking));
     Carver at = {.c = c, .base = (char *)8, .separate = v.separate};
@@ -480,26 +516,22 @@ static void *cuda_open(Arena *perm, const Graph *g, const EngineOptions *o, cons
     for (int i = 0; i < 2; i++) ok(c, cudaMallocHost((void **)&c->staging[i], (size_t)input));
     ok(c, cudaMallocHost((void **)&c->logits_host, (size_t)(o->batch * g->outputs * f)));
     ok(c, cudaMallocHost((void **)&c->g_logits_host, (size_t)(o->batch * g->outputs * f)));
-    if (!c->error) *why = layout(c, perm, &at, parts);
-    if (c->error) {
-        *why =
-            arena_printf(perm, "device %s: %.1f MB: %s", o->device, (double)bytes / 1e6, cudaGetErrorString(c->error));
-        cuda_close(c);
-        return 0;
-    }
-    assert(!*why && at.used == bytes);
-    c->targets = NEW(perm, float, o->batch *loss_width(g->loss, g->outputs) + 1);
+    if (!*c->error) *why = layout(c, perm, &at, parts);
+    assert(*c->error || (!*why && at.used == bytes));
+    c->targets = NEW(perm, float, target_count(c));
     c->drop_host = NEW(perm, float, o->batch);
-    int64_t noise = 0;
-    for (int32_t i = 0; i < g->op_count; i++)
-        if (g->ops[i].kind == OP_NOISE) noise = most(noise, tensor_bytes(&g->values[g->ops[i].output], o->batch, 0));
-    c->noise = NEW(perm, float, noise / f);
+    c->noise = NEW(perm, float, noise_bytes(c) / f);
     for (int32_t t = 0; t < g->table_count; t++) {
         c->mix_grad[t] = NEW(perm, float, g->tables[t].count);
         c->mix_active[t] = NEW(perm, uint8_t, g->tables[t].count);
         memset(c->mix_active[t], 1, (size_t)g->tables[t].count);
     }
-    set_up_device(c, *perm);
+    if (!*c->error) set_up_device(c, *perm);
+    if (*c->error) {
+        *why = arena_printf(perm, "%s; %.1f MB were asked for", c->error, (double)bytes / 1e6);
+        cuda_close(c);
+        return 0;
+    }
     c->device = arena_printf(perm, "%s: %s, sm_%d%d", o->device, about.name, about.major, about.minor);
     return c;
 }
@@ -514,14 +546,14 @@ static void synchronise(Cuda *c)
 
 static void to_device(Cuda *c, void *to, const void *from, int64_t bytes)
 {
-    if (bytes && !c->error) ok(c, cudaMemcpyAsync(to, from, (size_t)bytes, cudaMemcpyHostToDevice, c->stream));
+    if (bytes && !*c->error) ok(c, cudaMemcpyAsync(to, from, (size_t)bytes, cudaMemcpyHostToDevice, c->stream));
 }
 
 static void to_host(Cuda *c, void *to, const void *from, int64_t bytes)
 {
-    if (bytes && !c->error) ok(c, cudaMemcpyAsync(to, from, (size_t)bytes, cudaMemcpyDeviceToHost, c->stream));
+    if (bytes && !*c->error) ok(c, cudaMemcpyAsync(to, from, (size_t)bytes, cudaMemcpyDeviceToHost, c->stream));
     synchronise(c);
-    if (c->error) memset(to, 0xff, (size_t)bytes); /* not a number */
+    if (*c->error) memset(to, 0xff, (size_t)bytes); /* not a number */
 }
 
 static void cuda_upload(void *b, Block to, const float *from)
@@ -731,7 +763,7 @@ static void cuda_forward(void *b, Mode mode)
     c->loss_known = c->spent = false;
     for (int32_t i = 0; i < p->group_start[p->groups]; i++)
         if (c->g->ops[p->order[i]].kind == OP_MIX) set_drop_masks(c, p->order[i]);
-    for (int32_t i = 0; i < p->group_start[p->groups] && !c->error; i++)
+    for (int32_t i = 0; i < p->group_start[p->groups] && !*c->error; i++)
         if (c->active[p->order[i]]) forward_op(c, p->order[i], false);
 }
 
@@ -749,7 +781,7 @@ static void finish(Cuda *c)
 static double cuda_loss(void *b)
 {
     finish(b);
-    return ((Cuda *)b)->error ? NAN : ((Cuda *)b)->loss;
+    return *((Cuda *)b)->error ? NAN : ((Cuda *)b)->loss;
 }
 
 static void cuda_logits(void *b, float *out)
@@ -889,7 +921,7 @@ static void cuda_backward(void *b, GradWhat what)
     to_device(c, c->g_logits, c->g_logits_host, c->n * g->outputs * (int64_t)sizeof(float));
     if (what & GRAD_WEIGHTS)
         ok(c, cudaMemsetAsync(c->block[BLOCK_GRAD], 0, (size_t)g->weight_count * sizeof(float), c->stream));
-    for (int32_t s = p->groups; s < p->steps && !c->error; s++) {
+    for (int32_t s = p->groups; s < p->steps && !*c->error; s++) {
         int32_t group = p->step[s].group, from = p->group_start[group], to = p->group_start[group + 1];
         if (p->step[s].kind == STEP_AGAIN) {
             for (int32_t i = from; i < to; i++)
@@ -912,6 +944,12 @@ static const char *cuda_device(const void *b)
     return ((const Cuda *)b)->device;
 }
 
+static const char *cuda_error(const void *b)
+{
+    const Cuda *c = b;
+    return *c->error ? c->error : 0;
+}
+
 static void cuda_set_profile(void *b, bool on)
 {
     (void)b, (void)on;
@@ -924,10 +962,10 @@ static int64_t cuda_profile(const void *b, EngineProfile *rows, int64_t room)
 }
 
 static const Backend backend_cuda = {
-    BACKEND_ABI,   "cuda",         cuda_memory,  cuda_open,         cuda_close,       cuda_device,     cuda_upload,
-    cuda_download, cuda_copy,      cuda_set_mix, cuda_get_mix_grad, cuda_set_active,  cuda_set_drop,   cuda_batch,
-    cuda_forward,  cuda_loss,      cuda_logits,  cuda_backward,     cuda_scale_block, cuda_axpy_block, cuda_dot_block,
-    cuda_sgd_step, cuda_adam_step, cuda_value,   cuda_set_profile,  cuda_profile};
+    BACKEND_ABI,     "cuda",         select_device, cuda_memory,    cuda_open,    cuda_close,        cuda_device,
+    cuda_error,      cuda_upload,    cuda_download, cuda_copy,      cuda_set_mix, cuda_get_mix_grad, cuda_set_active,
+    cuda_set_drop,   cuda_batch,     cuda_forward,  cuda_loss,      cuda_logits,  cuda_backward,     cuda_scale_block,
+    cuda_axpy_block, cuda_dot_block, cuda_sgd_step, cuda_adam_step, cuda_value,   cuda_set_profile,  cuda_profile};
 
 /* The plugin's one symbol. */
 const Backend *nas_backend(void);

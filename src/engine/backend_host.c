@@ -456,8 +456,8 @@ static Host *host_prepare(Arena *perm, Arena scratch, const Graph *g, const Engi
     return *why ? 0 : h;
 }
 
-static int64_t host_memory(const Graph *g, const EngineOptions *o, Arena scratch, const char **parts, Arena *perm,
-                           const char *device)
+static const char *host_memory(const Graph *g, const EngineOptions *o, Arena scratch, Arena *perm, EngineMemory *out,
+                               const char *device)
 {
     Arena room = scratch, rest = scratch; /* one half for what the host keeps, one for the planner */
     room.end = rest.beg = scratch.beg + (scratch.end - scratch.beg) / 128 * 64;
@@ -465,16 +465,17 @@ static int64_t host_memory(const Graph *g, const EngineOptions *o, Arena scratch
     int64_t left = arena_left(&room);
     Carver c = {0};
     int64_t p[4];
-    const char *why = g->error ? g->error : g->logits < 0 ? "the graph has no head" : 0;
-    Host *h = why ? 0 : host_prepare(&room, rest, g, o, device, &c, p, &why);
-    if (h) p[3] += left - arena_left(&room), h->planned += left - arena_left(&room);
-    const char *text = h ? arena_printf(perm,
-                                        "tensors and gradients %.1f MB, parameters %.1f MB, packed weights and sums "
-                                        "%.1f MB, work areas %.1f MB",
-                                        (double)p[0] / 1e6, (double)p[1] / 1e6, (double)p[2] / 1e6, (double)p[3] / 1e6)
-                         : arena_strdup(perm, why);
-    if (parts) *parts = text;
-    return h ? h->planned : -1;
+    const char *why = 0;
+    Host *h = host_prepare(&room, rest, g, o, device, &c, p, &why);
+    if (!h) return arena_strdup(perm, why);
+    p[3] += left - arena_left(&room);
+    out->host = h->planned + left - arena_left(&room);
+    out->parts =
+        arena_printf(perm,
+                     "tensors and gradients %.1f MB, parameters %.1f MB, packed weights and sums %.1f MB, work "
+                     "areas %.1f MB",
+                     (double)p[0] / 1e6, (double)p[1] / 1e6, (double)p[2] / 1e6, (double)p[3] / 1e6);
+    return 0;
 }
 
 static void *host_open(Arena *perm, const Graph *g, const EngineOptions *o, const char **why, const char *device)
@@ -1313,6 +1314,12 @@ static const char *host_device(const void *b)
     return ((const Host *)b)->device;
 }
 
+static const char *host_error(const void *b)
+{
+    (void)b;
+    return 0;
+}
+
 static void host_set_profile(void *b, bool on)
 {
     ((Host *)b)->profiling = on;
@@ -1326,14 +1333,20 @@ static int64_t host_profile(const void *b, EngineProfile *rows, int64_t room)
     return n;
 }
 
-static int64_t cpu_memory(const Graph *g, const EngineOptions *o, Arena scratch, const char **parts, Arena *perm)
+static const char *host_probe(Arena *perm, const char *device)
 {
-    return host_memory(g, o, scratch, parts, perm, "cpu");
+    (void)perm, (void)device;
+    return 0;
 }
 
-static int64_t ref_memory(const Graph *g, const EngineOptions *o, Arena scratch, const char **parts, Arena *perm)
+static const char *cpu_memory(const Graph *g, const EngineOptions *o, Arena scratch, Arena *perm, EngineMemory *out)
 {
-    return host_memory(g, o, scratch, parts, perm, "ref");
+    return host_memory(g, o, scratch, perm, out, "cpu");
+}
+
+static const char *ref_memory(const Graph *g, const EngineOptions *o, Arena scratch, Arena *perm, EngineMemory *out)
+{
+    return host_memory(g, o, scratch, perm, out, "ref");
 }
 
 static void *cpu_open(Arena *perm, const Graph *g, const EngineOptions *o, const char **why)
@@ -1347,11 +1360,11 @@ static void *ref_open(Arena *perm, const Graph *g, const EngineOptions *o, const
 }
 
 #define HOST_FUNCTIONS                                                                                                 \
-    .close = host_close, .device = host_device, .upload = host_upload, .download = host_download, .copy = host_copy,   \
-    .set_mix = host_set_mix, .get_mix_grad = host_get_mix_grad, .set_active = host_set_active,                         \
+    .close = host_close, .device = host_device, .error = host_error, .upload = host_upload, .download = host_download, \
+    .copy = host_copy, .set_mix = host_set_mix, .get_mix_grad = host_get_mix_grad, .set_active = host_set_active,      \
     .set_drop = host_set_drop, .batch = host_batch, .forward = host_forward, .loss = host_loss, .logits = host_logits, \
     .backward = host_backward, .scale = host_scale, .axpy = host_axpy, .dot = host_dot, .sgd = host_sgd,               \
     .adam = host_adam, .value = host_value, .set_profile = host_set_profile, .profile = host_profile
 
-const Backend backend_cpu = {BACKEND_ABI, "cpu", cpu_memory, cpu_open, HOST_FUNCTIONS};
-const Backend backend_ref = {BACKEND_ABI, "ref", ref_memory, ref_open, HOST_FUNCTIONS};
+const Backend backend_cpu = {BACKEND_ABI, "cpu", host_probe, cpu_memory, cpu_open, HOST_FUNCTIONS};
+const Backend backend_ref = {BACKEND_ABI, "ref", host_probe, ref_memory, ref_open, HOST_FUNCTIONS};

@@ -102,7 +102,8 @@ static void tune(Perturb *p)
         engine_batch(p->engine, b.x, y, b.n);
         engine_forward(p->engine, MODE_TRAIN);
         if (!isfinite(engine_loss(p->engine))) {
-            p->why = "the fine-tuning diverges: a smaller --tune-lr may help";
+            p->why = engine_error(p->engine);
+            if (!p->why) p->why = "the fine-tuning diverges: a smaller --tune-lr may help";
             break;
         }
         engine_backward(p->engine, GRAD_WEIGHTS); /* settings of the search as published */

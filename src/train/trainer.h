@@ -28,7 +28,7 @@ extern const CliOption train_setting_options[];
 /* Why the settings contradict each other, or 0. */
 const char *train_settings_check(Arena *perm, const TrainSettings *s);
 
-typedef enum { TRAIN_DONE, TRAIN_DIVERGED, TRAIN_INTERRUPTED } TrainEnd;
+typedef enum { TRAIN_DONE, TRAIN_DIVERGED, TRAIN_FAILED, TRAIN_INTERRUPTED } TrainEnd; /* FAILED: the device */
 
 typedef struct { /* a run; all that changes while it runs is here and in the engine's blocks */
     const Workplace *place;
@@ -49,7 +49,7 @@ typedef struct { /* a run; all that changes while it runs is here and in the eng
     double started, rate; /* clock; latest learning rate */
     double best;          /* metric; NaN: none yet */
     int64_t best_epoch;
-    const char *trouble; /* of TRAIN_DIVERGED */
+    const char *trouble; /* of TRAIN_DIVERGED and TRAIN_FAILED */
 } Trainer;
 
 /* The dataset's train and alpha splits as one train split: a search's alpha split has no other use afterwards. *whole may
@@ -71,13 +71,13 @@ const char *trainer_check(Arena *perm, Arena room, Arena scratch, const Workplac
                           const Candidates *todo, Text *forecasts);
 /* Writes the NetworkRecord, then runs all epochs and writes a TrainEpoch after each. */
 TrainEnd trainer_run(Trainer *t, Arena scratch);
-/* Writes the weights, sets "best" and "last"; best only where an epoch was complete. */
-void trainer_write_weights(Trainer *t, Arena scratch);
+/* Writes the weights, sets "best" and "last"; best only where an epoch was complete. Returns 0 or why not (the device). */
+const char *trainer_write_weights(Trainer *t, Arena scratch);
 /* Puts the best weights into the engine. */
 void trainer_use_best(Trainer *t);
 void trainer_close(Trainer *t);
 
-/* A network's tensors of a set as they are in the engine, from blocks w and s. */
-void engine_write_tensors(Engine *e, const Graph *g, Writer *out, Arena scratch, const char *run, const char *set,
-                          Block w, Block s);
+/* A network's tensors of a set as they are in the engine, from blocks w and s. Returns 0 or why not (the device). */
+const char *engine_write_tensors(Engine *e, const Graph *g, Writer *out, Arena scratch, const char *run,
+                                 const char *set, Block w, Block s);
 #endif

@@ -13,6 +13,7 @@
 
 #include "device_memory.h"
 #include "ptx.h"
+#include "sim_machine.h"
 
 #define SIM __attribute__((visibility("default")))
 
@@ -81,6 +82,13 @@ static cudaError_t fault(cudaError_t e, const char *what)
     if (getenv("NAS_CUDASIM_QUIET") == 0) fprintf(stderr, "cudasim: %s\n", what);
     sticky = e;
     return result(e);
+}
+
+/* The error that every call returns by now: at last the loss of the device, where that is asked for. */
+static cudaError_t gone(void)
+{
+    if (!sticky && sim_lost()) fault(cudaErrorLaunchFailure, "the device was lost, as NAS_CUDASIM_FAIL has it");
+    return sticky;
 }
 
 static void print_statistics(void)
@@ -216,7 +224,7 @@ SIM cudaError_t cudaLaunchKernel(const void *host, dim3 grid, dim3 block, void *
 {
     (void)stream;
     if (!setting.known) cudasim_configure(getenv("NAS_CUDASIM"));
-    if (sticky) return sticky;
+    if (gone()) return sticky;
     Function *f = find_function(host);
     if (!f) return result(cudaErrorInvalidDeviceFunction);
     Kernel *k = f->kernel;
@@ -261,7 +269,8 @@ SIM cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, v
 
 SIM cudaError_t cudaMalloc(void **p, size_t bytes)
 {
-    if (sticky) return sticky;
+    if (gone()) return sticky;
+    if ((int64_t)bytes > sim_memory(device_capacity()) - device_in_use()) return result(cudaErrorMemoryAllocation);
     uint64_t a = device_alloc(bytes ? bytes : 1);
     *p = (void *)(uintptr_t)a;
     return a ? cudaSuccess : result(cudaErrorMemoryAllocation);
@@ -269,7 +278,7 @@ SIM cudaError_t cudaMalloc(void **p, size_t bytes)
 
 SIM cudaError_t cudaFree(void *p)
 {
-    if (!p || sticky) return sticky;
+    if (!p || gone()) return sticky;
     return device_free((uint64_t)(uintptr_t)p) ? cudaSuccess : result(cudaErrorInvalidValue);
 }
 
@@ -357,7 +366,7 @@ static void check_sources(bool done)
 
 static cudaError_t copy(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind, bool asynchronous)
 {
-    if (sticky) return sticky;
+    if (gone()) return sticky;
     if (!bytes) return cudaSuccess;
     static const char name[] = "cudaMemcpy";
     uint8_t *d;
@@ -407,7 +416,7 @@ SIM cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, enum cudaMe
 SIM cudaError_t cudaMemsetAsync(void *p, int value, size_t bytes, cudaStream_t s)
 {
     (void)s;
-    if (sticky) return sticky;
+    if (gone()) return sticky;
     uint8_t *d = bytes ? device_range(p, bytes, "cudaMemset", true) : 0;
     if (d) memset(d, value, bytes);
     return sticky;
@@ -420,9 +429,9 @@ SIM cudaError_t cudaMemset(void *p, int value, size_t bytes)
 
 SIM cudaError_t cudaMemGetInfo(size_t *available, size_t *total)
 {
-    *total = (size_t)device_capacity();
-    *available = (size_t)(device_capacity() - device_in_use());
-    return cudaSuccess;
+    *total = (size_t)sim_memory(device_capacity());
+    *available = *total - (size_t)device_in_use();
+    return gone();
 }
 
 /* ---- device, streams, events, errors ---- */
@@ -430,23 +439,34 @@ SIM cudaError_t cudaMemGetInfo(size_t *available, size_t *total)
 SIM cudaError_t cudaGetDeviceCount(int *count)
 {
     device_open();
-    *count = 1;
-    return cudaSuccess;
+    *count = sim_devices();
+    return *count ? cudaSuccess : result(cudaErrorNoDevice);
 }
 
+static int current_device;
+
+/* All devices are one and the same. */
 SIM cudaError_t cudaSetDevice(int device)
 {
-    return device ? result(cudaErrorInvalidDevice) : cudaSuccess;
+    if (device < 0 || device >= sim_devices()) return result(cudaErrorInvalidDevice);
+    current_device = device;
+    return gone();
+}
+
+SIM cudaError_t cudaGetDevice(int *device)
+{
+    *device = current_device;
+    return sticky;
 }
 
 SIM cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device)
 {
-    if (device) return result(cudaErrorInvalidDevice);
+    if (device < 0 || device >= sim_devices()) return result(cudaErrorInvalidDevice);
     memset(p, 0, sizeof *p);
     snprintf(p->name, sizeof p->name, "simulated on the CPU");
     p->major = 7, p->minor = 5;
     p->multiProcessorCount = 40;
-    p->totalGlobalMem = (size_t)device_capacity();
+    p->totalGlobalMem = (size_t)sim_memory(device_capacity());
     p->sharedMemPerBlock = 48 << 10;
     p->warpSize = LANES;
     return cudaSuccess;
@@ -456,7 +476,7 @@ SIM cudaError_t cudaStreamCreateWithFlags(cudaStream_t *s, unsigned flags)
 {
     (void)flags;
     *s = (cudaStream_t)(uintptr_t)1;
-    return sticky;
+    return gone();
 }
 
 SIM cudaError_t cudaStreamDestroy(cudaStream_t s)
@@ -470,7 +490,7 @@ SIM cudaError_t cudaStreamSynchronize(cudaStream_t s)
 {
     (void)s;
     check_sources(true);
-    return sticky;
+    return gone();
 }
 
 SIM cudaError_t cudaDeviceSynchronize(void)
@@ -495,6 +515,7 @@ SIM const char *cudaGetErrorString(cudaError_t e)
     return e == cudaSuccess                 ? "no error"
            : *report                        ? report
            : e == cudaErrorMemoryAllocation ? "out of memory"
+           : e == cudaErrorNoDevice         ? "no CUDA-capable device is detected"
                                             : "error";
 }
 

@@ -226,6 +226,15 @@ static Engine *open_engine(Arena *a, const Graph *g, const char *device, int64_t
     return open_with(a, g, (EngineOptions){.device = device, .batch = batch, .pool = pool});
 }
 
+/* Bytes by forecast, of an engine on the host. */
+static int64_t host_memory(Arena *a, Arena scratch, const Graph *g, const EngineOptions *o)
+{
+    EngineMemory needs;
+    const char *why = engine_memory(g, o, scratch, a, &needs);
+    CHECK_MSG(!why, "%s", why);
+    return needs.host;
+}
+
 /* Softmax of alphas in [-scale, scale], per edge. */
 static void softmax_rows(const double *alpha, float *mix, int64_t rows, int64_t columns)
 {
@@ -704,7 +713,7 @@ static void test_single_path(void)
         const char *why = 0;
         e[i] = engine_open(&a, g, &o, &why);
         o.batch = 256;
-        bytes[i] = engine_memory(g, &o, scratch, 0, &a);
+        bytes[i] = host_memory(&a, scratch, g, &o);
         if (!CHECK_MSG(e[i], "%s", why)) return;
         engine_upload(e[i], BLOCK_WEIGHTS, w);
         engine_upload(e[i], BLOCK_STATS, s);
@@ -1045,9 +1054,9 @@ static void test_forward_only(void)
     Graph *g = network(&a, 0);
     Batch b = hash_batch(&a, g, "train0", 4);
     EngineOptions o = {.device = "cpu", .batch = 4, .pool = pools[0]};
-    int64_t whole = engine_memory(g, &o, scratch, 0, &a);
+    int64_t whole = host_memory(&a, scratch, g, &o);
     o.forward_only = true;
-    int64_t less = engine_memory(g, &o, scratch, 0, &a);
+    int64_t less = host_memory(&a, scratch, g, &o);
     CHECK_MSG(less < whole, "%d bytes without gradients, %d with them", (int)less, (int)whole);
     const char *why = 0;
     Engine *lean = engine_open(&a, g, &o, &why), *full = open_engine(&a, g, "cpu", 4, pools[0]);
@@ -1109,9 +1118,11 @@ static int64_t check_memory(const char *device, SegmentKind recompute)
     float *w = NEW(&a, float, g->weight_count), *s = NEW(&a, float, g->stat_floats);
     graph_init(g, 1, w, s);
     EngineOptions o = {.device = device, .batch = b.n, .recompute = recompute, .pool = pools[1]};
-    const char *parts = 0, *why = 0;
-    int64_t forecast = engine_memory(g, &o, scratch, &parts, &a);
-    CHECK(parts && *parts);
+    EngineMemory needs;
+    const char *why = engine_memory(g, &o, scratch, &a, &needs);
+    if (!CHECK_MSG(!why, "%s", why)) return 0;
+    int64_t forecast = needs.host;
+    CHECK(needs.parts && *needs.parts && !needs.device);
     int64_t before = check_resident();
     (void)before;
     Engine *e = engine_open(&perm, g, &o, &why);
@@ -1138,7 +1149,7 @@ static int64_t check_memory(const char *device, SegmentKind recompute)
     CHECK_MSG(check_emulated() ||
                   fabs((double)(forecast - grown)) <= fmax(0.05 * (double)forecast, 2 << 20), /* a huge page */
               "%s, recompute %s: forecast %" PRId64 " bytes, %" PRId64 " became resident (%s)", device,
-              recompute_name[recompute], forecast, grown, parts);
+              recompute_name[recompute], forecast, grown, needs.parts);
 #endif
     engine_close(e);
     arena_release(whole);
