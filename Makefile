@@ -93,6 +93,7 @@ FORMATTED   = $(wildcard kernels/cuda/*.cu kernels/cuda/*.cuh src/*/*.[ch] src/d
 # The CUDA backend and its simulator: see "CUDA" below.
 CUDA_FLAGS  := -O3 -std=c++17 -lineinfo -Xcompiler -fPIC,-fno-exceptions,-fno-threadsafe-statics,-fvisibility=hidden
 SIM_ARCH    := -gencode arch=compute_75,code=compute_75 --compress-mode=none
+CUDA_LIB    := $(dir $(patsubst %/,%,$(dir $(NVCC))))lib64
 CUDA_INC    := -isystem $(dir $(patsubst %/,%,$(dir $(NVCC))))include
 SIM_OBJ     := $(patsubst tests/cudasim/%.c,$(OBJ)/cudasim/%.o,$(filter-out %/driver.c,$(wildcard tests/cudasim/*.c)))
 # plain builds only: it has checks of memory of its own
@@ -227,7 +228,7 @@ $(OBJ)/plugin/kernels/%.o: kernels/%.cu
 
 $(OBJ)/libnas-cuda.so: $(PLUGIN_OBJ) $(CUDA_SRC:%.cu=$(OBJ)/plugin/%.o)
 	$(CC) $(BASE_FLAGS) $(LDFLAGS) -shared -Wl,--no-undefined -Wl,--exclude-libs,ALL -o $@ $^ \
-	    -L$(dir $(patsubst %/,%,$(dir $(NVCC))))lib64 -lcudart_static -ldl -lrt -lm
+	    -L$(CUDA_LIB) -Wl,-rpath,'$$ORIGIN:$(CUDA_LIB)' -lcublas -lcudart_static -ldl -lrt -lm
 
 cuda: $(OBJ)/libnas-cuda.so
 	@mkdir -p $(NAS_BIN)

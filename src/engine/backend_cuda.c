@@ -5,7 +5,8 @@
  * (N, C, H, W). Nothing waits for the device but what asks for a result: the loss (computed on the host, as for the other
  * backends, from the logits, which are few), downloads, and a third batch while two are on their way.
  * NAS_CUDA_SEPARATE=1 gives every buffer an allocation of its own, so that tools which watch allocations see an access
- * past the end of one, or of what an earlier tensor left behind.
+ * past the end of one, or of what an earlier tensor left behind. NAS_CUDA_GEMM=always or never: convolutions by cuBLAS,
+ * whatever is thought to pay; always: with the smallest work area, too.
  */
 #include <assert.h>
 #include <cuda_runtime_api.h>
@@ -19,6 +20,7 @@
 #include "engine/step.h"
 #include "kernels/cuda/kernels_cuda.h"
 
+enum { GATHERED_MOST = 16 << 20 }; /* floats of one convolution's work area */
 static const double norm_epsilon = 1.0 / GRAPH_EPS_INV, norm_momentum = 0.1;
 
 typedef struct {
@@ -60,6 +62,10 @@ typedef struct {
     float *staging[2], *logits_host, *g_logits_host, *targets, *noise; /* page-locked, but for the last two */
     bool on_its_way[2];
     int turn;
+    CudaGemm gemm;
+    void *gemm_workspace;    /* 0: no convolution wants cuBLAS */
+    const char *gemm_choice; /* of the environment, or 0 */
+    bool gemm_forced, tf32;
     double loss, drop_p;
     uint64_t drop_seed;
     int64_t drop_step;
@@ -78,8 +84,7 @@ typedef struct {
 static bool check(Cuda *c, int status, const char *where)
 {
     if (status && !*c->error)
-        snprintf(c->error, sizeof c->error, "device %s: %s (%s)", c->name, cudaGetErrorString((cudaError_t)status),
-                 where);
+        snprintf(c->error, sizeof c->error, "device %s: %s (%s)", c->name, cuda_status_text(status), where);
     return !*c->error;
 }
 /* Every call that can fail goes through here. */
@@ -175,6 +180,8 @@ static const char *setup_conv(Cuda *c, Arena *perm, int32_t index)
             half->k.taps = 1;
             half->k.tap_y[0] = k.tap_y[h], half->k.tap_x[0] = k.tap_x[h];
         }
+        half->gemm = &c->gemm;
+        half->by_gemm = c->gemm_choice ? c->gemm_forced : cuda_conv_by_gemm(half);
     }
     return 0;
 }
@@ -290,11 +297,11 @@ static void setup_norm(Cuda *c, Carver *v, Value value)
 }
 
 /* Work areas that all operations share, for they run one after another. */
-static void measure_shared(const Cuda *c, int64_t *sums, int64_t *middle, int64_t *slots)
+static void measure_shared(const Cuda *c, int64_t *sums, int64_t *middle, int64_t *slots, int64_t *gathered)
 {
     const Graph *g = c->g;
     int64_t parts = cuda_image_parts(c->capacity);
-    *sums = *middle = *slots = 0;
+    *sums = *middle = *slots = *gathered = 0;
     for (int32_t i = 0; i < g->op_count; i++) {
         const Op *op = &g->ops[i];
         const CudaOp *o = &c->op[i];
@@ -307,6 +314,8 @@ static void measure_shared(const Cuda *c, int64_t *sums, int64_t *middle, int64_
             *sums = most(*sums, cuda_conv_parts(k) * 2 * channels);
             *sums = most(*sums, cuda_conv_in_parts(k) * 2 * k->k.in_blocks);
             *slots = most(*slots, cuda_conv_slot_floats(k));
+            if (k->by_gemm)
+                *gathered = most(*gathered, cuda_conv_gathered_floats(k, c->gemm_forced ? 0 : GATHERED_MOST));
             if (k->k.depthwise) *middle = most(*middle, c->capacity * k->k.in_blocks * k->k.out_h * k->k.out_w);
         }
     }
@@ -357,7 +366,9 @@ static const char *layout(Cuda *c, Arena *perm, Carver *v, int64_t *parts)
         if (why) return why;
     }
     int64_t sums, middle, slots;
-    measure_shared(c, &sums, &middle, &slots);
+    measure_shared(c, &sums, &middle, &slots, &c->gemm.room);
+    c->gemm_workspace = c->gemm.room ? carve(v, CUDA_GEMM_WORKSPACE) : 0;
+    c->gemm.gathered = carve(v, c->gemm.room * f);
     c->sums = carve(v, sums * f);
     c->middle = c->forward_only ? 0 : carve(v, middle * f);
     c->slots = c->forward_only ? 0 : carve(v, slots * f);
@@ -379,6 +390,9 @@ static Cuda *cuda_prepare(Arena *perm, Arena scratch, const Graph *g, const Engi
     c->g = g;
     c->name = arena_strdup(perm, o->device);
     c->capacity = o->batch;
+    c->tf32 = o->tf32;
+    c->gemm_choice = getenv("NAS_CUDA_GEMM");
+    c->gemm_forced = c->gemm_choice && !strcmp(c->gemm_choice, "always");
     c->forward_only = o->forward_only;
     c->plan = plan_make(perm, scratch, g, o->batch, o->forward_only, o->single_path, o->recompute, tensor_bytes, 0);
     c->op = NEW(perm, CudaOp, g->op_count);
@@ -453,6 +467,7 @@ static void cuda_close(void *b)
 {
     Cuda *c = b;
     cudaStreamSynchronize(c->stream);
+    cuda_gemm_close(&c->gemm);
     for (int32_t i = 0; i < c->allocations; i++) cudaFree(c->allocation[i]);
     for (int i = 0; i < 2; i++) cudaFreeHost(c->staging[i]);
     cudaFreeHost(c->logits_host);
@@ -526,13 +541,16 @@ static void *cuda_open(Arena *perm, const Graph *g, const EngineOptions *o, cons
         c->mix_active[t] = NEW(perm, uint8_t, g->tables[t].count);
         memset(c->mix_active[t], 1, (size_t)g->tables[t].count);
     }
+    if (!*c->error && c->gemm.room)
+        ok(c, cuda_gemm_open(&c->gemm, c->gemm_workspace, CUDA_GEMM_WORKSPACE, c->tf32, c->stream));
     if (!*c->error) set_up_device(c, *perm);
     if (*c->error) {
         *why = arena_printf(perm, "%s; %.1f MB were asked for", c->error, (double)bytes / 1e6);
         cuda_close(c);
         return 0;
     }
-    c->device = arena_printf(perm, "%s: %s, sm_%d%d", o->device, about.name, about.major, about.minor);
+    c->device = arena_printf(perm, "%s: %s, sm_%d%d%s", o->device, about.name, about.major, about.minor,
+                             c->tf32 ? ", TF32" : "");
     return c;
 }
 

@@ -26,6 +26,7 @@ typedef struct {
     bool forward_only;     /* no gradients: far less memory */
     bool single_path;      /* a promise: of the alternatives of a choice (graph_alternative) one is active at most */
     SegmentKind recompute; /* less memory, more time, the same bits: plan.h; SEGMENT_WHOLE: nothing is recomputed */
+    bool tf32;             /* a GPU's products of matrices may round their factors to 10 bits, for speed */
     Pool *pool;
 } EngineOptions;
 

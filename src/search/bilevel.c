@@ -153,8 +153,11 @@ const char *search_open(Arena *perm, Arena scratch, const Workplace *w, const Se
     bool learns = strategy_learns(&s->strategy);
     s->path = s->strategy.sampling->single_path;
     int64_t most = s->samples > d->split[SPLIT_ALPHA].count ? s->samples : d->split[SPLIT_ALPHA].count;
-    EngineOptions options = {
-        .device = w->device, .batch = dataset_limit(settings->batch, most), .single_path = s->path, .pool = w->pool};
+    EngineOptions options = {.device = w->device,
+                             .tf32 = w->tf32,
+                             .batch = dataset_limit(settings->batch, most),
+                             .single_path = s->path,
+                             .pool = w->pool};
     if (start) checkpoint_batch(w->checkpoint, &options.batch);
     int64_t alphas = learns ? s->samples + options.batch : 0; /* at most: a whole batch for every train batch */
     /* what the gradient takes, and the initial weights on their way to the engine */

@@ -142,7 +142,8 @@ const char *trainer_open(Arena *perm, Arena scratch, const Workplace *w, const T
     int64_t samples = dataset_limit(s->limit, d->split[SPLIT_TRAIN].count);
     if (samples < 1) return "the train split is empty";
     out->valid_limit = dataset_limit(s->valid_limit, d->split[SPLIT_VALID].count);
-    EngineOptions options = {.device = w->device, .batch = dataset_limit(s->batch, samples), .pool = w->pool};
+    EngineOptions options = {
+        .device = w->device, .tf32 = w->tf32, .batch = dataset_limit(s->batch, samples), .pool = w->pool};
     if (start) checkpoint_batch(w->checkpoint, &options.batch);
     int64_t blocks = 2 + (strcmp(s->optimizer, "sgd") != 0); /* best, on its way to the stream; adam's second moments */
     ForecastNeed need = {.fixed = tally_bytes(d, samples) + tally_bytes(d, out->valid_limit) +

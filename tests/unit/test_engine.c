@@ -408,6 +408,30 @@ static void test_ref_and_cudasim(void)
     check_cudasim((const int[]){3}, 1, 2, SEGMENT_CELL);
 }
 
+/* Convolutions as products by cuBLAS, whose place the simulator takes. */
+static void test_cudasim_products(void)
+{
+    if (!has_simulator) CHECK_SKIP(without_nvcc);
+    setenv("NAS_CUDA_GEMM", "always", 1);
+    check_cudasim((const int[]){1, 3, 6}, 3, 3, SEGMENT_WHOLE);
+    Arena a = memory;
+    Graph *g = network(&a, 3);
+    Batch b = hash_batch(&a, g, "train0", 3);
+    Result r[3];
+    for (int i = 0; i < 3; i++) {
+        Engine *e =
+            open_with(&a, g, (EngineOptions){.device = "cudasim", .batch = 3, .tf32 = i == 2, .pool = pools[0]});
+        CHECK_EQ(strstr(engine_device(e), "TF32") != 0, i == 2);
+        r[i] = step(&a, g, e, b, GRAD_ALL);
+        engine_close(e);
+    }
+    same_result("products, again", g, &r[1], &r[0], b.n);
+    CHECK_MSG(!same_bits(r[2].logits, r[0].logits, b.n * g->outputs), "TF32 changed nothing");
+    near_norm("TF32", "logits", r[2].logits, r[0].logits, b.n * g->outputs, 1e-2, 0);
+    near_norm("TF32", "gradient", r[2].grad, r[0].grad, g->weight_count, 5e-2, 0);
+    unsetenv("NAS_CUDA_GEMM");
+}
+
 /* A step on the simulator in another order of blocks and warps, then again: the same bits. Then what engine.h promises
  * about a smaller batch, operations that are off, and dropped paths, beside ref. */
 static void test_cudasim_promises(void)
@@ -1347,6 +1371,7 @@ int main(void)
     CHECK_RUN(test_oracle_gradients);
     CHECK_RUN(test_ref_and_cpu);
     CHECK_RUN(test_ref_and_cudasim);
+    CHECK_RUN(test_cudasim_products);
     CHECK_RUN(test_cudasim_promises);
     CHECK_RUN(test_losses);
     CHECK_RUN(test_weight_gradients);
