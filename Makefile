@@ -99,7 +99,7 @@ SIM_OBJ     := $(patsubst tests/cudasim/%.c,$(OBJ)/cudasim/%.o,$(filter-out %/dr
 # plain builds only: it has checks of memory of its own
 SIM_TESTS   := $(if $(SAN),,$(if $(filter 1,$(HAVE_CUDA)),$(addprefix $(OBJ)/cudasim/,libprobe.so libnas-cudasim.so driver/libcuda.so.1)))
 # What the plugin is made of beside the kernels, compiled again as position-independent code.
-PLUGIN_SRC  := src/engine/backend_cuda.c src/engine/plan.c src/engine/step.c src/engine/loss.c src/base/arena.c src/base/rng.c
+PLUGIN_SRC  := src/engine/backend_cuda.c src/engine/plan.c src/engine/step.c src/engine/loss.c src/engine/graph.c src/base/arena.c src/base/rng.c
 PLUGIN_OBJ  := $(PLUGIN_SRC:%.c=$(OBJ)/plugin/%.o)
 CUDA_SRC    := $(wildcard kernels/cuda/*.cu)
 # Every architecture that nvcc 13 knows, from Turing on, and PTX for what comes after.

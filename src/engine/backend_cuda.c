@@ -3,7 +3,15 @@
  *
  * One stream, in which operations run in the order of the plan, and one allocation, laid out by the planner. Tensors are
  * (N, C, H, W). Nothing waits for the device but what asks for a result: the loss (computed on the host, as for the other
- * backends, from the logits, which are few), downloads, and a third batch while two are on their way.
+ * backends, from the logits, which are few), downloads, and a third batch while two are on their way. A batch is copied on
+ * a stream of its own, to a place of its own, while the step before it may still run.
+ *
+ * A pass, forward or backward, is a few hundred launches that are the same in every step. When one comes for the second
+ * time it is captured, and from then on launched as a whole (CUDA graphs). It is the same if the number of samples, the
+ * mode, the operations that are on, and whether paths are dropped are: PassKey. What changes beside that - terms of sums,
+ * drop masks, gradients of logits - is sent before. With noise operations, whose values come from the host in mid-pass, and
+ * while profiling, every operation is launched by itself, as with NAS_CUDA_GRAPH=0.
+ *
  * NAS_CUDA_SEPARATE=1 gives every buffer an allocation of its own, so that tools which watch allocations see an access
  * past the end of one, or of what an earlier tensor left behind. NAS_CUDA_GEMM=always or never: convolutions by cuBLAS,
  * whatever is thought to pay; always: with the smallest work area, too.
@@ -32,11 +40,34 @@ typedef struct {
     KSelect select;
     int32_t *select_from;  /* on the host: part of each channel, then its place there */
     CudaTerm *term, *live; /* of a mix: all terms; those that are on */
+    CudaTerm *sent;        /* what the device has of them */
+    int32_t sent_terms;
     int32_t *live_index;
     CudaTerm *device_term;
     float **drop;   /* per term the samples' scales, on the device, or 0 */
     double *g_term; /* per term dLoss/dweight, on the device */
 } CudaOp;
+
+typedef struct { /* what the launches of a pass depend on */
+    int64_t n;
+    bool backward, drop;
+    int what; /* Mode or GradWhat */
+} PassKey;
+
+typedef struct {
+    PassKey key;
+    bool *active;         /* per operation */
+    bool seen;            /* once, and not captured */
+    cudaGraphExec_t exec; /* 0: not yet */
+    int64_t used;         /* when last */
+} Pass;
+enum { PASSES = 8 }; /* whole and last batch, in training and evaluation; two active sets */
+
+typedef struct {
+    cudaEvent_t from, to;
+    int32_t op;
+    bool backward, work;
+} Timing;
 
 typedef struct {
     const Graph *g;
@@ -46,7 +77,7 @@ typedef struct {
     CudaNorm *norm;       /* per value */
     float **data, **grad; /* per value, 0: none */
     int64_t capacity, n;
-    bool forward_only, has_targets, loss_known, spent;
+    bool forward_only, has_targets, loss_known, spent, dropping;
     Mode mode;
     GradWhat what;
     cudaStream_t stream;
@@ -60,8 +91,20 @@ typedef struct {
     float *sums, *middle, *slots, *g_logits, *drop_host;
     double *dot;
     float *staging[2], *logits_host, *g_logits_host, *targets, *noise; /* page-locked, but for the last two */
-    bool on_its_way[2];
+    float *arrival[2];                                                 /* on the device: where batches are copied to */
+    cudaStream_t copies;                                               /* of batches */
+    cudaEvent_t copied[2];                                             /* staging may be written again */
+    cudaEvent_t taken[2];                                              /* arrival may be written again */
+    bool used[2];
     int turn;
+    double *g_terms, *g_terms_host; /* of all sums, one after another */
+    int64_t term_count;
+    Pass pass[PASSES];
+    int64_t passes; /* so far */
+    bool by_graph, profiling;
+    Timing *timing; /* of a pass */
+    int32_t timings;
+    StepProfile profile;
     CudaGemm gemm;
     void *gemm_workspace;    /* 0: no convolution wants cuBLAS */
     const char *gemm_choice; /* of the environment, or 0 */
@@ -197,8 +240,10 @@ static void setup_mix(Cuda *c, Arena *perm, Carver *v, int32_t index)
     o->live = NEW(perm, CudaTerm, count);
     o->live_index = NEW(perm, int32_t, count);
     o->drop = NEW(perm, float *, count);
+    o->sent = NEW(perm, CudaTerm, count);
     o->device_term = carve(v, count * (int64_t)sizeof(CudaTerm));
-    o->g_term = carve(v, count * (int64_t)sizeof(double));
+    o->g_term = c->g_terms ? c->g_terms + c->term_count : 0;
+    c->term_count += count;
     o->mix = (CudaMix){.term = o->device_term,
                        .channels = out->channels,
                        .height = out->height,
@@ -321,6 +366,14 @@ static void measure_shared(const Cuda *c, int64_t *sums, int64_t *middle, int64_
     }
 }
 
+static int64_t all_terms(const Graph *g)
+{
+    int64_t count = 0;
+    for (int32_t i = 0; i < g->op_count; i++)
+        if (g->ops[i].kind == OP_MIX) count += g->ops[i].mix.count;
+    return count;
+}
+
 /* All device memory behind v. Called twice: to measure, then to assign. */
 static const char *layout(Cuda *c, Arena *perm, Carver *v, int64_t *parts)
 {
@@ -343,6 +396,9 @@ static const char *layout(Cuda *c, Arena *perm, Carver *v, int64_t *parts)
     parts[1] = v->used - start, start = v->used;
     for (int32_t t = 0; t < g->table_count; t++) c->mix_weight[t] = carve(v, g->tables[t].count * f);
     c->g_logits = carve(v, c->capacity * g->outputs * f);
+    for (int i = 0; i < 2; i++) c->arrival[i] = carve(v, tensor_bytes(&g->values[g->input], c->capacity, 0));
+    c->g_terms = carve(v, all_terms(g) * (int64_t)sizeof(double));
+    c->term_count = 0;
     c->dot = carve(v, CUDA_DOT_PARTS * (int64_t)sizeof(double));
     for (Value i = 0; i < g->value_count; i++)
         if (g->values[i].kind == VALUE_RAW || g->values[i].kind == VALUE_POOLED) setup_norm(c, v, i);
@@ -398,6 +454,10 @@ static Cuda *cuda_prepare(Arena *perm, Arena scratch, const Graph *g, const Engi
     c->op = NEW(perm, CudaOp, g->op_count);
     c->active = NEW(perm, bool, g->op_count);
     memset(c->active, 1, (size_t)g->op_count * sizeof *c->active);
+    for (int i = 0; i < PASSES; i++) c->pass[i].active = NEW(perm, bool, g->op_count);
+    c->g_terms_host = NEW(perm, double, all_terms(g));
+    c->timing = NEW(perm, Timing, 2 * g->op_count);
+    c->profile.row_of = NEW(perm, int32_t, g->op_count);
     c->norm = NEW(perm, CudaNorm, g->value_count);
     c->data = NEW(perm, float *, g->value_count);
     c->grad = NEW(perm, float *, g->value_count);
@@ -468,6 +528,17 @@ static void cuda_close(void *b)
     Cuda *c = b;
     cudaStreamSynchronize(c->stream);
     cuda_gemm_close(&c->gemm);
+    for (int i = 0; i < PASSES; i++)
+        if (c->pass[i].exec) cudaGraphExecDestroy(c->pass[i].exec);
+    for (int32_t i = 0; i < 2 * c->g->op_count; i++) {
+        if (c->timing[i].from) cudaEventDestroy(c->timing[i].from);
+        if (c->timing[i].to) cudaEventDestroy(c->timing[i].to);
+    }
+    for (int i = 0; i < 2; i++) {
+        if (c->copied[i]) cudaEventDestroy(c->copied[i]);
+        if (c->taken[i]) cudaEventDestroy(c->taken[i]);
+    }
+    if (c->copies) cudaStreamDestroy(c->copies);
     for (int32_t i = 0; i < c->allocations; i++) cudaFree(c->allocation[i]);
     for (int i = 0; i < 2; i++) cudaFreeHost(c->staging[i]);
     cudaFreeHost(c->logits_host);
@@ -504,9 +575,7 @@ static void set_up_device(Cuda *c, Arena scratch)
             ok(c, cudaMemcpyAsync((void *)c->op[i].select.part, c->op[i].select_from,
                                   2 * (size_t)c->op[i].select.channels * sizeof(int32_t), cudaMemcpyHostToDevice,
                                   c->stream));
-    for (int32_t i = 0; i < g->op_count; i++)
-        if (c->op[i].g_term)
-            ok(c, cudaMemsetAsync(c->op[i].g_term, 0, (size_t)g->ops[i].mix.count * sizeof(double), c->stream));
+    if (c->term_count) ok(c, cudaMemsetAsync(c->g_terms, 0, (size_t)c->term_count * sizeof *c->g_terms, c->stream));
     ok(c, cudaStreamSynchronize(c->stream));
 }
 
@@ -526,6 +595,13 @@ static void *cuda_open(Arena *perm, const Graph *g, const EngineOptions *o, cons
     ok(c, cudaGetDevice(&index));
     ok(c, cudaGetDeviceProperties(&about, index));
     ok(c, cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking));
+    ok(c, cudaStreamCreateWithFlags(&c->copies, cudaStreamNonBlocking));
+    for (int i = 0; i < 2; i++) {
+        ok(c, cudaEventCreateWithFlags(&c->copied[i], cudaEventDisableTiming));
+        ok(c, cudaEventCreateWithFlags(&c->taken[i], cudaEventDisableTiming));
+    }
+    const char *graphs = getenv("NAS_CUDA_GRAPH");
+    c->by_graph = !(graphs && *graphs == '0') && !noise_bytes(c);
     Carver at = {.c = c, .base = (char *)8, .separate = v.separate};
     if (!v.separate && ok(c, cudaMalloc((void **)&at.base, (size_t)bytes))) c->allocation[c->allocations++] = at.base;
     for (int i = 0; i < 2; i++) ok(c, cudaMallocHost((void **)&c->staging[i], (size_t)input));
@@ -559,7 +635,6 @@ static void *cuda_open(Arena *perm, const Graph *g, const EngineOptions *o, cons
 static void synchronise(Cuda *c)
 {
     ok(c, cudaStreamSynchronize(c->stream));
-    c->on_its_way[0] = c->on_its_way[1] = false;
 }
 
 static void to_device(Cuda *c, void *to, const void *from, int64_t bytes)
@@ -669,11 +744,16 @@ static void cuda_batch(void *b, const float *x, const float *y, int64_t n)
     assert(n >= 1 && n <= c->capacity);
     c->n = n;
     int64_t bytes = tensor_bytes(&c->g->values[c->g->input], n, 0);
-    c->turn = !c->turn;
-    if (c->on_its_way[c->turn]) synchronise(c);
-    memcpy(c->staging[c->turn], x, (size_t)bytes);
-    to_device(c, c->data[c->g->input], c->staging[c->turn], bytes);
-    c->on_its_way[c->turn] = true;
+    int t = c->turn = !c->turn;
+    if (c->used[t]) ok(c, cudaEventSynchronize(c->copied[t]));
+    memcpy(c->staging[t], x, (size_t)bytes);
+    if (c->used[t]) ok(c, cudaStreamWaitEvent(c->copies, c->taken[t], 0));
+    ok(c, cudaMemcpyAsync(c->arrival[t], c->staging[t], (size_t)bytes, cudaMemcpyHostToDevice, c->copies));
+    ok(c, cudaEventRecord(c->copied[t], c->copies));
+    ok(c, cudaStreamWaitEvent(c->stream, c->copied[t], 0));
+    ok(c, cudaMemcpyAsync(c->data[c->g->input], c->arrival[t], (size_t)bytes, cudaMemcpyDeviceToDevice, c->stream));
+    ok(c, cudaEventRecord(c->taken[t], c->stream));
+    c->used[t] = true;
     c->has_targets = y != 0;
     if (y) memcpy(c->targets, y, (size_t)(n * loss_width(c->g->loss, c->g->outputs)) * sizeof *y);
 }
@@ -687,7 +767,7 @@ static void cuda_value(void *b, Value v, float *out)
 
 /* ---- forward ---- */
 
-/* The terms that are on, side by side, on the device. `backward`: with where their gradients go. */
+/* The terms that are on, side by side, to the device, if it does not have them so. */
 static void send_terms(Cuda *c, int32_t index)
 {
     const Op *op = &c->g->ops[index];
@@ -699,24 +779,27 @@ static void send_terms(Cuda *c, int32_t index)
             o->live_index[o->mix.terms] = t;
             o->live[o->mix.terms++] = o->term[t];
         }
-    to_device(c, o->device_term, o->live, o->mix.terms * (int64_t)sizeof *o->live);
+    int64_t bytes = o->mix.terms * (int64_t)sizeof *o->live;
+    if (o->sent_terms == o->mix.terms && !memcmp(o->sent, o->live, (size_t)bytes)) return;
+    to_device(c, o->device_term, o->live, bytes);
+    memcpy(o->sent, o->live, (size_t)bytes);
+    o->sent_terms = o->mix.terms;
 }
 
 static void set_drop_masks(Cuda *c, int32_t index)
 {
     const Op *op = &c->g->ops[index];
     CudaOp *o = &c->op[index];
-    bool drop = c->mode == MODE_TRAIN && c->drop_p > 0;
     for (int32_t t = 0; t < op->mix.count; t++) {
         const Term *term = &op->mix.terms[t];
         if (!term->drop) continue;
-        const float *scale = o->term[t].sample_scale = drop ? o->drop[t] : 0;
+        const float *scale = o->term[t].sample_scale = c->dropping ? o->drop[t] : 0;
         if (c->g->values[term->value].kind != VALUE_PLAIN) {
             CudaOp *producer = &c->op[c->g->values[term->value].op];
             producer->pool.grad.sample_scale = scale;
             for (int h = 0; h < 2; h++) producer->half[h].k.grad.sample_scale = scale;
         }
-        if (!drop) continue;
+        if (!c->dropping) continue;
         step_drop(c->drop_p, c->drop_seed, c->drop_step, index, t, c->n, c->drop_host);
         to_device(c, o->drop[t], c->drop_host, c->n * (int64_t)sizeof(float));
     }
@@ -757,10 +840,7 @@ static void forward_op(Cuda *c, int32_t index, bool again)
         if (train) ok(c, cuda_pool_sums(&o->pool, c->n, c->sums, c->stream));
         parts = cuda_image_parts(c->n);
         break;
-    case OP_MIX:
-        send_terms(c, index);
-        ok(c, cuda_mix_forward(&o->mix, c->stream));
-        return;
+    case OP_MIX: ok(c, cuda_mix_forward(&o->mix, c->stream)); return;
     case OP_HEAD: ok(c, cuda_head_forward(&o->head, c->n, c->stream)); return;
     case OP_SELECT: ok(c, cuda_select_forward(&o->select, c->n, c->stream)); return;
     case OP_NOISE: forward_noise(c, index); return;
@@ -773,16 +853,130 @@ static void forward_op(Cuda *c, int32_t index, bool again)
         ok(c, cuda_norm_eval(norm, norm_epsilon, c->stream));
 }
 
+/* ---- passes ---- */
+
+static float *wanted_grad(const Cuda *c, Value v)
+{
+    return (c->what & GRAD_WEIGHTS) || c->plan->needs_mix_grad[v] ? c->grad[v] : 0;
+}
+
+static void begin_timing(Cuda *c, int32_t op, bool backward)
+{
+    if (!c->profiling) return;
+    Timing *t = &c->timing[c->timings];
+    if (!t->from) {
+        ok(c, cudaEventCreateWithFlags(&t->from, cudaEventDefault));
+        ok(c, cudaEventCreateWithFlags(&t->to, cudaEventDefault));
+    }
+    t->op = op, t->backward = backward;
+    ok(c, cudaEventRecord(t->from, c->stream));
+}
+
+static bool has_work(const Cuda *c, int32_t index)
+{
+    const CudaOp *o = &c->op[index];
+    switch (c->g->ops[index].kind) {
+    case OP_CONV:
+    case OP_SEPCONV: return o->half[0].k.grad.g && (o->half[0].g_weight || o->half[0].wants_input);
+    case OP_POOL: return o->pool.grad.g && o->pool.gx;
+    case OP_HEAD: return true;
+    default: return wanted_grad(c, c->g->ops[index].output);
+    }
+}
+
+static void end_timing(Cuda *c)
+{
+    if (!c->profiling) return;
+    Timing *t = &c->timing[c->timings++];
+    t->work = c->g->ops[t->op].kind != OP_NOISE && (!t->backward || has_work(c, t->op));
+    ok(c, cudaEventRecord(t->to, c->stream));
+}
+
+/* Between the events that stand before and behind each operation in the stream. */
+static void add_timings(Cuda *c)
+{
+    if (!c->timings) return;
+    synchronise(c);
+    for (int32_t i = 0; i < c->timings; i++) {
+        const Timing *t = &c->timing[i];
+        float ms = 0;
+        if (ok(c, cudaEventElapsedTime(&ms, t->from, t->to)))
+            step_profile(&c->profile, c->g, t->op, c->n, t->backward, t->work, c->what & GRAD_WEIGHTS,
+                         1e-3 * (double)ms);
+    }
+    c->timings = 0;
+}
+
+/* The pass of this key, or a new one in the place of that which was not used for the longest time. */
+static Pass *find_pass(Cuda *c, const PassKey *key)
+{
+    Pass *oldest = c->pass;
+    size_t bytes = (size_t)c->g->op_count * sizeof *c->active;
+    for (Pass *p = c->pass; p < c->pass + PASSES; p++) {
+        const PassKey *k = &p->key;
+        if (p->used && k->n == key->n && k->backward == key->backward && k->drop == key->drop && k->what == key->what &&
+            !memcmp(p->active, c->active, bytes))
+            return p;
+        if (p->used < oldest->used) oldest = p;
+    }
+    if (oldest->exec) ok(c, cudaGraphExecDestroy(oldest->exec));
+    memcpy(oldest->active, c->active, bytes);
+    *oldest = (Pass){.key = *key, .active = oldest->active};
+    return oldest;
+}
+
+static void run_pass(Cuda *c, bool backward, int what, void (*launch)(Cuda *))
+{
+    if (!c->by_graph || c->profiling) {
+        launch(c);
+        add_timings(c);
+        return;
+    }
+    PassKey key = {c->n, backward, c->dropping, what};
+    Pass *p = find_pass(c, &key);
+    p->used = ++c->passes;
+    if (!p->seen) { /* many come but once, and kernels that are new are loaded now */
+        p->seen = true;
+        launch(c);
+        return;
+    }
+    if (!p->exec && !*c->error) {
+        cudaGraph_t graph = 0;
+        if (!ok(c, cudaStreamBeginCapture(c->stream, cudaStreamCaptureModeThreadLocal))) return;
+        launch(c);
+        ok(c, cudaStreamEndCapture(c->stream, &graph));
+        if (!*c->error) ok(c, cudaGraphInstantiate(&p->exec, graph, 0));
+        if (graph) cudaGraphDestroy(graph);
+    }
+    if (!*c->error) ok(c, cudaGraphLaunch(p->exec, c->stream));
+}
+
+static void launch_forward(Cuda *c)
+{
+    const Plan *p = c->plan;
+    for (int32_t i = 0; i < p->group_start[p->groups] && !*c->error; i++) {
+        int32_t index = p->order[i];
+        if (!c->active[index]) continue;
+        begin_timing(c, index, false);
+        forward_op(c, index, false);
+        end_timing(c);
+    }
+}
+
 static void cuda_forward(void *b, Mode mode)
 {
     Cuda *c = b;
     const Plan *p = c->plan;
     c->mode = mode;
+    c->dropping = mode == MODE_TRAIN && c->drop_p > 0;
     c->loss_known = c->spent = false;
-    for (int32_t i = 0; i < p->group_start[p->groups]; i++)
-        if (c->g->ops[p->order[i]].kind == OP_MIX) set_drop_masks(c, p->order[i]);
-    for (int32_t i = 0; i < p->group_start[p->groups] && !*c->error; i++)
-        if (c->active[p->order[i]]) forward_op(c, p->order[i], false);
+    for (int32_t i = 0; i < p->group_start[p->groups]; i++) {
+        int32_t index = p->order[i];
+        if (c->g->ops[index].kind != OP_MIX) continue;
+        set_drop_masks(c, index);
+        if (c->active[index]) send_terms(c, index);
+    }
+    run_pass(c, false, (int)mode, launch_forward);
 }
 
 /* Fetches the logits of the last forward pass, once, and computes the loss and its gradient. */
@@ -810,11 +1004,6 @@ static void cuda_logits(void *b, float *out)
 }
 
 /* ---- backward ---- */
-
-static float *wanted_grad(const Cuda *c, Value v)
-{
-    return (c->what & GRAD_WEIGHTS) || c->plan->needs_mix_grad[v] ? c->grad[v] : 0;
-}
 
 static void set_norm_gradients(Cuda *c, Value v)
 {
@@ -853,17 +1042,24 @@ static void backward_conv(Cuda *c, int32_t index)
        cuda_norm_backward(&c->norm[op->input], c->sums, parts, 2 * (int64_t)o->half[0].k.in_blocks, 0, 0, c->stream));
 }
 
+/* Where the terms' gradients go. */
+static void send_targets(Cuda *c, int32_t index)
+{
+    const Op *op = &c->g->ops[index];
+    if (!wanted_grad(c, op->output)) return;
+    for (int32_t t = 0; t < op->mix.count; t++) {
+        bool plain = c->g->values[op->mix.terms[t].value].kind == VALUE_PLAIN;
+        c->op[index].term[t].gx = plain ? wanted_grad(c, op->mix.terms[t].value) : 0;
+    }
+    send_terms(c, index);
+}
+
 static void backward_mix(Cuda *c, int32_t index)
 {
     const Op *op = &c->g->ops[index];
     CudaOp *o = &c->op[index];
     if (!wanted_grad(c, op->output)) return;
     bool inputs = false;
-    for (int32_t t = 0; t < op->mix.count; t++) {
-        bool plain = c->g->values[op->mix.terms[t].value].kind == VALUE_PLAIN;
-        o->term[t].gx = plain ? wanted_grad(c, op->mix.terms[t].value) : 0;
-    }
-    send_terms(c, index);
     ok(c, cuda_mix_sums(&o->mix, c->stream));
     int64_t parts = cuda_image_parts(c->n), stride = 2 * o->mix.channels * o->mix.terms;
     for (int32_t i = 0; i < o->mix.terms; i++) {
@@ -911,20 +1107,51 @@ static void gather_mix_gradients(Cuda *c)
 {
     const Graph *g = c->g;
     for (int32_t t = 0; t < g->table_count; t++) memset(c->mix_grad[t], 0, (size_t)g->tables[t].count * sizeof(float));
+    if (!g->table_count) return;
+    to_host(c, c->g_terms_host, c->g_terms, c->term_count * (int64_t)sizeof *c->g_terms);
     for (int32_t group = c->plan->groups - 1; group >= 0; group--)
         for (int32_t i = c->plan->group_start[group]; i < c->plan->group_start[group + 1]; i++) {
             int32_t index = c->plan->order[i];
             const Op *op = &g->ops[index];
-            bool any = false;
             if (op->kind != OP_MIX || !c->active[index]) continue;
-            for (int32_t t = 0; t < op->mix.count; t++) any |= op->mix.terms[t].table >= 0;
-            if (!any) continue;
-            double *grad = (double *)(void *)c->op[index].live; /* the terms are on the device by now */
-            to_host(c, grad, c->op[index].g_term, op->mix.count * (int64_t)sizeof *grad);
+            const double *grad = c->g_terms_host + (c->op[index].g_term - c->g_terms);
             for (int32_t t = 0; t < op->mix.count; t++)
                 if (op->mix.terms[t].table >= 0 && step_term_on(c->mix_active, &op->mix.terms[t]))
                     c->mix_grad[op->mix.terms[t].table][op->mix.terms[t].index] += (float)grad[t];
         }
+}
+
+/* Part of the backward pass, but the host's profile has it, too, as one more forward call. */
+static void again_op(Cuda *c, int32_t index)
+{
+    begin_timing(c, index, false);
+    forward_op(c, index, true);
+    end_timing(c);
+}
+
+static void launch_backward(Cuda *c)
+{
+    const Graph *g = c->g;
+    const Plan *p = c->plan;
+    if (c->what & GRAD_WEIGHTS)
+        ok(c, cudaMemsetAsync(c->block[BLOCK_GRAD], 0, (size_t)g->weight_count * sizeof(float), c->stream));
+    for (int32_t s = p->groups; s < p->steps && !*c->error; s++) {
+        int32_t group = p->step[s].group, from = p->group_start[group], to = p->group_start[group + 1];
+        if (p->step[s].kind == STEP_AGAIN) {
+            for (int32_t i = from; i < to; i++)
+                if (c->active[p->order[i]] && p->again[p->order[i]]) again_op(c, p->order[i]);
+            continue;
+        }
+        for (Value v = 0; v < g->value_count; v++) /* gradients that are added to from now on */
+            if (p->grad[v].bytes && p->grad[v].life[0].birth == s && g->values[v].kind == VALUE_PLAIN)
+                ok(c, cudaMemsetAsync(c->grad[v], 0, (size_t)tensor_bytes(&g->values[v], c->n, 0), c->stream));
+        for (int32_t i = to - 1; i >= from; i--) {
+            if (!c->active[p->order[i]]) continue;
+            begin_timing(c, p->order[i], true);
+            backward_op(c, p->order[i]);
+            end_timing(c);
+        }
+    }
 }
 
 static void cuda_backward(void *b, GradWhat what)
@@ -937,21 +1164,9 @@ static void cuda_backward(void *b, GradWhat what)
     c->what = what;
     finish(c);
     to_device(c, c->g_logits, c->g_logits_host, c->n * g->outputs * (int64_t)sizeof(float));
-    if (what & GRAD_WEIGHTS)
-        ok(c, cudaMemsetAsync(c->block[BLOCK_GRAD], 0, (size_t)g->weight_count * sizeof(float), c->stream));
-    for (int32_t s = p->groups; s < p->steps && !*c->error; s++) {
-        int32_t group = p->step[s].group, from = p->group_start[group], to = p->group_start[group + 1];
-        if (p->step[s].kind == STEP_AGAIN) {
-            for (int32_t i = from; i < to; i++)
-                if (c->active[p->order[i]] && p->again[p->order[i]]) forward_op(c, p->order[i], true);
-            continue;
-        }
-        for (Value v = 0; v < g->value_count; v++) /* gradients that are added to from now on */
-            if (p->grad[v].bytes && p->grad[v].life[0].birth == s && g->values[v].kind == VALUE_PLAIN)
-                ok(c, cudaMemsetAsync(c->grad[v], 0, (size_t)tensor_bytes(&g->values[v], c->n, 0), c->stream));
-        for (int32_t i = to - 1; i >= from; i--)
-            if (c->active[p->order[i]]) backward_op(c, p->order[i]);
-    }
+    for (int32_t i = 0; i < p->group_start[p->groups]; i++)
+        if (g->ops[p->order[i]].kind == OP_MIX && c->active[p->order[i]]) send_targets(c, p->order[i]);
+    run_pass(c, true, (int)what, launch_backward);
     gather_mix_gradients(c);
 }
 
@@ -970,13 +1185,15 @@ static const char *cuda_error(const void *b)
 
 static void cuda_set_profile(void *b, bool on)
 {
-    (void)b, (void)on;
+    ((Cuda *)b)->profiling = on;
 }
 
 static int64_t cuda_profile(const void *b, EngineProfile *rows, int64_t room)
 {
-    (void)b, (void)rows, (void)room;
-    return 0;
+    const Cuda *c = b;
+    int64_t n = c->profile.count < room ? c->profile.count : room;
+    memcpy(rows, c->profile.row, (size_t)n * sizeof *rows);
+    return n;
 }
 
 static const Backend backend_cuda = {

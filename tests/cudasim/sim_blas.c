@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "device_memory.h"
-#include "sim_machine.h"
+#include "sim_graph.h"
 
 #define SIM __attribute__((visibility("default")))
 
@@ -20,7 +20,7 @@ struct cublasContext {
 
 SIM cublasStatus_t cublasCreate_v2(cublasHandle_t *handle)
 {
-    *handle = sim_lost() ? 0 : calloc(1, sizeof **handle);
+    *handle = sim_gone() ? 0 : calloc(1, sizeof **handle);
     return *handle ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_INITIALIZED;
 }
 
@@ -96,36 +96,57 @@ static float rounded(float v)
     return v;
 }
 
+typedef struct {
+    bool across_a, across_b, tf32;
+    int m, n, k, lda, ldb, ldc, batch;
+    int64_t step_a, step_b, step_c;
+    float alpha, beta;
+    const float *A, *B;
+    float *C;
+} Product;
+
+static cudaError_t run_product(void *args)
+{
+    const Product *p = args;
+    for (int64_t b = 0; b < p->batch; b++)
+        for (int64_t j = 0; j < p->n; j++)
+            for (int64_t i = 0; i < p->m; i++) {
+                float sum = 0, before = 0;
+                for (int64_t l = 0; l < p->k; l++) {
+                    int64_t at_a = p->across_a ? l + i * p->lda : i + l * p->lda;
+                    int64_t at_b = p->across_b ? j + l * p->ldb : l + j * p->ldb;
+                    const float *x = element(p->A, b * p->step_a + at_a, false);
+                    const float *y = element(p->B, b * p->step_b + at_b, false);
+                    if (!x || !y) return cudaErrorIllegalAddress;
+                    sum = fmaf(p->tf32 ? rounded(*x) : *x, p->tf32 ? rounded(*y) : *y, sum);
+                }
+                int64_t at = b * p->step_c + i + j * p->ldc;
+                if (p->beta != 0) {
+                    const float *c = element(p->C, at, false);
+                    if (!c) return cudaErrorIllegalAddress;
+                    before = p->beta * *c;
+                }
+                float *c = element(p->C, at, true);
+                if (!c) return cudaErrorIllegalAddress;
+                *c = p->alpha * sum + before;
+            }
+    return cudaSuccess;
+}
+
 /* Column-major: C (m, n) = alpha op(A) op(B) + beta C of every problem of the batch. */
 SIM cublasStatus_t cublasSgemmStridedBatched(cublasHandle_t h, cublasOperation_t ta, cublasOperation_t tb, int m, int n,
                                              int k, const float *alpha, const float *A, int lda, long long step_a,
                                              const float *B, int ldb, long long step_b, const float *beta, float *C,
                                              int ldc, long long step_c, int batch)
 {
-    if (sim_lost()) return CUBLAS_STATUS_EXECUTION_FAILED;
+    if (sim_gone()) return CUBLAS_STATUS_EXECUTION_FAILED;
     bool across_a = ta != CUBLAS_OP_N, across_b = tb != CUBLAS_OP_N;
     if (!h->workspace || m < 1 || n < 1 || k < 1 || batch < 1 || lda < (across_a ? k : m) || ldb < (across_b ? n : k) ||
         ldc < m)
         return CUBLAS_STATUS_INVALID_VALUE;
-    for (int64_t b = 0; b < batch; b++)
-        for (int64_t j = 0; j < n; j++)
-            for (int64_t i = 0; i < m; i++) {
-                float sum = 0;
-                for (int64_t l = 0; l < k; l++) {
-                    const float *x = element(A, b * step_a + (across_a ? l + i * lda : i + l * lda), false),
-                                *y = element(B, b * step_b + (across_b ? j + l * ldb : l + j * ldb), false);
-                    if (!x || !y) return CUBLAS_STATUS_EXECUTION_FAILED;
-                    sum = fmaf(h->tf32 ? rounded(*x) : *x, h->tf32 ? rounded(*y) : *y, sum);
-                }
-                float before = 0;
-                if (*beta != 0) {
-                    const float *c = element(C, b * step_c + i + j * ldc, false);
-                    if (!c) return CUBLAS_STATUS_EXECUTION_FAILED;
-                    before = *beta * *c;
-                }
-                float *c = element(C, b * step_c + i + j * ldc, true);
-                if (!c) return CUBLAS_STATUS_EXECUTION_FAILED;
-                *c = *alpha * sum + before;
-            }
+    Product p = {across_a, across_b, h->tf32, m,      n,      k,     lda, ldb, ldc,
+                 batch,    step_a,   step_b,  step_c, *alpha, *beta, A,   B,   C};
+    if (!sim_capturing(h->stream)) return run_product(&p) ? CUBLAS_STATUS_EXECUTION_FAILED : CUBLAS_STATUS_SUCCESS;
+    sim_record(run_product, &p, sizeof p);
     return CUBLAS_STATUS_SUCCESS;
 }

@@ -408,6 +408,73 @@ static void test_ref_and_cudasim(void)
     check_cudasim((const int[]){3}, 1, 2, SEGMENT_CELL);
 }
 
+/* Launched one by one, and as graphs that were captured: the same bits, while the batch, the operations that are on and what
+ * is wanted change. */
+static void test_cudasim_graphs(void)
+{
+    static const struct {
+        int n, off;
+        GradWhat what;
+        bool eval;
+    } pass[] = {{3, 0, GRAD_ALL}, {3, 0, GRAD_ALL},       {3, 0, GRAD_MIX},
+                {2, 0, GRAD_ALL}, {3, 1, GRAD_WEIGHTS},   {3, 1, GRAD_WEIGHTS},
+                {3, 0, GRAD_ALL}, {2, 0, GRAD_ALL, true}, {2, 0, GRAD_ALL, true}};
+    if (!has_simulator) CHECK_SKIP(without_nvcc);
+    void *plugin = dlopen(getenv("NAS_CUDASIM_PLUGIN"), RTLD_NOW | RTLD_LOCAL);
+    int64_t (*launches)(void) = 0;
+    *(void **)&launches = plugin ? dlsym(plugin, "cudasim_graph_launches") : 0;
+    if (!CHECK(launches)) return;
+    Arena a = memory;
+    Graph *g = supernet(&a, 1, 1, 4, 3);
+    Batch whole = hash_batch(&a, g, "train0", 3), less = hash_batch(&a, g, "train1", 2);
+    setenv("NAS_CUDA_GRAPH", "0", 1);
+    Engine *single = open_engine(&a, g, "cudasim", 3, pools[0]);
+    unsetenv("NAS_CUDA_GRAPH");
+    Engine *e[2] = {single, open_engine(&a, g, "cudasim", 3, pools[0])};
+    int64_t before = launches();
+    for (int i = 0; i < COUNTOF(pass); i++) {
+        Result r[2];
+        Batch b = pass[i].n == 3 ? whole : less;
+        Arena once = a;
+        for (int k = 0; k < 2; k++) {
+            set_hash_mix(g, e[k]);
+            for (int t = 0; t < 2; t++) {
+                uint8_t active[MAX_MIX];
+                for (int64_t m = 0; m < g->tables[t].count; m++) active[m] = !pass[i].off || m % 3;
+                engine_set_active(e[k], t, active);
+            }
+            if (pass[i].eval) {
+                r[k].logits = NEW(&once, float, b.n * g->outputs);
+                engine_batch(e[k], b.x, b.y, b.n);
+                engine_forward(e[k], MODE_EVAL);
+                engine_logits(e[k], r[k].logits);
+                continue;
+            }
+            r[k] = step(&once, g, e[k], b, pass[i].what);
+            if (pass[i].what & GRAD_WEIGHTS) engine_sgd(e[k], 0.1, 0.9, 1e-3, false, 1);
+        }
+        if (pass[i].eval)
+            CHECK(same_bits(r[0].logits, r[1].logits, b.n * g->outputs));
+        else
+            same_result("graphs", g, &r[1], &r[0], b.n);
+        if (i == 0) CHECK_EQ(launches(), before);
+    }
+    CHECK_MSG(launches() == before + 8, "%" PRId64 " passes of %d were launched as graphs", launches() - before,
+              2 * (int)COUNTOF(pass));
+    for (int k = 0; k < 2; k++) CHECK_MSG(!engine_error(e[k]), "%s", engine_error(e[k]));
+    /* the profile: every kind of operation, with as many calls as passes, and time */
+    engine_set_profile(e[1], true);
+    step(&a, g, e[1], whole, GRAD_ALL);
+    EngineProfile row[64];
+    int64_t rows = engine_profile(e[1], row, COUNTOF(row));
+    CHECK(rows > 4);
+    for (int64_t i = 0; i < rows; i++)
+        CHECK_MSG(row[i].calls > 0 && row[i].forward > 0 && row[i].backward > 0 && row[i].bytes > 0, "%s: %g s, %g s",
+                  row[i].op, row[i].forward, row[i].backward);
+    for (int k = 0; k < 2; k++) engine_close(e[k]);
+    dlclose(plugin);
+}
+
 /* Convolutions as products by cuBLAS, whose place the simulator takes. */
 static void test_cudasim_products(void)
 {
@@ -1371,6 +1438,7 @@ int main(void)
     CHECK_RUN(test_oracle_gradients);
     CHECK_RUN(test_ref_and_cpu);
     CHECK_RUN(test_ref_and_cudasim);
+    CHECK_RUN(test_cudasim_graphs);
     CHECK_RUN(test_cudasim_products);
     CHECK_RUN(test_cudasim_promises);
     CHECK_RUN(test_losses);
