@@ -97,7 +97,7 @@ CUDA_LIB    := $(dir $(patsubst %/,%,$(dir $(NVCC))))lib64
 CUDA_INC    := -isystem $(dir $(patsubst %/,%,$(dir $(NVCC))))include
 SIM_OBJ     := $(patsubst tests/cudasim/%.c,$(OBJ)/cudasim/%.o,$(filter-out %/driver.c,$(wildcard tests/cudasim/*.c)))
 # plain builds only: it has checks of memory of its own
-SIM_TESTS   := $(if $(SAN),,$(if $(filter 1,$(HAVE_CUDA)),$(addprefix $(OBJ)/cudasim/,libprobe.so libnas-cudasim.so driver/libcuda.so.1)))
+SIM_TESTS   := $(if $(SAN),,$(if $(filter 1,$(HAVE_CUDA)),$(addprefix $(OBJ)/cudasim/,libprobe.so libnas-cudasim.so libcuda.so.1)))
 # What the plugin is made of beside the kernels, compiled again as position-independent code.
 PLUGIN_SRC  := src/engine/backend_cuda.c src/engine/plan.c src/engine/step.c src/engine/loss.c src/engine/graph.c src/base/arena.c src/base/rng.c
 PLUGIN_OBJ  := $(PLUGIN_SRC:%.c=$(OBJ)/plugin/%.o)
@@ -210,9 +210,8 @@ $(OBJ)/cudasim/probe.o: tests/cudasim/probe.cu
 $(OBJ)/cudasim/libprobe.so: $(OBJ)/cudasim/probe.o $(SIM_OBJ)
 	$(CC) $(BASE_FLAGS) $(LDFLAGS) -shared -o $@ $^ -lm
 
-# A driver without a device behind it, for tests of how one is found.
-$(OBJ)/cudasim/driver/libcuda.so.1: $(OBJ)/cudasim/driver.o $(OBJ)/cudasim/sim_machine.o
-	@mkdir -p $(@D)
+# A driver that answers, for programs that look for one before they open the plugin.
+$(OBJ)/cudasim/libcuda.so.1: $(OBJ)/cudasim/driver.o $(OBJ)/cudasim/visible_devices.o
 	$(CC) $(BASE_FLAGS) $(LDFLAGS) -shared -o $@ $^
 
 -include $(wildcard $(OBJ)/cudasim/*.d $(OBJ)/cudasim/kernels/*.d $(OBJ)/plugin/src/*/*.d)

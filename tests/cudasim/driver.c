@@ -1,19 +1,20 @@
-/* driver: stands in for libcuda.so.1, as far as the search for a plugin asks it: how many devices there are. */
-#include "sim_machine.h"
+/* driver: what of libcuda.so.1 a program asks before it opens the plugin, so that `--device cuda` reaches the simulator by
+ * the same way that it reaches a GPU. */
+#include "visible_devices.h"
 
-enum { NO_DEVICE = 100 };
+int cuInit(unsigned flags);
+int cuDeviceGetCount(int *count);
 
-__attribute__((visibility("default"))) int cuInit(unsigned flags);
-__attribute__((visibility("default"))) int cuDeviceGetCount(int *count);
-
-int cuInit(unsigned flags)
+__attribute__((visibility("default"))) int cuInit(unsigned flags)
 {
     (void)flags;
-    return sim_devices() ? 0 : NO_DEVICE;
+    int device[MAX_DEVICES];
+    return visible_devices(device) ? 0 : 100; /* CUDA_ERROR_NO_DEVICE */
 }
 
-int cuDeviceGetCount(int *count)
+__attribute__((visibility("default"))) int cuDeviceGetCount(int *count)
 {
-    *count = sim_devices();
+    int device[MAX_DEVICES];
+    *count = visible_devices(device);
     return 0;
 }

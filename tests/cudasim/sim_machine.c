@@ -9,20 +9,6 @@ static int64_t setting(const char *variable, int64_t otherwise)
     return text && *text ? strtoll(text, 0, 10) : otherwise;
 }
 
-/* As CUDA has it: the list ends at the first entry that is no device. */
-int sim_devices(void)
-{
-    int there = (int)setting("NAS_CUDASIM_DEVICES", 1), visible = 0;
-    const char *list = getenv("CUDA_VISIBLE_DEVICES");
-    if (!list) return there;
-    for (char *end; *list; list = end + (*end == ',')) {
-        long index = strtol(list, &end, 10);
-        if (end == list || index < 0 || index >= there) break;
-        visible++;
-    }
-    return visible;
-}
-
 int64_t sim_memory(int64_t most)
 {
     int64_t bytes = setting("NAS_CUDASIM_MEMORY", most);

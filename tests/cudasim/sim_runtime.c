@@ -15,6 +15,7 @@
 #include "ptx.h"
 #include "sim_graph.h"
 #include "sim_machine.h"
+#include "visible_devices.h"
 
 #define SIM __attribute__((visibility("default")))
 
@@ -487,10 +488,16 @@ SIM cudaError_t cudaMemGetInfo(size_t *available, size_t *total)
 
 /* ---- device, streams, events, errors ---- */
 
+static int devices(void)
+{
+    int device[MAX_DEVICES];
+    return visible_devices(device);
+}
+
 SIM cudaError_t cudaGetDeviceCount(int *count)
 {
     device_open();
-    *count = sim_devices();
+    *count = devices();
     return *count ? cudaSuccess : result(cudaErrorNoDevice);
 }
 
@@ -499,7 +506,7 @@ static int current_device;
 /* All devices are one and the same. */
 SIM cudaError_t cudaSetDevice(int device)
 {
-    if (device < 0 || device >= sim_devices()) return result(cudaErrorInvalidDevice);
+    if (device < 0 || device >= devices()) return result(cudaErrorInvalidDevice);
     current_device = device;
     return sim_gone();
 }
@@ -512,7 +519,7 @@ SIM cudaError_t cudaGetDevice(int *device)
 
 SIM cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device)
 {
-    if (device < 0 || device >= sim_devices()) return result(cudaErrorInvalidDevice);
+    if (device < 0 || device >= devices()) return result(cudaErrorInvalidDevice);
     memset(p, 0, sizeof *p);
     snprintf(p->name, sizeof p->name, "simulated on the CPU");
     p->major = 7, p->minor = 5;
