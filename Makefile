@@ -93,12 +93,13 @@ FORMATTED   = $(wildcard kernels/cuda/*.cu kernels/cuda/*.cuh src/*/*.[ch] src/d
 # The CUDA backend and its simulator: see "CUDA" below.
 CUDA_FLAGS  := -O3 -std=c++17 -lineinfo -Xcompiler -fPIC,-fno-exceptions,-fno-threadsafe-statics,-fvisibility=hidden
 SIM_ARCH    := -gencode arch=compute_75,code=compute_75 --compress-mode=none
+CUDA_LIB    := $(dir $(patsubst %/,%,$(dir $(NVCC))))lib64
 CUDA_INC    := -isystem $(dir $(patsubst %/,%,$(dir $(NVCC))))include
-SIM_OBJ     := $(patsubst tests/cudasim/%.c,$(OBJ)/cudasim/%.o,$(wildcard tests/cudasim/*.c))
+SIM_OBJ     := $(patsubst tests/cudasim/%.c,$(OBJ)/cudasim/%.o,$(filter-out %/driver.c,$(wildcard tests/cudasim/*.c)))
 # plain builds only: it has checks of memory of its own
-SIM_TESTS   := $(if $(SAN),,$(if $(filter 1,$(HAVE_CUDA)),$(OBJ)/cudasim/libprobe.so $(OBJ)/cudasim/libnas-cudasim.so))
+SIM_TESTS   := $(if $(SAN),,$(if $(filter 1,$(HAVE_CUDA)),$(addprefix $(OBJ)/cudasim/,libprobe.so libnas-cudasim.so libcuda.so.1)))
 # What the plugin is made of beside the kernels, compiled again as position-independent code.
-PLUGIN_SRC  := src/engine/backend_cuda.c src/engine/plan.c src/engine/step.c src/engine/loss.c src/base/arena.c src/base/rng.c
+PLUGIN_SRC  := src/engine/backend_cuda.c src/engine/plan.c src/engine/step.c src/engine/loss.c src/engine/graph.c src/base/arena.c src/base/rng.c
 PLUGIN_OBJ  := $(PLUGIN_SRC:%.c=$(OBJ)/plugin/%.o)
 CUDA_SRC    := $(wildcard kernels/cuda/*.cu)
 # Every architecture that nvcc 13 knows, from Turing on, and PTX for what comes after.
@@ -209,6 +210,10 @@ $(OBJ)/cudasim/probe.o: tests/cudasim/probe.cu
 $(OBJ)/cudasim/libprobe.so: $(OBJ)/cudasim/probe.o $(SIM_OBJ)
 	$(CC) $(BASE_FLAGS) $(LDFLAGS) -shared -o $@ $^ -lm
 
+# A driver that answers, for programs that look for one before they open the plugin.
+$(OBJ)/cudasim/libcuda.so.1: $(OBJ)/cudasim/driver.o $(OBJ)/cudasim/visible_devices.o
+	$(CC) $(BASE_FLAGS) $(LDFLAGS) -shared -o $@ $^
+
 -include $(wildcard $(OBJ)/cudasim/*.d $(OBJ)/cudasim/kernels/*.d $(OBJ)/plugin/src/*/*.d)
 
 # The plugin. No libstdc++, one exported symbol; the CUDA runtime is linked in, the driver is looked for at run time.
@@ -222,7 +227,7 @@ $(OBJ)/plugin/kernels/%.o: kernels/%.cu
 
 $(OBJ)/libnas-cuda.so: $(PLUGIN_OBJ) $(CUDA_SRC:%.cu=$(OBJ)/plugin/%.o)
 	$(CC) $(BASE_FLAGS) $(LDFLAGS) -shared -Wl,--no-undefined -Wl,--exclude-libs,ALL -o $@ $^ \
-	    -L$(dir $(patsubst %/,%,$(dir $(NVCC))))lib64 -lcudart_static -ldl -lrt -lm
+	    -L$(CUDA_LIB) -Wl,-rpath,'$$ORIGIN:$(CUDA_LIB)' -lcublas -lcudart_static -ldl -lrt -lm
 
 cuda: $(OBJ)/libnas-cuda.so
 	@mkdir -p $(NAS_BIN)

@@ -6,7 +6,7 @@
  *   input      gv (in, n q)       = W^T (in, out taps)       * dy (out taps, n q)
  *   weights    gW (out, in taps)  = dy (out, n p)            * v^T (n p, in taps)     in parts of n p, added up after
  */
-#include "kernels/cuda/common.cuh"
+#include "kernels/cuda/conv.cuh"
 
 namespace
 {
@@ -35,55 +35,6 @@ template <int TM, int TN, int TK> struct Tile {
         }
     }
 };
-
-struct Pixel { /* a column of a product: an image and a place */
-    int64_t n;
-    int y, x;
-    bool valid;
-    /* columns: at most 2^31, which the caller sees to: divisions of 64 bits are slow */
-    __device__ Pixel(uint32_t column, uint32_t columns, int height, int width)
-    {
-        valid = column < columns;
-        uint32_t plane = (uint32_t)(height * width);
-        n = column / plane;
-        int rest = (int)(column - (uint32_t)n * plane);
-        y = rest / width;
-        x = rest - y * width;
-    }
-};
-
-/* Channel c of the input at (y, x) of image n, as the convolution sees it; 0 outside. */
-__device__ float input_at(const KConv &k, int64_t n, int c, int y, int x)
-{
-    if (y < 0 || x < 0 || y >= k.in_h || x >= k.in_w) return 0;
-    int p = 0, local = c;
-    while (local >= k.part_blocks[p]) local -= k.part_blocks[p++];
-    float v = k.x[p][((n * k.part_blocks[p] + local) * k.in_h + y) * k.in_w + x];
-    if (k.in_scale) v = fmaf(v, k.in_scale[c], k.in_shift[c]);
-    return k.relu ? relu(v) : v;
-}
-
-/* What output pixel p reads: row r of the gathered matrix, in*taps or, separable, in. */
-__device__ float gathered(const KConv &k, const Pixel &p, int r)
-{
-    int y = p.y * k.stride_h, x = p.x * k.stride_w;
-    if (!k.depthwise) {
-        int c = r / k.taps, t = r - c * k.taps;
-        return input_at(k, p.n, c, y + k.tap_y[t], x + k.tap_x[t]);
-    }
-    float sum = 0;
-    for (int t = 0; t < k.taps; t++)
-        sum = fmaf(k.dw[r * k.taps + t], input_at(k, p.n, r, y + k.tap_y[t], x + k.tap_x[t]), sum);
-    return sum;
-}
-
-/* dLoss/dy of output channel o (of the whole y) at (y, x); 0 outside. */
-__device__ float output_gradient(const KConv &k, int64_t n, int o, int y, int x)
-{
-    if (y < 0 || x < 0 || y >= k.out_h || x >= k.out_w) return 0;
-    int64_t i = ((n * k.out_blocks + o) * k.out_h + y) * k.out_w + x;
-    return raw_gradient(k.grad, n, o, k.grad.g[i], k.y[i]);
-}
 
 /* The sums of a row's values u and w over the tile's columns, into to[row] and to[stride + row]. */
 template <int TM, int TN>
@@ -144,21 +95,6 @@ __global__ void __launch_bounds__(TM *TN / 16) conv_forward(const __grid_constan
     if (c.sums)
         tile_sums<TM, TN>(s, q, tile.room, c.sums + (int64_t)blockIdx.x * 2 * k.out_blocks + c.out_first, k.out_blocks,
                           row0, c.out_count);
-}
-
-/* Gradient of the input as stored, out of that of what the convolution saw. Returns it. */
-__device__ float store_input_gradient(const KConv &k, int64_t n, int c, int y, int x, float g, float *value)
-{
-    int p = 0, local = c;
-    while (local >= k.part_blocks[p]) local -= k.part_blocks[p++];
-    if (!k.gx[p]) return 0;
-    int64_t i = ((n * k.part_blocks[p] + local) * k.in_h + y) * k.in_w + x;
-    float v = 0;
-    if (k.relu || k.in_scale) v = k.x[p][i];
-    *value = v;
-    if (k.relu && !((k.in_scale ? fmaf(v, k.in_scale[c], k.in_shift[c]) : v) > 0)) g = 0;
-    k.gx[p][i] = k.in_scale ? g : k.gx[p][i] + g;
-    return g;
 }
 
 /* Dense: gradient of the input. Separable: that of the tensor between the two halves, into c.middle. */
@@ -356,13 +292,14 @@ int weight_parts(const CudaConv *c) /* of at least 256 pixels each */
 
 int64_t cuda_conv_parts(const CudaConv *c)
 {
-    return tiles(c->n * c->k.out_h * c->k.out_w, columns_of_tile(rows_forward(c)));
+    return c->by_gemm ? cuda_image_parts(c->n)
+                      : tiles(c->n * c->k.out_h * c->k.out_w, columns_of_tile(rows_forward(c)));
 }
 
 int64_t cuda_conv_in_parts(const CudaConv *c)
 {
-    return c->k.depthwise ? cuda_image_parts(c->n)
-                          : tiles(c->n * c->k.in_h * c->k.in_w, columns_of_tile(c->k.in_blocks));
+    return c->k.depthwise || c->by_gemm ? cuda_image_parts(c->n)
+                                        : tiles(c->n * c->k.in_h * c->k.in_w, columns_of_tile(c->k.in_blocks));
 }
 
 int64_t cuda_conv_slot_floats(const CudaConv *c)
@@ -374,6 +311,7 @@ int64_t cuda_conv_slot_floats(const CudaConv *c)
 
 int cuda_conv_forward(const CudaConv *c, void *stream)
 {
+    if (c->by_gemm) return cuda_gemm_forward(c, stream);
     BY_ROWS(conv_forward, rows_forward(c), c->n * c->k.out_h * c->k.out_w, (cudaStream_t)stream);
     return launched();
 }
@@ -383,7 +321,10 @@ int cuda_conv_backward(const CudaConv *c, void *stream)
     cudaStream_t s = (cudaStream_t)stream;
     const KConv *k = &c->k;
     int width = k->depthwise ? k->in_blocks : k->in_blocks * k->taps, parts = weight_parts(c);
-    if (c->g_weight) {
+    if (c->by_gemm) {
+        int status = cuda_gemm_backward(c, stream);
+        if (status || !k->depthwise) return status;
+    } else if (c->g_weight) {
         if (c->out_count <= 32 || width <= 32)
             conv_weight<32, 32, 32>
                 <<<dim3((unsigned)tiles(width, 32), (unsigned)tiles(c->out_count, 32), (unsigned)parts), 64, 0, s>>>(
@@ -400,7 +341,7 @@ int cuda_conv_backward(const CudaConv *c, void *stream)
         return launched();
     }
     dim3 grid((unsigned)k->in_blocks, (unsigned)cuda_image_parts(c->n));
-    BY_ROWS(conv_input, k->in_blocks, c->n * k->out_h * k->out_w, s);
+    if (!c->by_gemm) BY_ROWS(conv_input, k->in_blocks, c->n * k->out_h * k->out_w, s);
     if (c->g_dw) {
         depthwise_weight<<<grid, 256, 0, s>>>(*c);
         int64_t count = (int64_t)k->in_blocks * k->taps;

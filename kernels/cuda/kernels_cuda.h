@@ -3,7 +3,7 @@
  * The structs of kernels.h with one lane, so tensors are (N, C, H, W); all their pointers are device pointers. Where a
  * kernel sums over images and pixels, each block writes its part and a second launch adds the parts up in order, in double:
  * there are no atomic operations, so the same input gives the same bits. Every function launches on `stream` (a
- * cudaStream_t), waits for nothing and returns a cudaError_t, 0 if the launch was accepted.
+ * cudaStream_t), waits for nothing and returns 0 if the launch was accepted, else a status for cuda_status_text(), mostly a cudaError_t.
  */
 #ifndef NAS_KERNELS_CUDA_H
 #define NAS_KERNELS_CUDA_H
@@ -14,6 +14,12 @@ extern "C" {
 #endif
 
 enum { CUDA_SLOTS = 32, CUDA_WEIGHT_SLOTS = 64 }; /* most parts of a sum over a batch; of a weight's gradient */
+
+typedef struct { /* cuBLAS, for large convolutions: gemm.cu */
+    void *handle;
+    float *gathered; /* `room` floats of work area */
+    int64_t room;
+} CudaGemm;
 
 /* A convolution, or one half of a factorised reduce: output channels [out_first, out_first + out_count) of k.y, from
  * `weight` (out_count, in, taps), or sepconv: (out_count, in), both as in the network's block of weights. k.dw
@@ -29,6 +35,8 @@ typedef struct {
     float *slots;   /* cuda_conv_slots(k) parts of the gradients below */
     float *g_dw, *g_weight; /* gradients, shaped as k.dw and weight; 0: not wanted */
     int32_t wants_input;    /* some k.gx is set */
+    int32_t by_gemm;        /* from the first call on: parts of sums depend on it */
+    const CudaGemm *gemm;   /* on the host */
 } CudaConv;
 
 int64_t cuda_conv_parts(const CudaConv *k);
@@ -36,6 +44,18 @@ int64_t cuda_conv_in_parts(const CudaConv *k);
 int64_t cuda_conv_slot_floats(const CudaConv *k); /* that `slots` must hold for k->n images or fewer */
 int cuda_conv_forward(const CudaConv *k, void *stream);
 int cuda_conv_backward(const CudaConv *k, void *stream);
+
+/* by_gemm: does it pay, for k->n images? Floats of work area: for k->n images, or as many as `most` is enough for, or one;
+ * that does for any number of them. */
+int cuda_conv_by_gemm(const CudaConv *k);
+int64_t cuda_conv_gathered_floats(const CudaConv *k, int64_t most);
+int cuda_gemm_forward(const CudaConv *k, void *stream);  /* cuda_conv_forward and _backward call these */
+int cuda_gemm_backward(const CudaConv *k, void *stream); /* but for a sepconv's depthwise half */
+/* `workspace` is on the device. tf32: products may round their factors to 10 bits, for speed. */
+enum { CUDA_GEMM_WORKSPACE = 32 << 20 };
+int cuda_gemm_open(CudaGemm *g, void *workspace, size_t bytes, int tf32, void *stream);
+void cuda_gemm_close(CudaGemm *g);
+const char *cuda_status_text(int status); /* of what the functions here return */
 
 int64_t cuda_image_parts(int64_t n); /* parts of a sum over images in the functions below */
 int cuda_pool_sums(const KPool *k, int64_t n, float *sums, void *stream); /* (parts, 2, C) */

@@ -34,6 +34,8 @@ const CliOption cli_common_options[] = {
      256},
     {CLI_CHOICE, 0, "device", "auto|cpu|ref|cuda|cuda:N", &cli_common.device,
      "Where to compute; ref: the slow definition of every operation, in double precision."},
+    {CLI_FLAG, 0, "tf32", 0, &cli_common.tf32,
+     "A GPU may round the factors of large products to 10 bits (TF32): faster, and less exact."},
     {CLI_TABLE, .to = (void *)cli_basic_options},
     {CLI_END},
 };

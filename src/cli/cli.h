@@ -61,6 +61,7 @@ typedef struct {
     int64_t seed;         /* --seed, default 1 */
     int64_t threads;      /* --threads, default: CPUs available */
     const char *device;   /* --device auto|cpu|ref|cuda|cuda:N */
+    bool tf32;            /* --tf32 */
     const char *progress; /* --progress auto|always|never */
     const char *output;   /* -o FILE, default "-" */
     bool quiet, verbose;

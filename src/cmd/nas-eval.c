@@ -198,8 +198,11 @@ static void evaluate(Eval *e, Arena scratch, const NetWeights *w)
     d.info.target_mean = e->net.target_mean;
     d.info.target_sd = e->net.target_sd;
     int64_t rows = dataset_limit(limit, d.split[e->split].count);
-    EngineOptions o = {
-        .device = e->place.device, .batch = batch < rows ? batch : rows, .forward_only = true, .pool = e->place.pool};
+    EngineOptions o = {.device = e->place.device,
+                       .tf32 = e->place.tf32,
+                       .batch = batch < rows ? batch : rows,
+                       .forward_only = true,
+                       .pool = e->place.pool};
     ForecastNeed need = {
         .fixed = tally_bytes(&d, rows), .per_sample = loader_bytes(&d), .limit = memory << 20, .least = 1};
     Forecast forecast;

@@ -191,7 +191,10 @@ int main(int argc, char **argv)
     engine_set_profile(search.engine, profile);
     SearchEnd end = search_run(&search, scratch);
     if (profile) put_profile(&perm, &search);
-    if (weights && end != SEARCH_DIVERGED) search_write_weights(&search, scratch);
+    if (weights && end != SEARCH_DIVERGED && end != SEARCH_FAILED) {
+        why = search_write_weights(&search, scratch);
+        if (why) cli_die(EXIT_FAILED, "the weights: %s", why);
+    }
     if (!writer_finish(place.out)) cli_die(EXIT_FAILED, "%s", writer_error(place.out));
     cli_guard_file(0);
     checkpoint_tell(&checkpoint);
@@ -201,6 +204,6 @@ int main(int argc, char **argv)
                  forecast_bytes(&scratch, search.forecast.bytes + dataset_bytes(&data)));
     search_close(&search);
     workplace_close(&place);
-    if (end == SEARCH_DIVERGED) cli_die(EXIT_FAILED, "%s", search.trouble);
+    if (end == SEARCH_DIVERGED || end == SEARCH_FAILED) cli_die(EXIT_FAILED, "%s", search.trouble);
     return cli_end();
 }

@@ -117,10 +117,10 @@ static TrainEnd train_one(const Candidate *c, Arena room, Arena scratch, const W
     engine_set_profile(t.engine, profile);
     TrainEnd end = trainer_run(&t, scratch);
     if (profile) put_profile(&perm, &t);
-    if (end == TRAIN_DIVERGED)
+    if (end == TRAIN_DIVERGED || end == TRAIN_FAILED)
         cli_warn("%s", t.trouble);
-    else if (!no_weights)
-        trainer_write_weights(&t, scratch);
+    else if (!no_weights && (why = trainer_write_weights(&t, scratch)))
+        cli_die(EXIT_FAILED, "%s: the weights: %s", c->run, why);
     trainer_close(&t);
     return end;
 }
@@ -186,7 +186,8 @@ int main(int argc, char **argv)
     begin_checkpoint(&checkpoint, &perm, scratch, &data, &input);
     place.checkpoint = &checkpoint;
     TrainEnd end = TRAIN_DONE;
-    for (; checkpoint.item < input.todo.count && end != TRAIN_INTERRUPTED && !writer_error(input.out);
+    for (; checkpoint.item < input.todo.count && end != TRAIN_INTERRUPTED && end != TRAIN_FAILED &&
+           !writer_error(input.out);
          checkpoint.item++) {
         end = train_one(&input.todo.item[checkpoint.item], room, scratch, &place);
         checkpoint.diverged += end == TRAIN_DIVERGED;
@@ -198,5 +199,5 @@ int main(int argc, char **argv)
     int64_t diverged = checkpoint.diverged;
     checkpoint_close(&checkpoint);
     int status = cli_end();
-    return status ? status : diverged ? EXIT_FAILED : EXIT_OK;
+    return status ? status : diverged || end == TRAIN_FAILED ? EXIT_FAILED : EXIT_OK;
 }

@@ -323,7 +323,7 @@ static TrainEnd do_job(Transfer *t, const Job *j, Arena room, Arena scratch, boo
     engine_set_profile(run.engine, profile);
     TrainEnd end = trainer_run(&run, scratch);
     if (profile) put_profile(&mine, &run);
-    if (end == TRAIN_DIVERGED) cli_warn("%s", run.trouble);
+    if (end == TRAIN_DIVERGED || end == TRAIN_FAILED) cli_warn("%s", run.trouble);
     if (end == TRAIN_DONE) put_row(t, j, &run, &carried, &mine);
     trainer_close(&run);
     return end;
@@ -371,11 +371,12 @@ static void check_all(Transfer *t, Arena *perm, Arena store, Arena room, Arena s
     dataset_close(&t->data);
 }
 
-static int64_t train_all(Transfer *t, Checkpoint *c, Arena store, Arena room, Arena scratch)
+static int64_t train_all(Transfer *t, Checkpoint *c, Arena store, Arena room, Arena scratch, bool *failed)
 {
     int64_t open = -1;
     TrainEnd end = TRAIN_DONE;
-    for (; c->item < job_count(t) && end != TRAIN_INTERRUPTED && !cli_interrupted() && !writer_error(t->out);
+    for (; c->item < job_count(t) && end != TRAIN_INTERRUPTED && end != TRAIN_FAILED && !cli_interrupted() &&
+           !writer_error(t->out);
          c->item++) {
         const Job j = job_of(t, c->item);
         if (!job_counts(t, &j)) continue;
@@ -388,6 +389,7 @@ static int64_t train_all(Transfer *t, Checkpoint *c, Arena store, Arena room, Ar
         c->diverged += end == TRAIN_DIVERGED;
     }
     if (open >= 0) dataset_close(&t->data);
+    *failed = end == TRAIN_FAILED;
     return c->diverged;
 }
 
@@ -464,12 +466,13 @@ int main(int argc, char **argv)
     Checkpoint checkpoint;
     begin_checkpoint(&t, &checkpoint, &perm, scratch, info);
     t.place.checkpoint = &checkpoint;
-    int64_t diverged = train_all(&t, &checkpoint, store, room, scratch);
+    bool failed = false;
+    int64_t diverged = train_all(&t, &checkpoint, store, room, scratch, &failed);
     if (!writer_finish(t.out)) cli_die(EXIT_FAILED, "%s", writer_error(t.out));
     cli_guard_file(0);
     workplace_close(&t.place);
     checkpoint_tell(&checkpoint);
     checkpoint_close(&checkpoint);
     int status = cli_end();
-    return status ? status : diverged ? EXIT_FAILED : EXIT_OK;
+    return status ? status : diverged || failed ? EXIT_FAILED : EXIT_OK;
 }

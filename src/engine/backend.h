@@ -4,15 +4,17 @@
 #define NAS_BACKEND_H
 #include "engine/engine.h"
 
-enum { BACKEND_ABI = 1 };
+enum { BACKEND_ABI = 2 };
 
 typedef struct {
     int abi; /* BACKEND_ABI */
     const char *name;
-    int64_t (*memory)(const Graph *g, const EngineOptions *o, Arena scratch, const char **parts, Arena *perm);
+    const char *(*probe)(Arena *perm, const char *device); /* 0, or why the device is not to be had */
+    const char *(*memory)(const Graph *g, const EngineOptions *o, Arena scratch, Arena *perm, EngineMemory *out);
     void *(*open)(Arena *perm, const Graph *g, const EngineOptions *o, const char **why);
     void (*close)(void *b);
     const char *(*device)(const void *b);
+    const char *(*error)(const void *b);
     void (*upload)(void *b, Block to, const float *from);
     void (*download)(void *b, Block from, float *to);
     void (*copy)(void *b, Block to, Block from);

@@ -3,13 +3,23 @@
  *
  * One stream, in which operations run in the order of the plan, and one allocation, laid out by the planner. Tensors are
  * (N, C, H, W). Nothing waits for the device but what asks for a result: the loss (computed on the host, as for the other
- * backends, from the logits, which are few), downloads, and a third batch while two are on their way.
+ * backends, from the logits, which are few), downloads, and a third batch while two are on their way. A batch is copied on
+ * a stream of its own, to a place of its own, while the step before it may still run.
+ *
+ * A pass, forward or backward, is a few hundred launches that are the same in every step. When one comes for the second
+ * time it is captured, and from then on launched as a whole (CUDA graphs). It is the same if the number of samples, the
+ * mode, the operations that are on, and whether paths are dropped are: PassKey. What changes beside that - terms of sums,
+ * drop masks, gradients of logits - is sent before. With noise operations, whose values come from the host in mid-pass, and
+ * while profiling, every operation is launched by itself, as with NAS_CUDA_GRAPH=0.
+ *
  * NAS_CUDA_SEPARATE=1 gives every buffer an allocation of its own, so that tools which watch allocations see an access
- * past the end of one, or of what an earlier tensor left behind.
+ * past the end of one, or of what an earlier tensor left behind. NAS_CUDA_GEMM=always or never: convolutions by cuBLAS,
+ * whatever is thought to pay; always: with the smallest work area, too.
  */
 #include <assert.h>
 #include <cuda_runtime_api.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +28,7 @@
 #include "engine/step.h"
 #include "kernels/cuda/kernels_cuda.h"
 
+enum { GATHERED_MOST = 16 << 20 }; /* floats of one convolution's work area */
 static const double norm_epsilon = 1.0 / GRAPH_EPS_INV, norm_momentum = 0.1;
 
 typedef struct {
@@ -29,11 +40,34 @@ typedef struct {
     KSelect select;
     int32_t *select_from;  /* on the host: part of each channel, then its place there */
     CudaTerm *term, *live; /* of a mix: all terms; those that are on */
+    CudaTerm *sent;        /* what the device has of them */
+    int32_t sent_terms;
     int32_t *live_index;
     CudaTerm *device_term;
     float **drop;   /* per term the samples' scales, on the device, or 0 */
     double *g_term; /* per term dLoss/dweight, on the device */
 } CudaOp;
+
+typedef struct { /* what the launches of a pass depend on */
+    int64_t n;
+    bool backward, drop;
+    int what; /* Mode or GradWhat */
+} PassKey;
+
+typedef struct {
+    PassKey key;
+    bool *active;         /* per operation */
+    bool seen;            /* once, and not captured */
+    cudaGraphExec_t exec; /* 0: not yet */
+    int64_t used;         /* when last */
+} Pass;
+enum { PASSES = 8 }; /* whole and last batch, in training and evaluation; two active sets */
+
+typedef struct {
+    cudaEvent_t from, to;
+    int32_t op;
+    bool backward, work;
+} Timing;
 
 typedef struct {
     const Graph *g;
@@ -43,11 +77,12 @@ typedef struct {
     CudaNorm *norm;       /* per value */
     float **data, **grad; /* per value, 0: none */
     int64_t capacity, n;
-    bool forward_only, has_targets, loss_known, spent;
+    bool forward_only, has_targets, loss_known, spent, dropping;
     Mode mode;
     GradWhat what;
     cudaStream_t stream;
-    cudaError_t error; /* the first; from then on every result is NaN */
+    const char *name; /* the device's, as asked for */
+    char error[256];  /* the first, or empty; from then on every result is NaN */
     void **allocation;
     int32_t allocations;
     float *block[BLOCK_COUNT];
@@ -57,8 +92,24 @@ typedef struct {
     double *dot;
     float *staging[2], *logits_host, *g_logits_host, *targets, *noise; /* page-locked, but for the last two; logits and
                                                                           their gradients: the auxiliary head's behind */
-    bool on_its_way[2];
+    float *arrival[2];                                                 /* on the device: where batches are copied to */
+    cudaStream_t copies;                                               /* of batches */
+    cudaEvent_t copied[2];                                             /* staging may be written again */
+    cudaEvent_t taken[2];                                              /* arrival may be written again */
+    bool used[2];
     int turn;
+    double *g_terms, *g_terms_host; /* of all sums, one after another */
+    int64_t term_count;
+    Pass pass[PASSES];
+    int64_t passes; /* so far */
+    bool by_graph, profiling;
+    Timing *timing; /* of a pass */
+    int32_t timings;
+    StepProfile profile;
+    CudaGemm gemm;
+    void *gemm_workspace;    /* 0: no convolution wants cuBLAS */
+    const char *gemm_choice; /* of the environment, or 0 */
+    bool gemm_forced, tf32;
     double loss, drop_p;
     uint64_t drop_seed;
     int64_t drop_step;
@@ -74,11 +125,14 @@ typedef struct {
     bool separate;
 } Carver;
 
-static bool ok(Cuda *c, int status)
+static bool check(Cuda *c, int status, const char *where)
 {
-    if (status && !c->error) c->error = (cudaError_t)status;
-    return !c->error;
+    if (status && !*c->error)
+        snprintf(c->error, sizeof c->error, "device %s: %s (%s)", c->name, cuda_status_text(status), where);
+    return !*c->error;
 }
+/* Every call that can fail goes through here. */
+#define ok(c, status) check(c, (int)(status), __func__)
 
 static void *carve(Carver *v, int64_t bytes)
 {
@@ -170,6 +224,8 @@ static const char *setup_conv(Cuda *c, Arena *perm, int32_t index)
             half->k.taps = 1;
             half->k.tap_y[0] = k.tap_y[h], half->k.tap_x[0] = k.tap_x[h];
         }
+        half->gemm = &c->gemm;
+        half->by_gemm = c->gemm_choice ? c->gemm_forced : cuda_conv_by_gemm(half);
     }
     return 0;
 }
@@ -185,8 +241,10 @@ static void setup_mix(Cuda *c, Arena *perm, Carver *v, int32_t index)
     o->live = NEW(perm, CudaTerm, count);
     o->live_index = NEW(perm, int32_t, count);
     o->drop = NEW(perm, float *, count);
+    o->sent = NEW(perm, CudaTerm, count);
     o->device_term = carve(v, count * (int64_t)sizeof(CudaTerm));
-    o->g_term = carve(v, count * (int64_t)sizeof(double));
+    o->g_term = c->g_terms ? c->g_terms + c->term_count : 0;
+    c->term_count += count;
     o->mix = (CudaMix){.term = o->device_term,
                        .channels = out->channels,
                        .height = out->height,
@@ -290,11 +348,11 @@ static void setup_norm(Cuda *c, Carver *v, Value value)
 }
 
 /* Work areas that all operations share, for they run one after another. */
-static void measure_shared(const Cuda *c, int64_t *sums, int64_t *middle, int64_t *slots)
+static void measure_shared(const Cuda *c, int64_t *sums, int64_t *middle, int64_t *slots, int64_t *gathered)
 {
     const Graph *g = c->g;
     int64_t parts = cuda_image_parts(c->capacity);
-    *sums = *middle = *slots = 0;
+    *sums = *middle = *slots = *gathered = 0;
     for (int32_t i = 0; i < g->op_count; i++) {
         const Op *op = &g->ops[i];
         const CudaOp *o = &c->op[i];
@@ -307,9 +365,19 @@ static void measure_shared(const Cuda *c, int64_t *sums, int64_t *middle, int64_
             *sums = most(*sums, cuda_conv_parts(k) * 2 * channels);
             *sums = most(*sums, cuda_conv_in_parts(k) * 2 * k->k.in_blocks);
             *slots = most(*slots, cuda_conv_slot_floats(k));
+            if (k->by_gemm)
+                *gathered = most(*gathered, cuda_conv_gathered_floats(k, c->gemm_forced ? 0 : GATHERED_MOST));
             if (k->k.depthwise) *middle = most(*middle, c->capacity * k->k.in_blocks * k->k.out_h * k->k.out_w);
         }
     }
+}
+
+static int64_t all_terms(const Graph *g)
+{
+    int64_t count = 0;
+    for (int32_t i = 0; i < g->op_count; i++)
+        if (g->ops[i].kind == OP_MIX) count += g->ops[i].mix.count;
+    return count;
 }
 
 /* All device memory behind v. Called twice: to measure, then to assign. */
@@ -335,6 +403,9 @@ static const char *layout(Cuda *c, Arena *perm, Carver *v, int64_t *parts)
     for (int32_t t = 0; t < g->table_count; t++) c->mix_weight[t] = carve(v, g->tables[t].count * f);
     c->g_logits = carve(v, c->capacity * g->outputs * f);
     if (two_heads(c)) c->g_auxiliary = carve(v, c->capacity * g->outputs * f);
+    for (int i = 0; i < 2; i++) c->arrival[i] = carve(v, tensor_bytes(&g->values[g->input], c->capacity, 0));
+    c->g_terms = carve(v, all_terms(g) * (int64_t)sizeof(double));
+    c->term_count = 0;
     c->dot = carve(v, CUDA_DOT_PARTS * (int64_t)sizeof(double));
     for (Value i = 0; i < g->value_count; i++)
         if (g->values[i].kind == VALUE_RAW || g->values[i].kind == VALUE_POOLED) setup_norm(c, v, i);
@@ -358,7 +429,9 @@ static const char *layout(Cuda *c, Arena *perm, Carver *v, int64_t *parts)
         if (why) return why;
     }
     int64_t sums, middle, slots;
-    measure_shared(c, &sums, &middle, &slots);
+    measure_shared(c, &sums, &middle, &slots, &c->gemm.room);
+    c->gemm_workspace = c->gemm.room ? carve(v, CUDA_GEMM_WORKSPACE) : 0;
+    c->gemm.gathered = carve(v, c->gemm.room * f);
     c->sums = carve(v, sums * f);
     c->middle = c->forward_only ? 0 : carve(v, middle * f);
     c->slots = c->forward_only ? 0 : carve(v, slots * f);
@@ -378,12 +451,20 @@ static Cuda *cuda_prepare(Arena *perm, Arena scratch, const Graph *g, const Engi
 {
     Cuda *c = v->c = NEW(perm, Cuda, 1);
     c->g = g;
+    c->name = arena_strdup(perm, o->device);
     c->capacity = o->batch;
+    c->tf32 = o->tf32;
+    c->gemm_choice = getenv("NAS_CUDA_GEMM");
+    c->gemm_forced = c->gemm_choice && !strcmp(c->gemm_choice, "always");
     c->forward_only = o->forward_only;
     c->plan = plan_make(perm, scratch, g, o->batch, o->forward_only, o->single_path, o->recompute, tensor_bytes, 0);
     c->op = NEW(perm, CudaOp, g->op_count);
     c->active = NEW(perm, bool, g->op_count);
     memset(c->active, 1, (size_t)g->op_count * sizeof *c->active);
+    for (int i = 0; i < PASSES; i++) c->pass[i].active = NEW(perm, bool, g->op_count);
+    c->g_terms_host = NEW(perm, double, all_terms(g));
+    c->timing = NEW(perm, Timing, 2 * g->op_count);
+    c->profile.row_of = NEW(perm, int32_t, g->op_count);
     c->norm = NEW(perm, CudaNorm, g->value_count);
     c->data = NEW(perm, float *, g->value_count);
     c->grad = NEW(perm, float *, g->value_count);
@@ -396,28 +477,75 @@ static Cuda *cuda_prepare(Arena *perm, Arena scratch, const Graph *g, const Engi
     return *why ? 0 : c;
 }
 
-static int64_t cuda_memory(const Graph *g, const EngineOptions *o, Arena scratch, const char **parts, Arena *perm)
+/* Makes device "name:N" (":N" missing: 0) the one that calls are about. Returns 0 or why not. */
+static const char *select_device(Arena *perm, const char *device)
+{
+    const char *colon = strchr(device, ':'), *visible = getenv("CUDA_VISIBLE_DEVICES");
+    int index = colon ? atoi(colon + 1) : 0, count = 0;
+    cudaError_t e = cudaGetDeviceCount(&count);
+    if (!e && index < count && !(e = cudaSetDevice(index))) return 0;
+    Text t = {0};
+    if (e)
+        text_addf(perm, &t, "device %s: %s", device, cudaGetErrorString(e));
+    else
+        text_addf(perm, &t, "device %s: there %s %d, counted from 0", device, count == 1 ? "is" : "are", count);
+    if (visible) text_addf(perm, &t, " (CUDA_VISIBLE_DEVICES is \"%.100s\")", visible);
+    return t.s;
+}
+
+static int64_t noise_bytes(const Cuda *c)
+{
+    int64_t bytes = 0;
+    for (int32_t i = 0; i < c->g->op_count; i++)
+        if (c->g->ops[i].kind == OP_NOISE)
+            bytes = most(bytes, tensor_bytes(&c->g->values[c->g->ops[i].output], c->capacity, 0));
+    return bytes;
+}
+
+static int64_t target_count(const Cuda *c)
+{
+    return c->capacity * loss_width(c->g->loss, &c->g->detail, c->g->outputs) + 1;
+}
+
+static const char *cuda_memory(const Graph *g, const EngineOptions *o, Arena scratch, Arena *perm, EngineMemory *out)
 {
     Arena room = scratch, rest = scratch; /* one half for what is kept, one for the planner */
     room.end = rest.beg = scratch.beg + (scratch.end - scratch.beg) / 128 * 64;
+    int64_t left = arena_left(&room), p[3], f = sizeof(float);
     Carver v = {0};
-    int64_t p[3];
-    const char *why = g->error ? g->error : g->logits < 0 ? "the graph has no head" : 0;
-    Cuda *c = why ? 0 : cuda_prepare(&room, rest, g, o, &v, p, &why);
-    const char *text =
-        c ? arena_printf(perm,
-                         "on the device: tensors and gradients %.1f MB, parameters %.1f MB, sums and work "
-                         "areas %.1f MB",
-                         (double)p[0] / 1e6, (double)p[1] / 1e6, (double)p[2] / 1e6)
-          : arena_strdup(perm, why);
-    if (parts) *parts = text;
-    return c ? v.used : -1;
+    const char *why = select_device(perm, o->device);
+    if (why) return why;
+    Cuda *c = cuda_prepare(&room, rest, g, o, &v, p, &why);
+    if (!c) return arena_strdup(perm, why);
+    size_t available, total;
+    if (!ok(c, cudaMemGetInfo(&available, &total))) return arena_strdup(perm, c->error);
+    out->device = v.used;
+    out->device_free = (int64_t)available;
+    out->host = left - arena_left(&room) + 2 * tensor_bytes(&g->values[g->input], o->batch, 0) +
+                4 * o->batch * g->outputs * f + target_count(c) * f + o->batch * f + noise_bytes(c);
+    out->parts = arena_printf(perm,
+                              "on the device: tensors and gradients %.1f MB, parameters %.1f MB, sums and work areas "
+                              "%.1f MB",
+                              (double)p[0] / 1e6, (double)p[1] / 1e6, (double)p[2] / 1e6);
+    return 0;
 }
 
 static void cuda_close(void *b)
 {
     Cuda *c = b;
     cudaStreamSynchronize(c->stream);
+    cuda_gemm_close(&c->gemm);
+    for (int i = 0; i < PASSES; i++)
+        if (c->pass[i].exec) cudaGraphExecDestroy(c->pass[i].exec);
+    for (int32_t i = 0; i < 2 * c->g->op_count; i++) {
+        if (c->timing[i].from) cudaEventDestroy(c->timing[i].from);
+        if (c->timing[i].to) cudaEventDestroy(c->timing[i].to);
+    }
+    for (int i = 0; i < 2; i++) {
+        if (c->copied[i]) cudaEventDestroy(c->copied[i]);
+        if (c->taken[i]) cudaEventDestroy(c->taken[i]);
+    }
+    if (c->copies) cudaStreamDestroy(c->copies);
     for (int32_t i = 0; i < c->allocations; i++) cudaFree(c->allocation[i]);
     for (int i = 0; i < 2; i++) cudaFreeHost(c->staging[i]);
     cudaFreeHost(c->logits_host);
@@ -454,22 +582,13 @@ static void set_up_device(Cuda *c, Arena scratch)
             ok(c, cudaMemcpyAsync((void *)c->op[i].select.part, c->op[i].select_from,
                                   2 * (size_t)c->op[i].select.channels * sizeof(int32_t), cudaMemcpyHostToDevice,
                                   c->stream));
-    for (int32_t i = 0; i < g->op_count; i++)
-        if (c->op[i].g_term)
-            ok(c, cudaMemsetAsync(c->op[i].g_term, 0, (size_t)g->ops[i].mix.count * sizeof(double), c->stream));
+    if (c->term_count) ok(c, cudaMemsetAsync(c->g_terms, 0, (size_t)c->term_count * sizeof *c->g_terms, c->stream));
     ok(c, cudaStreamSynchronize(c->stream));
 }
 
 static void *cuda_open(Arena *perm, const Graph *g, const EngineOptions *o, const char **why)
 {
-    const char *colon = strchr(o->device, ':');
-    int index = colon ? atoi(colon + 1) : 0, count = 0;
-    cudaError_t e = cudaGetDeviceCount(&count);
-    if (e || index < 0 || index >= count) {
-        *why = e ? arena_printf(perm, "device %s: %s", o->device, cudaGetErrorString(e))
-                 : arena_printf(perm, "device %s: there %s %d", o->device, count == 1 ? "is" : "are", count);
-        return 0;
-    }
+    if ((*why = select_device(perm, o->device))) return 0;
     Arena scratch = arena_reserve((ptrdiff_t)1 << 30);
     Carver v = {0};
     int64_t parts[3];
@@ -479,35 +598,42 @@ static void *cuda_open(Arena *perm, const Graph *g, const EngineOptions *o, cons
     int64_t bytes = v.used, f = sizeof(float), input = tensor_bytes(&g->values[g->input], o->batch, 0);
     c->allocation = NEW(perm, void *, v.count + 1);
     struct cudaDeviceProp about;
-    ok(c, cudaSetDevice(index));
+    int index = 0;
+    ok(c, cudaGetDevice(&index));
     ok(c, cudaGetDeviceProperties(&about, index));
     ok(c, cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking));
+    ok(c, cudaStreamCreateWithFlags(&c->copies, cudaStreamNonBlocking));
+    for (int i = 0; i < 2; i++) {
+        ok(c, cudaEventCreateWithFlags(&c->copied[i], cudaEventDisableTiming));
+        ok(c, cudaEventCreateWithFlags(&c->taken[i], cudaEventDisableTiming));
+    }
+    const char *graphs = getenv("NAS_CUDA_GRAPH");
+    c->by_graph = !(graphs && *graphs == '0') && !noise_bytes(c);
     Carver at = {.c = c, .base = (char *)8, .separate = v.separate};
     if (!v.separate && ok(c, cudaMalloc((void **)&at.base, (size_t)bytes))) c->allocation[c->allocations++] = at.base;
     for (int i = 0; i < 2; i++) ok(c, cudaMallocHost((void **)&c->staging[i], (size_t)input));
     ok(c, cudaMallocHost((void **)&c->logits_host, (size_t)(2 * o->batch * g->outputs * f)));
     ok(c, cudaMallocHost((void **)&c->g_logits_host, (size_t)(2 * o->batch * g->outputs * f)));
-    if (!c->error) *why = layout(c, perm, &at, parts);
-    if (c->error) {
-        *why =
-            arena_printf(perm, "device %s: %.1f MB: %s", o->device, (double)bytes / 1e6, cudaGetErrorString(c->error));
-        cuda_close(c);
-        return 0;
-    }
-    assert(!*why && at.used == bytes);
-    c->targets = NEW(perm, float, o->batch *loss_width(g->loss, &g->detail, g->outputs) + 1);
+    if (!*c->error) *why = layout(c, perm, &at, parts);
+    assert(*c->error || (!*why && at.used == bytes));
+    c->targets = NEW(perm, float, target_count(c));
     c->drop_host = NEW(perm, float, o->batch);
-    int64_t noise = 0;
-    for (int32_t i = 0; i < g->op_count; i++)
-        if (g->ops[i].kind == OP_NOISE) noise = most(noise, tensor_bytes(&g->values[g->ops[i].output], o->batch, 0));
-    c->noise = NEW(perm, float, noise / f);
+    c->noise = NEW(perm, float, noise_bytes(c) / f);
     for (int32_t t = 0; t < g->table_count; t++) {
         c->mix_grad[t] = NEW(perm, float, g->tables[t].count);
         c->mix_active[t] = NEW(perm, uint8_t, g->tables[t].count);
         memset(c->mix_active[t], 1, (size_t)g->tables[t].count);
     }
-    set_up_device(c, *perm);
-    c->device = arena_printf(perm, "%s: %s, sm_%d%d", o->device, about.name, about.major, about.minor);
+    if (!*c->error && c->gemm.room)
+        ok(c, cuda_gemm_open(&c->gemm, c->gemm_workspace, CUDA_GEMM_WORKSPACE, c->tf32, c->stream));
+    if (!*c->error) set_up_device(c, *perm);
+    if (*c->error) {
+        *why = arena_printf(perm, "%s; %.1f MB were asked for", c->error, (double)bytes / 1e6);
+        cuda_close(c);
+        return 0;
+    }
+    c->device = arena_printf(perm, "%s: %s, sm_%d%d%s", o->device, about.name, about.major, about.minor,
+                             c->tf32 ? ", TF32" : "");
     return c;
 }
 
@@ -516,19 +642,18 @@ static void *cuda_open(Arena *perm, const Graph *g, const EngineOptions *o, cons
 static void synchronise(Cuda *c)
 {
     ok(c, cudaStreamSynchronize(c->stream));
-    c->on_its_way[0] = c->on_its_way[1] = false;
 }
 
 static void to_device(Cuda *c, void *to, const void *from, int64_t bytes)
 {
-    if (bytes && !c->error) ok(c, cudaMemcpyAsync(to, from, (size_t)bytes, cudaMemcpyHostToDevice, c->stream));
+    if (bytes && !*c->error) ok(c, cudaMemcpyAsync(to, from, (size_t)bytes, cudaMemcpyHostToDevice, c->stream));
 }
 
 static void to_host(Cuda *c, void *to, const void *from, int64_t bytes)
 {
-    if (bytes && !c->error) ok(c, cudaMemcpyAsync(to, from, (size_t)bytes, cudaMemcpyDeviceToHost, c->stream));
+    if (bytes && !*c->error) ok(c, cudaMemcpyAsync(to, from, (size_t)bytes, cudaMemcpyDeviceToHost, c->stream));
     synchronise(c);
-    if (c->error) memset(to, 0xff, (size_t)bytes); /* not a number */
+    if (*c->error) memset(to, 0xff, (size_t)bytes); /* not a number */
 }
 
 static void cuda_upload(void *b, Block to, const float *from)
@@ -626,11 +751,16 @@ static void cuda_batch(void *b, const float *x, const float *y, int64_t n)
     assert(n >= 1 && n <= c->capacity);
     c->n = n;
     int64_t bytes = tensor_bytes(&c->g->values[c->g->input], n, 0);
-    c->turn = !c->turn;
-    if (c->on_its_way[c->turn]) synchronise(c);
-    memcpy(c->staging[c->turn], x, (size_t)bytes);
-    to_device(c, c->data[c->g->input], c->staging[c->turn], bytes);
-    c->on_its_way[c->turn] = true;
+    int t = c->turn = !c->turn;
+    if (c->used[t]) ok(c, cudaEventSynchronize(c->copied[t]));
+    memcpy(c->staging[t], x, (size_t)bytes);
+    if (c->used[t]) ok(c, cudaStreamWaitEvent(c->copies, c->taken[t], 0));
+    ok(c, cudaMemcpyAsync(c->arrival[t], c->staging[t], (size_t)bytes, cudaMemcpyHostToDevice, c->copies));
+    ok(c, cudaEventRecord(c->copied[t], c->copies));
+    ok(c, cudaStreamWaitEvent(c->stream, c->copied[t], 0));
+    ok(c, cudaMemcpyAsync(c->data[c->g->input], c->arrival[t], (size_t)bytes, cudaMemcpyDeviceToDevice, c->stream));
+    ok(c, cudaEventRecord(c->taken[t], c->stream));
+    c->used[t] = true;
     c->has_targets = y != 0;
     if (y) memcpy(c->targets, y, (size_t)(n * loss_width(c->g->loss, &c->g->detail, c->g->outputs)) * sizeof *y);
 }
@@ -644,7 +774,7 @@ static void cuda_value(void *b, Value v, float *out)
 
 /* ---- forward ---- */
 
-/* The terms that are on, side by side, on the device. `backward`: with where their gradients go. */
+/* The terms that are on, side by side, to the device, if it does not have them so. */
 static void send_terms(Cuda *c, int32_t index)
 {
     const Op *op = &c->g->ops[index];
@@ -656,24 +786,27 @@ static void send_terms(Cuda *c, int32_t index)
             o->live_index[o->mix.terms] = t;
             o->live[o->mix.terms++] = o->term[t];
         }
-    to_device(c, o->device_term, o->live, o->mix.terms * (int64_t)sizeof *o->live);
+    int64_t bytes = o->mix.terms * (int64_t)sizeof *o->live;
+    if (o->sent_terms == o->mix.terms && !memcmp(o->sent, o->live, (size_t)bytes)) return;
+    to_device(c, o->device_term, o->live, bytes);
+    memcpy(o->sent, o->live, (size_t)bytes);
+    o->sent_terms = o->mix.terms;
 }
 
 static void set_drop_masks(Cuda *c, int32_t index)
 {
     const Op *op = &c->g->ops[index];
     CudaOp *o = &c->op[index];
-    bool drop = c->mode == MODE_TRAIN && c->drop_p > 0;
     for (int32_t t = 0; t < op->mix.count; t++) {
         const Term *term = &op->mix.terms[t];
         if (!term->drop) continue;
-        const float *scale = o->term[t].sample_scale = drop ? o->drop[t] : 0;
+        const float *scale = o->term[t].sample_scale = c->dropping ? o->drop[t] : 0;
         if (c->g->values[term->value].kind != VALUE_PLAIN) {
             CudaOp *producer = &c->op[c->g->values[term->value].op];
             producer->pool.grad.sample_scale = scale;
             for (int h = 0; h < 2; h++) producer->half[h].k.grad.sample_scale = scale;
         }
-        if (!drop) continue;
+        if (!c->dropping) continue;
         step_drop(c->drop_p, c->drop_seed, c->drop_step, index, t, c->n, c->drop_host);
         to_device(c, o->drop[t], c->drop_host, c->n * (int64_t)sizeof(float));
     }
@@ -714,10 +847,7 @@ static void forward_op(Cuda *c, int32_t index, bool again)
         if (train) ok(c, cuda_pool_sums(&o->pool, c->n, c->sums, c->stream));
         parts = cuda_image_parts(c->n);
         break;
-    case OP_MIX:
-        send_terms(c, index);
-        ok(c, cuda_mix_forward(&o->mix, c->stream));
-        return;
+    case OP_MIX: ok(c, cuda_mix_forward(&o->mix, c->stream)); return;
     case OP_HEAD: ok(c, cuda_head_forward(&o->head, c->n, c->stream)); return;
     case OP_SELECT: ok(c, cuda_select_forward(&o->select, c->n, c->stream)); return;
     case OP_NOISE: forward_noise(c, index); return;
@@ -730,16 +860,130 @@ static void forward_op(Cuda *c, int32_t index, bool again)
         ok(c, cuda_norm_eval(norm, norm_epsilon, c->stream));
 }
 
+/* ---- passes ---- */
+
+static float *wanted_grad(const Cuda *c, Value v)
+{
+    return (c->what & GRAD_WEIGHTS) || c->plan->needs_mix_grad[v] ? c->grad[v] : 0;
+}
+
+static void begin_timing(Cuda *c, int32_t op, bool backward)
+{
+    if (!c->profiling) return;
+    Timing *t = &c->timing[c->timings];
+    if (!t->from) {
+        ok(c, cudaEventCreateWithFlags(&t->from, cudaEventDefault));
+        ok(c, cudaEventCreateWithFlags(&t->to, cudaEventDefault));
+    }
+    t->op = op, t->backward = backward;
+    ok(c, cudaEventRecord(t->from, c->stream));
+}
+
+static bool has_work(const Cuda *c, int32_t index)
+{
+    const CudaOp *o = &c->op[index];
+    switch (c->g->ops[index].kind) {
+    case OP_CONV:
+    case OP_SEPCONV: return o->half[0].k.grad.g && (o->half[0].g_weight || o->half[0].wants_input);
+    case OP_POOL: return o->pool.grad.g && o->pool.gx;
+    case OP_HEAD: return true;
+    default: return wanted_grad(c, c->g->ops[index].output);
+    }
+}
+
+static void end_timing(Cuda *c)
+{
+    if (!c->profiling) return;
+    Timing *t = &c->timing[c->timings++];
+    t->work = c->g->ops[t->op].kind != OP_NOISE && (!t->backward || has_work(c, t->op));
+    ok(c, cudaEventRecord(t->to, c->stream));
+}
+
+/* Between the events that stand before and behind each operation in the stream. */
+static void add_timings(Cuda *c)
+{
+    if (!c->timings) return;
+    synchronise(c);
+    for (int32_t i = 0; i < c->timings; i++) {
+        const Timing *t = &c->timing[i];
+        float ms = 0;
+        if (ok(c, cudaEventElapsedTime(&ms, t->from, t->to)))
+            step_profile(&c->profile, c->g, t->op, c->n, t->backward, t->work, c->what & GRAD_WEIGHTS,
+                         1e-3 * (double)ms);
+    }
+    c->timings = 0;
+}
+
+/* The pass of this key, or a new one in the place of that which was not used for the longest time. */
+static Pass *find_pass(Cuda *c, const PassKey *key)
+{
+    Pass *oldest = c->pass;
+    size_t bytes = (size_t)c->g->op_count * sizeof *c->active;
+    for (Pass *p = c->pass; p < c->pass + PASSES; p++) {
+        const PassKey *k = &p->key;
+        if (p->used && k->n == key->n && k->backward == key->backward && k->drop == key->drop && k->what == key->what &&
+            !memcmp(p->active, c->active, bytes))
+            return p;
+        if (p->used < oldest->used) oldest = p;
+    }
+    if (oldest->exec) ok(c, cudaGraphExecDestroy(oldest->exec));
+    memcpy(oldest->active, c->active, bytes);
+    *oldest = (Pass){.key = *key, .active = oldest->active};
+    return oldest;
+}
+
+static void run_pass(Cuda *c, bool backward, int what, void (*launch)(Cuda *))
+{
+    if (!c->by_graph || c->profiling) {
+        launch(c);
+        add_timings(c);
+        return;
+    }
+    PassKey key = {c->n, backward, c->dropping, what};
+    Pass *p = find_pass(c, &key);
+    p->used = ++c->passes;
+    if (!p->seen) { /* many come but once, and kernels that are new are loaded now */
+        p->seen = true;
+        launch(c);
+        return;
+    }
+    if (!p->exec && !*c->error) {
+        cudaGraph_t graph = 0;
+        if (!ok(c, cudaStreamBeginCapture(c->stream, cudaStreamCaptureModeThreadLocal))) return;
+        launch(c);
+        ok(c, cudaStreamEndCapture(c->stream, &graph));
+        if (!*c->error) ok(c, cudaGraphInstantiate(&p->exec, graph, 0));
+        if (graph) cudaGraphDestroy(graph);
+    }
+    if (!*c->error) ok(c, cudaGraphLaunch(p->exec, c->stream));
+}
+
+static void launch_forward(Cuda *c)
+{
+    const Plan *p = c->plan;
+    for (int32_t i = 0; i < p->group_start[p->groups] && !*c->error; i++) {
+        int32_t index = p->order[i];
+        if (!c->active[index]) continue;
+        begin_timing(c, index, false);
+        forward_op(c, index, false);
+        end_timing(c);
+    }
+}
+
 static void cuda_forward(void *b, Mode mode)
 {
     Cuda *c = b;
     const Plan *p = c->plan;
     c->mode = mode;
+    c->dropping = mode == MODE_TRAIN && c->drop_p > 0;
     c->loss_known = c->spent = false;
-    for (int32_t i = 0; i < p->group_start[p->groups]; i++)
-        if (c->g->ops[p->order[i]].kind == OP_MIX) set_drop_masks(c, p->order[i]);
-    for (int32_t i = 0; i < p->group_start[p->groups] && !c->error; i++)
-        if (c->active[p->order[i]]) forward_op(c, p->order[i], false);
+    for (int32_t i = 0; i < p->group_start[p->groups]; i++) {
+        int32_t index = p->order[i];
+        if (c->g->ops[index].kind != OP_MIX) continue;
+        set_drop_masks(c, index);
+        if (c->active[index]) send_terms(c, index);
+    }
+    run_pass(c, false, (int)mode, launch_forward);
 }
 
 /* Fetches the logits of the last forward pass, once, and computes the loss and its gradient. */
@@ -762,7 +1006,7 @@ static void finish(Cuda *c)
 static double cuda_loss(void *b)
 {
     finish(b);
-    return ((Cuda *)b)->error ? NAN : ((Cuda *)b)->loss;
+    return *((Cuda *)b)->error ? NAN : ((Cuda *)b)->loss;
 }
 
 static void cuda_logits(void *b, float *out)
@@ -773,11 +1017,6 @@ static void cuda_logits(void *b, float *out)
 }
 
 /* ---- backward ---- */
-
-static float *wanted_grad(const Cuda *c, Value v)
-{
-    return (c->what & GRAD_WEIGHTS) || c->plan->needs_mix_grad[v] ? c->grad[v] : 0;
-}
 
 static void set_norm_gradients(Cuda *c, Value v)
 {
@@ -816,17 +1055,24 @@ static void backward_conv(Cuda *c, int32_t index)
        cuda_norm_backward(&c->norm[op->input], c->sums, parts, 2 * (int64_t)o->half[0].k.in_blocks, 0, 0, c->stream));
 }
 
+/* Where the terms' gradients go. */
+static void send_targets(Cuda *c, int32_t index)
+{
+    const Op *op = &c->g->ops[index];
+    if (!wanted_grad(c, op->output)) return;
+    for (int32_t t = 0; t < op->mix.count; t++) {
+        bool plain = c->g->values[op->mix.terms[t].value].kind == VALUE_PLAIN;
+        c->op[index].term[t].gx = plain ? wanted_grad(c, op->mix.terms[t].value) : 0;
+    }
+    send_terms(c, index);
+}
+
 static void backward_mix(Cuda *c, int32_t index)
 {
     const Op *op = &c->g->ops[index];
     CudaOp *o = &c->op[index];
     if (!wanted_grad(c, op->output)) return;
     bool inputs = false;
-    for (int32_t t = 0; t < op->mix.count; t++) {
-        bool plain = c->g->values[op->mix.terms[t].value].kind == VALUE_PLAIN;
-        o->term[t].gx = plain ? wanted_grad(c, op->mix.terms[t].value) : 0;
-    }
-    send_terms(c, index);
     ok(c, cuda_mix_sums(&o->mix, c->stream));
     int64_t parts = cuda_image_parts(c->n), stride = 2 * o->mix.channels * o->mix.terms;
     for (int32_t i = 0; i < o->mix.terms; i++) {
@@ -874,20 +1120,51 @@ static void gather_mix_gradients(Cuda *c)
 {
     const Graph *g = c->g;
     for (int32_t t = 0; t < g->table_count; t++) memset(c->mix_grad[t], 0, (size_t)g->tables[t].count * sizeof(float));
+    if (!g->table_count) return;
+    to_host(c, c->g_terms_host, c->g_terms, c->term_count * (int64_t)sizeof *c->g_terms);
     for (int32_t group = c->plan->groups - 1; group >= 0; group--)
         for (int32_t i = c->plan->group_start[group]; i < c->plan->group_start[group + 1]; i++) {
             int32_t index = c->plan->order[i];
             const Op *op = &g->ops[index];
-            bool any = false;
             if (op->kind != OP_MIX || !c->active[index]) continue;
-            for (int32_t t = 0; t < op->mix.count; t++) any |= op->mix.terms[t].table >= 0;
-            if (!any) continue;
-            double *grad = (double *)(void *)c->op[index].live; /* the terms are on the device by now */
-            to_host(c, grad, c->op[index].g_term, op->mix.count * (int64_t)sizeof *grad);
+            const double *grad = c->g_terms_host + (c->op[index].g_term - c->g_terms);
             for (int32_t t = 0; t < op->mix.count; t++)
                 if (op->mix.terms[t].table >= 0 && step_term_on(c->mix_active, &op->mix.terms[t]))
                     c->mix_grad[op->mix.terms[t].table][op->mix.terms[t].index] += (float)grad[t];
         }
+}
+
+/* Part of the backward pass, but the host's profile has it, too, as one more forward call. */
+static void again_op(Cuda *c, int32_t index)
+{
+    begin_timing(c, index, false);
+    forward_op(c, index, true);
+    end_timing(c);
+}
+
+static void launch_backward(Cuda *c)
+{
+    const Graph *g = c->g;
+    const Plan *p = c->plan;
+    if (c->what & GRAD_WEIGHTS)
+        ok(c, cudaMemsetAsync(c->block[BLOCK_GRAD], 0, (size_t)g->weight_count * sizeof(float), c->stream));
+    for (int32_t s = p->groups; s < p->steps && !*c->error; s++) {
+        int32_t group = p->step[s].group, from = p->group_start[group], to = p->group_start[group + 1];
+        if (p->step[s].kind == STEP_AGAIN) {
+            for (int32_t i = from; i < to; i++)
+                if (c->active[p->order[i]] && p->again[p->order[i]]) again_op(c, p->order[i]);
+            continue;
+        }
+        for (Value v = 0; v < g->value_count; v++) /* gradients that are added to from now on */
+            if (p->grad[v].bytes && p->grad[v].life[0].birth == s && g->values[v].kind == VALUE_PLAIN)
+                ok(c, cudaMemsetAsync(c->grad[v], 0, (size_t)tensor_bytes(&g->values[v], c->n, 0), c->stream));
+        for (int32_t i = to - 1; i >= from; i--) {
+            if (!c->active[p->order[i]]) continue;
+            begin_timing(c, p->order[i], true);
+            backward_op(c, p->order[i]);
+            end_timing(c);
+        }
+    }
 }
 
 static void cuda_backward(void *b, GradWhat what)
@@ -903,21 +1180,9 @@ static void cuda_backward(void *b, GradWhat what)
     if (two_heads(c))
         to_device(c, c->g_auxiliary, c->g_logits_host + c->capacity * g->outputs,
                   c->n * g->outputs * (int64_t)sizeof(float));
-    if (what & GRAD_WEIGHTS)
-        ok(c, cudaMemsetAsync(c->block[BLOCK_GRAD], 0, (size_t)g->weight_count * sizeof(float), c->stream));
-    for (int32_t s = p->groups; s < p->steps && !c->error; s++) {
-        int32_t group = p->step[s].group, from = p->group_start[group], to = p->group_start[group + 1];
-        if (p->step[s].kind == STEP_AGAIN) {
-            for (int32_t i = from; i < to; i++)
-                if (c->active[p->order[i]] && p->again[p->order[i]]) forward_op(c, p->order[i], true);
-            continue;
-        }
-        for (Value v = 0; v < g->value_count; v++) /* gradients that are added to from now on */
-            if (p->grad[v].bytes && p->grad[v].life[0].birth == s && g->values[v].kind == VALUE_PLAIN)
-                ok(c, cudaMemsetAsync(c->grad[v], 0, (size_t)tensor_bytes(&g->values[v], c->n, 0), c->stream));
-        for (int32_t i = to - 1; i >= from; i--)
-            if (c->active[p->order[i]]) backward_op(c, p->order[i]);
-    }
+    for (int32_t i = 0; i < p->group_start[p->groups]; i++)
+        if (g->ops[p->order[i]].kind == OP_MIX && c->active[p->order[i]]) send_targets(c, p->order[i]);
+    run_pass(c, true, (int)what, launch_backward);
     gather_mix_gradients(c);
 }
 
@@ -928,22 +1193,30 @@ static const char *cuda_device(const void *b)
     return ((const Cuda *)b)->device;
 }
 
+static const char *cuda_error(const void *b)
+{
+    const Cuda *c = b;
+    return *c->error ? c->error : 0;
+}
+
 static void cuda_set_profile(void *b, bool on)
 {
-    (void)b, (void)on;
+    ((Cuda *)b)->profiling = on;
 }
 
 static int64_t cuda_profile(const void *b, EngineProfile *rows, int64_t room)
 {
-    (void)b, (void)rows, (void)room;
-    return 0;
+    const Cuda *c = b;
+    int64_t n = c->profile.count < room ? c->profile.count : room;
+    memcpy(rows, c->profile.row, (size_t)n * sizeof *rows);
+    return n;
 }
 
 static const Backend backend_cuda = {
-    BACKEND_ABI,   "cuda",         cuda_memory,  cuda_open,         cuda_close,       cuda_device,     cuda_upload,
-    cuda_download, cuda_copy,      cuda_set_mix, cuda_get_mix_grad, cuda_set_active,  cuda_set_drop,   cuda_batch,
-    cuda_forward,  cuda_loss,      cuda_logits,  cuda_backward,     cuda_scale_block, cuda_axpy_block, cuda_dot_block,
-    cuda_sgd_step, cuda_adam_step, cuda_value,   cuda_set_profile,  cuda_profile};
+    BACKEND_ABI,     "cuda",         select_device, cuda_memory,    cuda_open,    cuda_close,        cuda_device,
+    cuda_error,      cuda_upload,    cuda_download, cuda_copy,      cuda_set_mix, cuda_get_mix_grad, cuda_set_active,
+    cuda_set_drop,   cuda_batch,     cuda_forward,  cuda_loss,      cuda_logits,  cuda_backward,     cuda_scale_block,
+    cuda_axpy_block, cuda_dot_block, cuda_sgd_step, cuda_adam_step, cuda_value,   cuda_set_profile,  cuda_profile};
 
 /* The plugin's one symbol. */
 const Backend *nas_backend(void);

@@ -49,7 +49,6 @@ typedef struct {
     double *in_sums;                       /* conv that takes a raw value: MAX_PARTS slots */
     double *mix_grad;                      /* mix: per term, of the last backward pass */
     int64_t sum_count, dw_count, pw_count; /* elements of one slot */
-    int32_t profile;
 } HostOp;
 
 typedef struct {
@@ -80,8 +79,7 @@ typedef struct {
     uint64_t drop_seed;
     int64_t drop_step;
     bool profiling;
-    EngineProfile profile[64];
-    int32_t profile_count;
+    StepProfile profile;
     const char *device;
     /* the region in flight */
     int32_t step, group, only; /* only: one operation of the group, or -1 */
@@ -358,7 +356,7 @@ static const char *layout(Host *h, Arena *perm, Carver *c, int64_t *parts)
     for (int32_t i = 0; i < g->op_count; i++) {
         HostOp *o = &h->op[i];
         if (h->plan->group_of[i] < 0) continue;
-        *o = (HostOp){.conv.grad = o->conv.grad, .pool.grad = o->pool.grad, .profile = o->profile};
+        *o = (HostOp){.conv.grad = o->conv.grad, .pool.grad = o->pool.grad};
         const char *why = 0;
         switch (g->ops[i].kind) {
         case OP_CONV:
@@ -448,6 +446,7 @@ static Host *host_prepare(Arena *perm, Arena scratch, const Graph *g, const Engi
     h->plan = plan_make(perm, scratch, g, o->batch, o->forward_only, o->single_path, o->recompute, tensor_bytes, h->k);
     h->op = NEW(perm, HostOp, g->op_count);
     h->active = NEW(perm, bool, g->op_count);
+    h->profile.row_of = NEW(perm, int32_t, g->op_count);
     memset(h->active, 1, (size_t)g->op_count * sizeof *h->active);
     h->norm = NEW(perm, Norm, g->value_count);
     h->mix_weight = NEW(perm, float *, g->table_count);
@@ -457,8 +456,8 @@ static Host *host_prepare(Arena *perm, Arena scratch, const Graph *g, const Engi
     return *why ? 0 : h;
 }
 
-static int64_t host_memory(const Graph *g, const EngineOptions *o, Arena scratch, const char **parts, Arena *perm,
-                           const char *device)
+static const char *host_memory(const Graph *g, const EngineOptions *o, Arena scratch, Arena *perm, EngineMemory *out,
+                               const char *device)
 {
     Arena room = scratch, rest = scratch; /* one half for what the host keeps, one for the planner */
     room.end = rest.beg = scratch.beg + (scratch.end - scratch.beg) / 128 * 64;
@@ -466,16 +465,17 @@ static int64_t host_memory(const Graph *g, const EngineOptions *o, Arena scratch
     int64_t left = arena_left(&room);
     Carver c = {0};
     int64_t p[4];
-    const char *why = g->error ? g->error : g->logits < 0 ? "the graph has no head" : 0;
-    Host *h = why ? 0 : host_prepare(&room, rest, g, o, device, &c, p, &why);
-    if (h) p[3] += left - arena_left(&room), h->planned += left - arena_left(&room);
-    const char *text = h ? arena_printf(perm,
-                                        "tensors and gradients %.1f MB, parameters %.1f MB, packed weights and sums "
-                                        "%.1f MB, work areas %.1f MB",
-                                        (double)p[0] / 1e6, (double)p[1] / 1e6, (double)p[2] / 1e6, (double)p[3] / 1e6)
-                         : arena_strdup(perm, why);
-    if (parts) *parts = text;
-    return h ? h->planned : -1;
+    const char *why = 0;
+    Host *h = host_prepare(&room, rest, g, o, device, &c, p, &why);
+    if (!h) return arena_strdup(perm, why);
+    p[3] += left - arena_left(&room);
+    out->host = h->planned + left - arena_left(&room);
+    out->parts =
+        arena_printf(perm,
+                     "tensors and gradients %.1f MB, parameters %.1f MB, packed weights and sums %.1f MB, work "
+                     "areas %.1f MB",
+                     (double)p[0] / 1e6, (double)p[1] / 1e6, (double)p[2] / 1e6, (double)p[3] / 1e6);
+    return 0;
 }
 
 static void *host_open(Arena *perm, const Graph *g, const EngineOptions *o, const char **why, const char *device)
@@ -990,33 +990,6 @@ static void norm_part(void *context, int64_t part, int thread)
     set_norm(h, op->output, o->sums, o->sum_count / 2, h->parts);
 }
 
-static int32_t profile_row(Host *h, int32_t index)
-{
-    const Op *op = &h->g->ops[index];
-    HostOp *o = &h->op[index];
-    if (o->profile) return o->profile - 1;
-    static const char *const kinds[] = {"input", "conv", "sepconv", "pool", "mix", "head", "select", "noise"};
-    const ValueInfo *out = &h->g->values[op->output];
-    char name[64];
-    if (op->kind == OP_CONV || op->kind == OP_SEPCONV) {
-        const ConvSpec *c = &op->conv;
-        snprintf(name, sizeof name, "%s %lldx%lld%s C%lld", c->factorized ? "factorized" : kinds[op->kind],
-                 (long long)c->kernel_h, (long long)c->kernel_w, c->dilation_w > 1 ? " dilated" : "",
-                 (long long)out->channels);
-    } else if (op->kind == OP_POOL) {
-        snprintf(name, sizeof name, "pool %s C%lld", op->pool.kind == POOL_MAX ? "max" : "avg",
-                 (long long)out->channels);
-    } else {
-        snprintf(name, sizeof name, "%s C%lld", kinds[op->kind], (long long)out->channels);
-    }
-    int32_t row = 0;
-    while (row < h->profile_count && strcmp(h->profile[row].op, name)) row++;
-    if (row == COUNTOF(h->profile)) row--; /* a net of more kinds lumps the rest together */
-    if (row == h->profile_count) h->profile[h->profile_count++].op = arena_strdup(h->g->perm, name);
-    o->profile = row + 1;
-    return row;
-}
-
 static bool has_work(const Host *h, int32_t index);
 
 /* One region for the group, or, when profiling, one for each of its operations. */
@@ -1034,14 +1007,8 @@ static void run_group(Host *h, PoolFn part, bool backward)
         double start = clock_wall();
         pool_run(h->pool, h->parts, part, h);
         double took = clock_wall() - start;
-        EngineProfile *row = &h->profile[profile_row(h, index)];
-        row->calls += !backward;
-        if (backward ? has_work(h, index) : h->active[index] && (!h->again || h->plan->again[index])) {
-            int passes = backward && (h->what & GRAD_WEIGHTS) ? 2 : 1; /* gradients of the input and of the weights */
-            row->flops += 2.0 * (double)h->g->ops[index].macs * (double)h->n * passes;
-            row->bytes += (double)sizeof(float) * (double)(graph_traffic(h->g, index, backward) * h->n);
-        }
-        *(backward ? &row->backward : &row->forward) += took;
+        bool work = backward ? has_work(h, index) : h->active[index] && (!h->again || h->plan->again[index]);
+        step_profile(&h->profile, h->g, index, h->n, backward, work, h->what & GRAD_WEIGHTS, took);
     }
     h->only = -1;
 }
@@ -1316,6 +1283,12 @@ static const char *host_device(const void *b)
     return ((const Host *)b)->device;
 }
 
+static const char *host_error(const void *b)
+{
+    (void)b;
+    return 0;
+}
+
 static void host_set_profile(void *b, bool on)
 {
     ((Host *)b)->profiling = on;
@@ -1324,19 +1297,25 @@ static void host_set_profile(void *b, bool on)
 static int64_t host_profile(const void *b, EngineProfile *rows, int64_t room)
 {
     const Host *h = b;
-    int64_t n = h->profile_count < room ? h->profile_count : room;
-    memcpy(rows, h->profile, (size_t)n * sizeof *rows);
+    int64_t n = h->profile.count < room ? h->profile.count : room;
+    memcpy(rows, h->profile.row, (size_t)n * sizeof *rows);
     return n;
 }
 
-static int64_t cpu_memory(const Graph *g, const EngineOptions *o, Arena scratch, const char **parts, Arena *perm)
+static const char *host_probe(Arena *perm, const char *device)
 {
-    return host_memory(g, o, scratch, parts, perm, "cpu");
+    (void)perm, (void)device;
+    return 0;
 }
 
-static int64_t ref_memory(const Graph *g, const EngineOptions *o, Arena scratch, const char **parts, Arena *perm)
+static const char *cpu_memory(const Graph *g, const EngineOptions *o, Arena scratch, Arena *perm, EngineMemory *out)
 {
-    return host_memory(g, o, scratch, parts, perm, "ref");
+    return host_memory(g, o, scratch, perm, out, "cpu");
+}
+
+static const char *ref_memory(const Graph *g, const EngineOptions *o, Arena scratch, Arena *perm, EngineMemory *out)
+{
+    return host_memory(g, o, scratch, perm, out, "ref");
 }
 
 static void *cpu_open(Arena *perm, const Graph *g, const EngineOptions *o, const char **why)
@@ -1350,11 +1329,11 @@ static void *ref_open(Arena *perm, const Graph *g, const EngineOptions *o, const
 }
 
 #define HOST_FUNCTIONS                                                                                                 \
-    .close = host_close, .device = host_device, .upload = host_upload, .download = host_download, .copy = host_copy,   \
-    .set_mix = host_set_mix, .get_mix_grad = host_get_mix_grad, .set_active = host_set_active,                         \
+    .close = host_close, .device = host_device, .error = host_error, .upload = host_upload, .download = host_download, \
+    .copy = host_copy, .set_mix = host_set_mix, .get_mix_grad = host_get_mix_grad, .set_active = host_set_active,      \
     .set_drop = host_set_drop, .batch = host_batch, .forward = host_forward, .loss = host_loss, .logits = host_logits, \
     .backward = host_backward, .scale = host_scale, .axpy = host_axpy, .dot = host_dot, .sgd = host_sgd,               \
     .adam = host_adam, .value = host_value, .set_profile = host_set_profile, .profile = host_profile
 
-const Backend backend_cpu = {BACKEND_ABI, "cpu", cpu_memory, cpu_open, HOST_FUNCTIONS};
-const Backend backend_ref = {BACKEND_ABI, "ref", ref_memory, ref_open, HOST_FUNCTIONS};
+const Backend backend_cpu = {BACKEND_ABI, "cpu", host_probe, cpu_memory, cpu_open, HOST_FUNCTIONS};
+const Backend backend_ref = {BACKEND_ABI, "ref", host_probe, ref_memory, ref_open, HOST_FUNCTIONS};

@@ -15,9 +15,11 @@ static const char *probe_driver(Arena *perm)
     *(void **)&init = dlsym(driver, "cuInit");
     *(void **)&count = dlsym(driver, "cuDeviceGetCount");
     if (!init || !count) return "libcuda.so.1 is no CUDA driver";
+    const char *visible = getenv("CUDA_VISIBLE_DEVICES");
+    const char *seen = visible ? arena_printf(perm, "; CUDA_VISIBLE_DEVICES is \"%.100s\"", visible) : "";
     if ((status = init(0)) || (status = count(&devices)))
-        return arena_printf(perm, "the CUDA driver has no device for us (error %d)", status);
-    return devices > 0 ? 0 : "the CUDA driver has no device";
+        return arena_printf(perm, "the CUDA driver has no device for us (error %d%s)", status, seen);
+    return devices > 0 ? 0 : arena_printf(perm, "the CUDA driver has no device%s", seen);
 }
 
 /* The plugin's file: what the environment names, beside the program, or where `make install` puts it. 0: none. */

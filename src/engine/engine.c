@@ -13,6 +13,8 @@ struct Engine {
     const char *device;
 };
 
+static const char without_head[] = "the graph has no head";
+
 /* The device is NAME or NAME:N, N of up to three digits. */
 static bool is_named(const char *device, const char *name)
 {
@@ -30,10 +32,14 @@ static const Backend *find_backend(const char **device, Arena *perm, const char 
     *why = 0;
     if (automatic || simulated || is_named(name, "cuda")) {
         const Backend *b = backend_load_cuda(perm, simulated, why);
-        if (automatic) *device = b ? "cuda" : "cpu";
-        if (b || automatic) return b ? b : &backend_cpu;
-        *why = arena_printf(perm, "device %s: %s", name, *why);
-        return 0;
+        if (!automatic) {
+            if (!b) *why = arena_printf(perm, "device %s: %s", name, *why);
+            return b;
+        }
+        if (b && (*why = b->probe(perm, "cuda"))) b = 0;
+        if (b) *why = "auto: a CUDA driver and its device answered";
+        *device = b ? "cuda" : "cpu";
+        return b ? b : &backend_cpu;
     }
     if (!strcmp(name, "cpu")) return &backend_cpu;
     if (!strcmp(name, "ref")) return &backend_ref;
@@ -41,14 +47,15 @@ static const Backend *find_backend(const char **device, Arena *perm, const char 
     return 0;
 }
 
-int64_t engine_memory(const Graph *g, const EngineOptions *o, Arena scratch, const char **parts, Arena *perm)
+const char *engine_memory(const Graph *g, const EngineOptions *o, Arena scratch, Arena *perm, EngineMemory *out)
 {
     const char *why = 0;
     EngineOptions chosen = *o;
+    *out = (EngineMemory){0};
+    if (g->error) return g->error;
+    if (g->logits < 0) return without_head;
     const Backend *b = find_backend(&chosen.device, perm, &why);
-    if (b) return b->memory(g, &chosen, scratch, parts, perm);
-    if (parts) *parts = why;
-    return -1;
+    return b ? b->memory(g, &chosen, scratch, perm, out) : why;
 }
 
 Engine *engine_open(Arena *perm, const Graph *g, const EngineOptions *o, const char **why)
@@ -56,7 +63,7 @@ Engine *engine_open(Arena *perm, const Graph *g, const EngineOptions *o, const c
     *why = g->error;
     if (*why) return 0;
     if (g->logits < 0) {
-        *why = "the graph has no head";
+        *why = without_head;
         return 0;
     }
     if (o->batch < 1 || o->batch > 1 << 20) {
@@ -90,6 +97,11 @@ const Graph *engine_graph(const Engine *e)
 const char *engine_device(const Engine *e)
 {
     return e->device;
+}
+
+const char *engine_error(const Engine *e)
+{
+    return e->backend->error(e->state);
 }
 
 int64_t engine_block_count(const Engine *e, Block b)

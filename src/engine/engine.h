@@ -26,6 +26,7 @@ typedef struct {
     bool forward_only;     /* no gradients: far less memory */
     bool single_path;      /* a promise: of the alternatives of a choice (graph_alternative) one is active at most */
     SegmentKind recompute; /* less memory, more time, the same bits: plan.h; SEGMENT_WHOLE: nothing is recomputed */
+    bool tf32;             /* a GPU's products of matrices may round their factors to 10 bits, for speed */
     Pool *pool;
 } EngineOptions;
 
@@ -45,13 +46,20 @@ typedef enum { /* flat blocks of g->weight_count floats, in the order of g->para
                BLOCK_COUNT
 } Block;
 
-/* Bytes that engine_open will take, and in *parts (may be 0) one line saying for what; -1, and in *parts why, if the
- * graph or the device is not to be had. */
-int64_t engine_memory(const Graph *g, const EngineOptions *o, Arena scratch, const char **parts, Arena *perm);
+typedef struct {          /* what engine_open will take */
+    int64_t host, device; /* bytes; device: of one that has memory of its own */
+    int64_t device_free;  /* bytes that this device has left for us, now */
+    const char *parts;    /* one line saying for what */
+} EngineMemory;
+/* Returns 0, or why the graph or the device is not to be had. */
+const char *engine_memory(const Graph *g, const EngineOptions *o, Arena scratch, Arena *perm, EngineMemory *out);
 Engine *engine_open(Arena *perm, const Graph *g, const EngineOptions *o, const char **why);
 void engine_close(Engine *e);
 const Graph *engine_graph(const Engine *e);
 const char *engine_device(const Engine *e); /* "cpu AVX-512, … (no CUDA driver …)": what, and why if "auto" */
+/* Why the device failed, if it did, for good: from then on every result is NaN and every call returns. 0: all is well. To
+ * be asked when a loss is not finite, and before what was computed or downloaded is passed on. */
+const char *engine_error(const Engine *e);
 
 int64_t engine_block_count(const Engine *e, Block b);
 void engine_upload(Engine *e, Block b, const float *from);

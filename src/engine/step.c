@@ -2,6 +2,8 @@
 #include "engine/step.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "base/rng.h"
 #include "engine/loss.h"
@@ -123,4 +125,43 @@ KAdam step_adam(double lr, double beta1, double beta2, double eps, double weight
                    .scale = (float)grad_scale,
                    .decoupled = decoupled,
                    .lr_plain = (float)lr};
+}
+
+static int32_t profile_row(StepProfile *p, const Graph *g, int32_t index)
+{
+    if (p->row_of[index]) return p->row_of[index] - 1;
+    static const char *const kinds[] = {"input", "conv", "sepconv", "pool", "mix", "head", "select", "noise"};
+    const Op *op = &g->ops[index];
+    const ValueInfo *out = &g->values[op->output];
+    char name[64];
+    if (op->kind == OP_CONV || op->kind == OP_SEPCONV) {
+        const ConvSpec *c = &op->conv;
+        snprintf(name, sizeof name, "%s %lldx%lld%s C%lld", c->factorized ? "factorized" : kinds[op->kind],
+                 (long long)c->kernel_h, (long long)c->kernel_w, c->dilation_w > 1 ? " dilated" : "",
+                 (long long)out->channels);
+    } else if (op->kind == OP_POOL) {
+        snprintf(name, sizeof name, "pool %s C%lld", op->pool.kind == POOL_MAX ? "max" : "avg",
+                 (long long)out->channels);
+    } else {
+        snprintf(name, sizeof name, "%s C%lld", kinds[op->kind], (long long)out->channels);
+    }
+    int32_t row = 0;
+    while (row < p->count && strcmp(p->row[row].op, name)) row++;
+    if (row == COUNTOF(p->row)) row--; /* a net of more kinds lumps the rest together */
+    if (row == p->count) p->row[p->count++].op = arena_strdup(g->perm, name);
+    p->row_of[index] = row + 1;
+    return row;
+}
+
+void step_profile(StepProfile *p, const Graph *g, int32_t op, int64_t n, bool backward, bool work, bool weights,
+                  double seconds)
+{
+    EngineProfile *row = &p->row[profile_row(p, g, op)];
+    row->calls += !backward;
+    if (work) {
+        int passes = backward && weights ? 2 : 1; /* gradients of the input and of the weights */
+        row->flops += 2.0 * (double)g->ops[op].macs * (double)n * passes;
+        row->bytes += (double)sizeof(float) * (double)(graph_traffic(g, op, backward) * n);
+    }
+    *(backward ? &row->backward : &row->forward) += seconds;
 }

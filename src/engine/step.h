@@ -3,6 +3,7 @@
  */
 #ifndef NAS_STEP_H
 #define NAS_STEP_H
+#include "engine/engine.h"
 #include "engine/plan.h"
 #include "kernels/kernels.h"
 
@@ -28,4 +29,13 @@ double step_loss(const Graph *g, int64_t n, const float *targets, const StepHead
 /* Adam's numbers for a kernel, bias correction included. step counts from 1. */
 KAdam step_adam(double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled, int64_t step,
                 double grad_scale);
+
+typedef struct { /* time per kind of operation */
+    EngineProfile row[64];
+    int32_t count;
+    int32_t *row_of; /* per operation: its row + 1; 0: it has none yet */
+} StepProfile;
+/* Adds `seconds` that operation `op` took with n samples. work: it had something to do; weights: for their gradients, too. */
+void step_profile(StepProfile *p, const Graph *g, int32_t op, int64_t n, bool backward, bool work, bool weights,
+                  double seconds);
 #endif

@@ -153,8 +153,11 @@ const char *search_open(Arena *perm, Arena scratch, const Workplace *w, const Se
     bool learns = strategy_learns(&s->strategy);
     s->path = s->strategy.sampling->single_path;
     int64_t most = s->samples > d->split[SPLIT_ALPHA].count ? s->samples : d->split[SPLIT_ALPHA].count;
-    EngineOptions options = {
-        .device = w->device, .batch = dataset_limit(settings->batch, most), .single_path = s->path, .pool = w->pool};
+    EngineOptions options = {.device = w->device,
+                             .tf32 = w->tf32,
+                             .batch = dataset_limit(settings->batch, most),
+                             .single_path = s->path,
+                             .pool = w->pool};
     if (start) checkpoint_batch(w->checkpoint, &options.batch);
     int64_t alphas = learns ? s->samples + options.batch : 0; /* at most: a whole batch for every train batch */
     /* what the gradient takes, and the initial weights on their way to the engine */
@@ -329,7 +332,7 @@ static double run_steps(Search *s, Arena scratch)
         s->train_batch = &train;
         loss = learns ? alpha_step(s, scratch) : 0;
         if (isfinite(loss)) loss = weight_step(s, scratch);
-        if (!isfinite(loss) || !alphas_finite(s->arch)) break;
+        if (!isfinite(loss) || !alphas_finite(s->arch) || engine_error(s->engine)) break;
         progress_step(&s->progress, scratch, s->step, &s->train, loss);
         if (checkpoint_due(s->place->checkpoint)) save(s, scratch);
     }
@@ -350,6 +353,14 @@ static const char *validate(Search *s, Arena scratch)
         tally_reset(&s->valid); /* a part of it says nothing about the whole */
     if (path) engine_copy(s->engine, BLOCK_STATS, BLOCK_STATS_SAVED);
     return why ? arena_printf(s->graph->perm, "no validation: %s", why) : 0;
+}
+
+static SearchEnd failed(Search *s)
+{
+    s->trouble = arena_printf(s->graph->perm, "after %lld steps: %s", (long long)s->step, engine_error(s->engine));
+    workplace_event(s->place, s->epoch, "failed", s->trouble);
+    cli_progress_done();
+    return SEARCH_FAILED;
 }
 
 static SearchEnd diverged(Search *s, double loss, int64_t index)
@@ -388,12 +399,14 @@ SearchEnd search_run(Search *s, Arena scratch)
     while (s->epoch < s->settings->epochs && !cli_interrupted() && !writer_error(s->place->out)) {
         if (!s->index) begin_epoch(s);
         double loss = run_steps(s, scratch);
+        if (engine_error(s->engine)) return failed(s);
         if (!isfinite(loss) || !alphas_finite(s->arch)) return diverged(s, loss, s->index);
         if (!s->index) break; /* a signal before the first step */
         bool complete = s->index == s->batches, last = s->epoch + 1 == s->settings->epochs;
         const char *why = 0;
         if (complete && last && s->strategy.choice->kind == CHOICE_RANK) why = search_rank(s, scratch);
         if (complete && !why) why = validate(s, scratch);
+        if (engine_error(s->engine)) return failed(s); /* nothing of this epoch is to be trusted */
         if (cli_interrupted()) {
             save(s, scratch); /* as it is before the records of an interrupted epoch */
             saved = true;
@@ -411,7 +424,7 @@ SearchEnd search_run(Search *s, Arena scratch)
 
 /* ---- after the run ---- */
 
-void search_write_weights(Search *s, Arena scratch)
+const char *search_write_weights(Search *s, Arena scratch)
 {
     Writer *out = s->place->out;
     Settings list = {0};
@@ -436,7 +449,9 @@ void search_write_weights(Search *s, Arena scratch)
                        .setting_count = list.count};
     netio_fit(&n, &s->place->data->info);
     writer_put(out, &(Record){.kind = REC_NETWORK, .network = n});
-    engine_write_tensors(s->engine, s->graph, out, scratch, netio_supernet, netio_supernet, BLOCK_WEIGHTS, BLOCK_STATS);
+    const char *why = engine_write_tensors(s->engine, s->graph, out, scratch, netio_supernet, netio_supernet,
+                                           BLOCK_WEIGHTS, BLOCK_STATS);
+    if (why) return why;
     int64_t shape[2] = {s->arch->edges, s->arch->ops}, count = s->arch->edges * s->arch->ops;
     static const char *const names[ARCH_TABLES] = {"alphas_normal", "alphas_reduce"};
     for (int i = 0; i < ARCH_TABLES; i++) {
@@ -451,4 +466,5 @@ void search_write_weights(Search *s, Arena scratch)
         writer_put(out, &(Record){.kind = REC_TENSOR, .tensor = t});
     }
     writer_flush(out);
+    return 0;
 }

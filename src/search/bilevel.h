@@ -19,7 +19,7 @@ typedef struct {
     const char *recompute;
 } SearchSettings;
 
-typedef enum { SEARCH_DONE, SEARCH_DIVERGED, SEARCH_INTERRUPTED } SearchEnd;
+typedef enum { SEARCH_DONE, SEARCH_DIVERGED, SEARCH_FAILED, SEARCH_INTERRUPTED } SearchEnd; /* FAILED: the device */
 
 typedef struct { /* a search; all that changes while it runs is here, in the arch and in the engine's blocks */
     const Workplace *place;
@@ -44,7 +44,7 @@ typedef struct { /* a search; all that changes while it runs is here, in the arc
     double started, rate;
     const Batch *train_batch; /* of the step */
     bool path;                /* the network as it stands is one path of the supernet */
-    const char *trouble;      /* of SEARCH_DIVERGED */
+    const char *trouble;      /* of SEARCH_DIVERGED and SEARCH_FAILED */
 } Search;
 
 /* Why the settings are wrong, whatever the data, or 0. */
@@ -55,8 +55,8 @@ const char *search_open(Arena *perm, Arena scratch, const Workplace *w, const Se
                         Search *out);
 /* Writes the SearchSpace, a SearchEpoch for epoch 0, then one after every epoch. */
 SearchEnd search_run(Search *s, Arena scratch);
-/* Writes the supernet as a NetworkRecord with its tensors, set "supernet". */
-void search_write_weights(Search *s, Arena scratch);
+/* Writes the supernet as a NetworkRecord with its tensors, set "supernet". Returns 0 or why not (the device). */
+const char *search_write_weights(Search *s, Arena scratch);
 void search_close(Search *s);
 
 /* A table for a person: parameters and multiply-accumulates of every operation on an edge of every stage (costs.c). */

@@ -102,7 +102,8 @@ static void tune(Perturb *p)
         engine_batch(p->engine, b.x, y, b.n);
         engine_forward(p->engine, MODE_TRAIN);
         if (!isfinite(engine_loss(p->engine))) {
-            p->why = "the fine-tuning diverges: a smaller --tune-lr may help";
+            p->why = engine_error(p->engine);
+            if (!p->why) p->why = "the fine-tuning diverges: a smaller --tune-lr may help";
             break;
         }
         engine_backward(p->engine, GRAD_WEIGHTS); /* settings of the search as published */
@@ -224,6 +225,7 @@ const char *perturb_derive(Arena *perm, Arena scratch, const Workplace *w, const
     if (p.samples < 1) return arena_printf(perm, "the %s split is empty", split_name[o->split]);
     if (o->tune_epochs && !d->split[SPLIT_TRAIN].count) return "the train split is empty";
     EngineOptions options = {.device = w->device,
+                             .tf32 = w->tf32,
                              .batch = dataset_limit(o->batch, p.samples),
                              .pool = w->pool,
                              .forward_only = !o->tune_epochs};

@@ -296,7 +296,10 @@ void state_engine_block(State *s, const char *name, Engine *e, Block block)
     Arena kept = s->scratch;
     int64_t count = engine_block_count(e, block);
     float *data = NEW(&s->scratch, float, count + 1);
-    if (s->saving) engine_download(e, block, data);
+    if (s->saving) {
+        engine_download(e, block, data);
+        if ((s->why = engine_error(e))) return;
+    }
     state_block(s, name, DTYPE_F32, data, count);
     if (s->why) return; /* the text is behind the block */
     if (!s->saving) engine_upload(e, block, data);
@@ -393,6 +396,10 @@ void checkpoint_save(Checkpoint *c, Arena scratch, const char *run, int64_t epoc
     state_int(&s, "item", &c->item);
     state_int(&s, "diverged", &c->diverged);
     visit(of, &s);
+    if (s.why) { /* the device has failed, which its owner will see; the last state stays */
+        writer_abandon(s.out);
+        return;
+    }
     CheckpointRecord r = {.program = cli_program_name(),
                           .run = run,
                           .epoch = epoch,

@@ -25,7 +25,8 @@ bool evaluate_pass(Engine *e, const Dataset *d, const LoaderSpec *spec, int64_t 
         done = b.last;
     }
     loader_close(l);
-    return done;
+    *why = engine_error(e);
+    return done && !*why;
 }
 
 bool evaluate_split(Engine *e, const Dataset *d, Split split, int64_t limit, int64_t batch, Mode mode, Tally *t,

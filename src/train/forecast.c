@@ -36,28 +36,39 @@ const char *forecast_fit(Arena *perm, Arena scratch, const Graph *g, EngineOptio
                       .parameters = graph_param_total(g),
                       .macs = g->macs,
                       .available = available};
-    int64_t batch_least = need->least < o->batch ? need->least : o->batch, bytes_least = -1;
+    int64_t batch_least = need->least < o->batch ? need->least : o->batch, bytes_least = -1, device_least = -1;
     for (;; o->batch = o->batch / 2 > batch_least ? o->batch / 2 : batch_least) {
         for (int kind = 0; kind < SEGMENT_KIND_COUNT; kind++) {
             if (out->recompute_asked && strcmp(recompute, recompute_name[kind])) continue;
             o->recompute = out->recompute = (SegmentKind)kind;
-            int64_t engine = engine_memory(g, o, scratch, &out->parts, perm);
-            if (engine < 0) return out->parts;
+            EngineMemory engine;
+            const char *why = engine_memory(g, o, scratch, perm, &engine);
+            if (why) return why;
             int64_t host = size_add(need->fixed, size_mul(o->batch, need->per_sample));
             out->batch = o->batch;
-            out->bytes = size_add(engine, host);
-            if (out->bytes >= 0 && (available <= 0 || out->bytes <= available)) {
+            out->bytes = size_add(engine.host, host);
+            out->parts = engine.parts;
+            out->device = engine.device;
+            out->device_available = engine.device_free - engine.device_free / 16; /* the driver takes some, too */
+            bool device_fits = out->device <= out->device_available;
+            if (out->bytes >= 0 && (available <= 0 || out->bytes <= available) && device_fits) {
                 EngineOptions alone = *o;
                 alone.pool = pool_open(1);
-                out->one_thread = alone.pool ? engine_memory(g, &alone, scratch, 0, perm) + host : out->bytes;
+                if (!alone.pool || engine_memory(g, &alone, scratch, perm, &engine)) engine = (EngineMemory){0};
+                out->one_thread = alone.pool ? engine.host + engine.device + host : out->bytes + out->device;
                 pool_close(alone.pool);
                 return 0;
             }
             if (out->bytes >= 0 && (bytes_least < 0 || out->bytes < bytes_least)) bytes_least = out->bytes;
+            if (device_least < 0 || out->device < device_least) device_least = out->device;
         }
         if (o->batch <= batch_least) break;
     }
     if (bytes_least < 0) return "no memory is large enough for this network";
+    if (device_least > out->device_available)
+        return arena_printf(perm, "needs %s of the device's memory with a batch of %lld, %s are there",
+                            forecast_bytes(&scratch, device_least), (long long)out->batch,
+                            forecast_bytes(&scratch, out->device_available));
     return arena_printf(perm, "needs %s of memory with a batch of %lld, %s are there",
                         forecast_bytes(&scratch, bytes_least), (long long)out->batch,
                         forecast_bytes(&scratch, available));
@@ -94,5 +105,8 @@ char *forecast_text(Arena *a, const Forecast *f)
     text_addf(a, &t, ": %s of memory", forecast_bytes(a, f->bytes));
     if (f->parts && *f->parts) text_addf(a, &t, " (%s)", f->parts);
     if (f->available > 0) text_addf(a, &t, ", %s are there", forecast_bytes(a, f->available));
+    if (f->device)
+        text_addf(a, &t, "; %s of the device's, %s are there", forecast_bytes(a, f->device),
+                  forecast_bytes(a, f->device_available));
     return t.s;
 }

@@ -10,9 +10,11 @@ typedef struct {
     bool recompute_asked;     /* by name, not "auto" */
     int64_t parameters, macs; /* macs: of one sample's forward pass */
     int64_t bytes;            /* of the engine and the buffers beside it; program and samples are there already */
-    int64_t one_thread;       /* the same with one thread: for records, which must not depend on --threads */
-    int64_t available;        /* 0: unknown */
-    const char *parts;        /* for what */
+    int64_t one_thread; /* that and the device's with one thread: for records, which must not depend on --threads */
+    int64_t available;  /* 0: unknown */
+    int64_t device;     /* bytes of the memory of a device that has its own; 0: it has none */
+    int64_t device_available;
+    const char *parts; /* for what */
 } Forecast;
 
 typedef struct {               /* host memory that the run will take beside the engine */

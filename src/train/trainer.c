@@ -195,8 +195,10 @@ const char *trainer_open(Arena *perm, Arena scratch, const Workplace *w, const T
     int64_t samples = dataset_limit(s->limit, d->split[SPLIT_TRAIN].count);
     if (samples < 1) return "the train split is empty";
     out->valid_limit = dataset_limit(s->valid_limit, d->split[SPLIT_VALID].count);
-    EngineOptions options = {
-        .device = w->device, .batch = dataset_limit(usual_batch(s, samples), samples), .pool = w->pool};
+    EngineOptions options = {.device = w->device,
+                             .tf32 = w->tf32,
+                             .batch = dataset_limit(usual_batch(s, samples), samples),
+                             .pool = w->pool};
     if (start) checkpoint_batch(w->checkpoint, &options.batch);
     /* best, on its way to the stream; adam's second moments; gradients that wait, the mean of the weights */
     int64_t blocks = 2 + (strcmp(s->optimizer, "sgd") != 0) + (s->accumulate > 1) + (s->ema > 0);
@@ -438,6 +440,7 @@ static bool end_epoch(Trainer *t, Arena scratch)
                     evaluate_split(t->engine, d, SPLIT_VALID, t->valid_limit, batch, MODE_EVAL, &t->valid, &why);
         checked = !evaluate_health(t->engine, d, SPLIT_TRAIN, batch, scratch, &health);
     }
+    if (engine_error(t->engine)) return false; /* nothing of this epoch is to be trusted */
     bool interrupted = cli_interrupted();
     if (interrupted) save(t, scratch);
     if (complete) {
@@ -481,6 +484,15 @@ static bool exhausted(const Trainer *t)
     return t->settings->patience && t->epoch - t->better_epoch >= t->settings->patience;
 }
 
+static TrainEnd failed(Trainer *t)
+{
+    t->trouble = arena_printf(t->graph->perm, "%s: after %lld steps: %s", t->net.run, (long long)t->step,
+                              engine_error(t->engine));
+    workplace_event(t->place, t->epoch, "failed", t->trouble);
+    cli_progress_done();
+    return TRAIN_FAILED;
+}
+
 TrainEnd trainer_run(Trainer *t, Arena scratch)
 {
     Writer *out = t->place->out;
@@ -495,6 +507,7 @@ TrainEnd trainer_run(Trainer *t, Arena scratch)
         if (!t->index) tally_reset(&t->train);
         while (t->index < t->batches && !cli_interrupted()) {
             double loss = train_step(t, t->index++);
+            if (engine_error(t->engine)) return failed(t);
             if (!isfinite(loss)) {
                 t->trouble =
                     arena_printf(t->graph->perm,
@@ -508,6 +521,7 @@ TrainEnd trainer_run(Trainer *t, Arena scratch)
             if (checkpoint_due(t->place->checkpoint)) save(t, scratch);
         }
         if (t->index) saved = end_epoch(t, scratch);
+        if (engine_error(t->engine)) return failed(t);
     }
     cli_progress_done();
     if (!cli_interrupted()) {
@@ -525,24 +539,27 @@ TrainEnd trainer_run(Trainer *t, Arena scratch)
 
 /* ---- after the run ---- */
 
-void engine_write_tensors(Engine *e, const Graph *g, Writer *out, Arena scratch, const char *run, const char *set,
-                          Block w, Block s)
+const char *engine_write_tensors(Engine *e, const Graph *g, Writer *out, Arena scratch, const char *run,
+                                 const char *set, Block w, Block s)
 {
     float *weights = NEW(&scratch, float, g->weight_count + 1), *stats = NEW(&scratch, float, g->stat_floats + 1);
     engine_download(e, w, weights);
     engine_download(e, s, stats);
-    netio_write(out, scratch, g, run, set, weights, stats);
+    if (!engine_error(e)) netio_write(out, scratch, g, run, set, weights, stats);
+    return engine_error(e);
 }
 
-void trainer_write_weights(Trainer *t, Arena scratch)
+const char *trainer_write_weights(Trainer *t, Arena scratch)
 {
     Writer *out = t->place->out;
+    const char *why = 0, *run = t->net.run;
     if (t->best_epoch >= 0)
-        engine_write_tensors(t->engine, t->graph, out, scratch, t->net.run, "best", BLOCK_BEST, BLOCK_STATS_BEST);
-    engine_write_tensors(t->engine, t->graph, out, scratch, t->net.run, "last", BLOCK_WEIGHTS, BLOCK_STATS);
-    if (t->settings->ema > 0 && t->updates)
-        engine_write_tensors(t->engine, t->graph, out, scratch, t->net.run, "mean", BLOCK_MEAN, BLOCK_STATS_MEAN);
+        why = engine_write_tensors(t->engine, t->graph, out, scratch, run, "best", BLOCK_BEST, BLOCK_STATS_BEST);
+    if (!why) why = engine_write_tensors(t->engine, t->graph, out, scratch, run, "last", BLOCK_WEIGHTS, BLOCK_STATS);
+    if (!why && t->settings->ema > 0 && t->updates)
+        why = engine_write_tensors(t->engine, t->graph, out, scratch, run, "mean", BLOCK_MEAN, BLOCK_STATS_MEAN);
     writer_flush(out);
+    return why;
 }
 
 void trainer_use_best(Trainer *t)

@@ -44,7 +44,7 @@ const char *train_settings_check(Arena *perm, const TrainSettings *s);
 /* Why they do not fit this dataset, or 0. */
 const char *train_settings_misfit(Arena *perm, const TrainSettings *s, const DatasetInfo *d);
 
-typedef enum { TRAIN_DONE, TRAIN_DIVERGED, TRAIN_INTERRUPTED } TrainEnd;
+typedef enum { TRAIN_DONE, TRAIN_DIVERGED, TRAIN_FAILED, TRAIN_INTERRUPTED } TrainEnd; /* FAILED: the device */
 
 typedef struct { /* a run; all that changes while it runs is here and in the engine's blocks */
     const Workplace *place;
@@ -68,7 +68,7 @@ typedef struct { /* a run; all that changes while it runs is here and in the eng
     double best;          /* metric; NaN: none yet */
     int64_t best_epoch;
     int64_t better_epoch; /* the last that was better than all before it, not only as good */
-    const char *trouble;  /* of TRAIN_DIVERGED */
+    const char *trouble;  /* of TRAIN_DIVERGED and TRAIN_FAILED */
     const bool *fixed;    /* per parameter: training leaves it as it is; 0: all are trained */
     float *weights;       /* then: these, and room for as many */
 } Trainer;
@@ -101,13 +101,13 @@ const char *trainer_check(Arena *perm, Arena room, Arena scratch, const Workplac
 /* Writes the NetworkRecord, then runs all epochs and writes a TrainEpoch after each. */
 TrainEnd trainer_run(Trainer *t, Arena scratch);
 /* Writes the weights, sets "best" (by the metric on validation; only where an epoch was complete), "last", and, with a mean
- * of the weights, "mean". */
-void trainer_write_weights(Trainer *t, Arena scratch);
+ * of the weights, "mean". Returns 0 or why not (the device). */
+const char *trainer_write_weights(Trainer *t, Arena scratch);
 /* Puts the best weights into the engine. */
 void trainer_use_best(Trainer *t);
 void trainer_close(Trainer *t);
 
-/* A network's tensors of a set as they are in the engine, from blocks w and s. */
-void engine_write_tensors(Engine *e, const Graph *g, Writer *out, Arena scratch, const char *run, const char *set,
-                          Block w, Block s);
+/* A network's tensors of a set as they are in the engine, from blocks w and s. Returns 0 or why not (the device). */
+const char *engine_write_tensors(Engine *e, const Graph *g, Writer *out, Arena scratch, const char *run,
+                                 const char *set, Block w, Block s);
 #endif

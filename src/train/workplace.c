@@ -10,6 +10,7 @@ const char *workplace_open(Arena *perm, Workplace *w, const Dataset *data, Write
                      .pool = pool_open((int)cli_common.threads),
                      .out = out,
                      .device = cli_common.device,
+                     .tf32 = cli_common.tf32,
                      .seed = (uint64_t)cli_common.seed};
     return w->pool ? 0 : arena_printf(perm, "%lld threads cannot be started", (long long)cli_common.threads);
 }

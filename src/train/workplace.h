@@ -12,6 +12,7 @@ typedef struct {
     Writer *out;            /* 0: a dry run */
     Checkpoint *checkpoint; /* 0: runs are neither saved nor resumed */
     const char *device;
+    bool tf32; /* of EngineOptions */
     uint64_t seed;
 } Workplace;
 

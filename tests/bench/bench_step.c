@@ -219,9 +219,9 @@ int main(int argc, char **argv)
         g = network_named(&perm, c->net, &spec, &why);
     }
     EngineOptions o = {.device = "cpu", .batch = c->batch, .recompute = recompute, .pool = pool_open(threads)};
-    const char *spread = 0;
+    EngineMemory needs = {0};
     Arena scratch = arena_reserve((ptrdiff_t)1 << 30);
-    int64_t planned = why ? 0 : engine_memory(g, &o, scratch, &spread, &perm);
+    if (!why) why = engine_memory(g, &o, scratch, &perm, &needs);
     arena_release(scratch);
     Engine *e = why ? 0 : engine_open(&perm, g, &o, &why);
     if (!e) {
@@ -246,7 +246,7 @@ int main(int argc, char **argv)
     printf("config=%s part=ready threads=%d batch=%lld params=%lld gmacs=%.3f device=\"%s\" recompute=%s "
            "planned_mb=%.1f parts=\"%s\"\n",
            c->name, threads, (long long)c->batch, (long long)graph_param_total(g), (double)(g->macs * c->batch) / 1e9,
-           engine_device(e), recompute_name[recompute], (double)planned / 1e6, spread);
+           engine_device(e), recompute_name[recompute], (double)needs.host / 1e6, needs.parts);
     engine_set_profile(e, profile);
     double all = 0; /* of the last part */
     for (int i = first; i < end && (search || parts[i].run != part_second_order); i++) {

@@ -20,4 +20,5 @@ void cudasim_configure(const char *words); /* as NAS_CUDASIM */
 /* Kernels that were launched since the last reset. */
 int64_t cudasim_statistics(CudasimRow *rows, int64_t room);
 void cudasim_reset_statistics(void);
+int64_t cudasim_graph_launches(void); /* of captured streams, so far */
 #endif

@@ -13,6 +13,9 @@
 
 #include "device_memory.h"
 #include "ptx.h"
+#include "sim_graph.h"
+#include "sim_machine.h"
+#include "visible_devices.h"
 
 #define SIM __attribute__((visibility("default")))
 
@@ -81,6 +84,13 @@ static cudaError_t fault(cudaError_t e, const char *what)
     if (getenv("NAS_CUDASIM_QUIET") == 0) fprintf(stderr, "cudasim: %s\n", what);
     sticky = e;
     return result(e);
+}
+
+/* The error that every call returns by now: at last the loss of the device, where that is asked for. */
+cudaError_t sim_gone(void)
+{
+    if (!sticky && sim_lost()) fault(cudaErrorLaunchFailure, "the device was lost, as NAS_CUDASIM_FAIL has it");
+    return sticky;
 }
 
 static void print_statistics(void)
@@ -211,12 +221,35 @@ SIM cudaError_t __cudaPopCallConfiguration(dim3 *grid, dim3 *block, size_t *shar
 
 static void check_sources(bool done);
 
+typedef struct {
+    Function *function;
+    dim3 grid, block;
+    uint32_t shared; /* bytes in all */
+    uint8_t param[4096];
+} KernelCall;
+
+static cudaError_t run_kernel(void *args)
+{
+    KernelCall *c = args;
+    if (sticky) return sticky;
+    Launch l = {.module = c->function->binary->module,
+                .kernel = c->function->kernel,
+                .grid = {c->grid.x, c->grid.y, c->grid.z},
+                .block = {c->block.x, c->block.y, c->block.z},
+                .shared_bytes = c->shared,
+                .param = c->param,
+                .checked = !setting.unchecked,
+                .statistics = setting.statistics,
+                .order = setting.order};
+    const char *why = ptx_run(&l);
+    return why ? fault(cudaErrorLaunchFailure, why) : cudaSuccess;
+}
+
 SIM cudaError_t cudaLaunchKernel(const void *host, dim3 grid, dim3 block, void **args, size_t shared,
                                  cudaStream_t stream)
 {
-    (void)stream;
     if (!setting.known) cudasim_configure(getenv("NAS_CUDASIM"));
-    if (sticky) return sticky;
+    if (sim_gone()) return sticky;
     Function *f = find_function(host);
     if (!f) return result(cudaErrorInvalidDeviceFunction);
     Kernel *k = f->kernel;
@@ -230,19 +263,17 @@ SIM cudaError_t cudaLaunchKernel(const void *host, dim3 grid, dim3 block, void *
                  grid.x, grid.y, grid.z, block.x, block.y, block.z, (unsigned long long)total);
         return fault(cudaErrorInvalidConfiguration, text);
     }
-    static uint8_t param[1 << 15];
-    for (int p = 0; p < k->params; p++) memcpy(param + k->param[p].offset, args[p], k->param[p].size);
-    Launch l = {.module = f->binary->module,
-                .kernel = k,
-                .grid = {grid.x, grid.y, grid.z},
-                .block = {block.x, block.y, block.z},
-                .shared_bytes = (uint32_t)total,
-                .param = param,
-                .checked = !setting.unchecked,
-                .statistics = setting.statistics,
-                .order = setting.order};
-    const char *why = ptx_run(&l);
-    return why ? fault(cudaErrorLaunchFailure, why) : cudaSuccess;
+    static KernelCall call;
+    call.function = f;
+    call.grid = grid, call.block = block, call.shared = (uint32_t)total;
+    for (int p = 0; p < k->params; p++) { /* a device takes no more than 4096 bytes */
+        if (k->param[p].offset + k->param[p].size > sizeof call.param) return result(cudaErrorInvalidValue);
+        memcpy(call.param + k->param[p].offset, args[p], k->param[p].size);
+    }
+    sim_works(stream);
+    if (!sim_capturing(stream)) return run_kernel(&call);
+    sim_record(run_kernel, &call, sizeof call);
+    return cudaSuccess;
 }
 
 SIM cudaError_t __cudaGetKernel(cudaKernel_t *kernel, const void *host)
@@ -261,7 +292,8 @@ SIM cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, v
 
 SIM cudaError_t cudaMalloc(void **p, size_t bytes)
 {
-    if (sticky) return sticky;
+    if (sim_gone()) return sticky;
+    if ((int64_t)bytes > sim_memory(device_capacity()) - device_in_use()) return result(cudaErrorMemoryAllocation);
     uint64_t a = device_alloc(bytes ? bytes : 1);
     *p = (void *)(uintptr_t)a;
     return a ? cudaSuccess : result(cudaErrorMemoryAllocation);
@@ -269,7 +301,7 @@ SIM cudaError_t cudaMalloc(void **p, size_t bytes)
 
 SIM cudaError_t cudaFree(void *p)
 {
-    if (!p || sticky) return sticky;
+    if (!p || sim_gone()) return sticky;
     return device_free((uint64_t)(uintptr_t)p) ? cudaSuccess : result(cudaErrorInvalidValue);
 }
 
@@ -357,7 +389,7 @@ static void check_sources(bool done)
 
 static cudaError_t copy(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind, bool asynchronous)
 {
-    if (sticky) return sticky;
+    if (sim_gone()) return sticky;
     if (!bytes) return cudaSuccess;
     static const char name[] = "cudaMemcpy";
     uint8_t *d;
@@ -392,10 +424,30 @@ static cudaError_t copy(void *to, const void *from, size_t bytes, enum cudaMemcp
     }
 }
 
+typedef struct {
+    void *to;
+    const void *from;
+    int value;
+    size_t bytes;
+    enum cudaMemcpyKind kind;
+} MemoryCall;
+
+static cudaError_t run_copy(void *args)
+{
+    MemoryCall *c = args;
+    return copy(c->to, c->from, c->bytes, c->kind, true);
+}
+
 SIM cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind, cudaStream_t s)
 {
-    (void)s;
-    return copy(to, from, bytes, kind, true);
+    MemoryCall call = {.to = to, .from = from, .bytes = bytes, .kind = kind};
+    if (sim_capturing(s)) {
+        sim_record(run_copy, &call, sizeof call);
+        return cudaSuccess;
+    }
+    cudaError_t e = run_copy(&call);
+    if (!e && bytes && kind == cudaMemcpyHostToDevice) sim_side_copy(s, to, bytes);
+    return e;
 }
 
 SIM cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind)
@@ -404,13 +456,22 @@ SIM cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, enum cudaMe
     return copy(to, from, bytes, kind, false);
 }
 
+static cudaError_t run_set(void *args)
+{
+    MemoryCall *c = args;
+    if (sim_gone()) return sticky;
+    uint8_t *d = c->bytes ? device_range(c->to, c->bytes, "cudaMemset", true) : 0;
+    if (d) memset(d, c->value, c->bytes);
+    return sticky;
+}
+
 SIM cudaError_t cudaMemsetAsync(void *p, int value, size_t bytes, cudaStream_t s)
 {
-    (void)s;
-    if (sticky) return sticky;
-    uint8_t *d = bytes ? device_range(p, bytes, "cudaMemset", true) : 0;
-    if (d) memset(d, value, bytes);
-    return sticky;
+    MemoryCall call = {.to = p, .value = value, .bytes = bytes};
+    sim_works(s);
+    if (!sim_capturing(s)) return run_set(&call);
+    sim_record(run_set, &call, sizeof call);
+    return cudaSuccess;
 }
 
 SIM cudaError_t cudaMemset(void *p, int value, size_t bytes)
@@ -420,33 +481,50 @@ SIM cudaError_t cudaMemset(void *p, int value, size_t bytes)
 
 SIM cudaError_t cudaMemGetInfo(size_t *available, size_t *total)
 {
-    *total = (size_t)device_capacity();
-    *available = (size_t)(device_capacity() - device_in_use());
-    return cudaSuccess;
+    *total = (size_t)sim_memory(device_capacity());
+    *available = *total - (size_t)device_in_use();
+    return sim_gone();
 }
 
 /* ---- device, streams, events, errors ---- */
 
+static int devices(void)
+{
+    int device[MAX_DEVICES];
+    return visible_devices(device);
+}
+
 SIM cudaError_t cudaGetDeviceCount(int *count)
 {
     device_open();
-    *count = 1;
-    return cudaSuccess;
+    *count = devices();
+    return *count ? cudaSuccess : result(cudaErrorNoDevice);
 }
 
+static int current_device;
+
+/* All devices are one and the same. */
 SIM cudaError_t cudaSetDevice(int device)
 {
-    return device ? result(cudaErrorInvalidDevice) : cudaSuccess;
+    if (device < 0 || device >= devices()) return result(cudaErrorInvalidDevice);
+    current_device = device;
+    return sim_gone();
+}
+
+SIM cudaError_t cudaGetDevice(int *device)
+{
+    *device = current_device;
+    return sticky;
 }
 
 SIM cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device)
 {
-    if (device) return result(cudaErrorInvalidDevice);
+    if (device < 0 || device >= devices()) return result(cudaErrorInvalidDevice);
     memset(p, 0, sizeof *p);
     snprintf(p->name, sizeof p->name, "simulated on the CPU");
     p->major = 7, p->minor = 5;
     p->multiProcessorCount = 40;
-    p->totalGlobalMem = (size_t)device_capacity();
+    p->totalGlobalMem = (size_t)sim_memory(device_capacity());
     p->sharedMemPerBlock = 48 << 10;
     p->warpSize = LANES;
     return cudaSuccess;
@@ -455,8 +533,8 @@ SIM cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device)
 SIM cudaError_t cudaStreamCreateWithFlags(cudaStream_t *s, unsigned flags)
 {
     (void)flags;
-    *s = (cudaStream_t)(uintptr_t)1;
-    return sticky;
+    *s = sim_stream_new();
+    return sim_gone();
 }
 
 SIM cudaError_t cudaStreamDestroy(cudaStream_t s)
@@ -468,9 +546,11 @@ SIM cudaError_t cudaStreamDestroy(cudaStream_t s)
 
 SIM cudaError_t cudaStreamSynchronize(cudaStream_t s)
 {
-    (void)s;
+    if (sim_capturing(s))
+        return fault(cudaErrorStreamCaptureUnsupported, "waiting for a stream that is being captured");
     check_sources(true);
-    return sticky;
+    sim_waited(s);
+    return sim_gone();
 }
 
 SIM cudaError_t cudaDeviceSynchronize(void)
@@ -495,6 +575,7 @@ SIM const char *cudaGetErrorString(cudaError_t e)
     return e == cudaSuccess                 ? "no error"
            : *report                        ? report
            : e == cudaErrorMemoryAllocation ? "out of memory"
+           : e == cudaErrorNoDevice         ? "no CUDA-capable device is detected"
                                             : "error";
 }
 

@@ -6,6 +6,7 @@
  * A failed check is printed and counted, and the test goes on; CHECK returns whether it held, so `if (!CHECK(p)) return;`
  * stops where going on makes no sense.  Each test case that had a failure is named.  The last line of standard output is
  * "name: N cases passed, N failed, N skipped, N checks", which tests/run adds up.  A program without cases or checks fails.
+ * NAS_TEST_CASE=WORD runs those cases alone whose names hold the word.
  */
 #ifndef NAS_CHECK_H
 #define NAS_CHECK_H
@@ -96,6 +97,8 @@ __attribute__((unused)) static int64_t check_resident(void)
 __attribute__((unused)) static void check_case(const char *name, void (*fn)(void))
 {
     int64_t failures = check_state.failures;
+    const char *only = getenv("NAS_TEST_CASE");
+    if (only && !strstr(name, only)) return;
     check_state.test = name;
     check_state.skipped = 0;
     fn();

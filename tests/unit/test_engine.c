@@ -239,6 +239,15 @@ static Engine *open_engine(Arena *a, const Graph *g, const char *device, int64_t
     return open_with(a, g, (EngineOptions){.device = device, .batch = batch, .pool = pool});
 }
 
+/* Bytes by forecast, of an engine on the host. */
+static int64_t host_memory(Arena *a, Arena scratch, const Graph *g, const EngineOptions *o)
+{
+    EngineMemory needs;
+    const char *why = engine_memory(g, o, scratch, a, &needs);
+    CHECK_MSG(!why, "%s", why);
+    return needs.host;
+}
+
 /* Softmax of alphas in [-scale, scale], per edge. */
 static void softmax_rows(const double *alpha, float *mix, int64_t rows, int64_t columns)
 {
@@ -410,6 +419,97 @@ static void test_ref_and_cudasim(void)
     if (!has_simulator) CHECK_SKIP(without_nvcc);
     check_cudasim(nets, getenv("NAS_TEST_LONG") ? COUNTOF(nets) : 6, 3, SEGMENT_WHOLE);
     check_cudasim((const int[]){3}, 1, 2, SEGMENT_CELL);
+}
+
+/* Launched one by one, and as graphs that were captured: the same bits, while the batch, the operations that are on and what
+ * is wanted change. */
+static void test_cudasim_graphs(void)
+{
+    static const struct {
+        int n, off;
+        GradWhat what;
+        bool eval;
+    } pass[] = {{3, 0, GRAD_ALL}, {3, 0, GRAD_ALL},       {3, 0, GRAD_MIX},
+                {2, 0, GRAD_ALL}, {3, 1, GRAD_WEIGHTS},   {3, 1, GRAD_WEIGHTS},
+                {3, 0, GRAD_ALL}, {2, 0, GRAD_ALL, true}, {2, 0, GRAD_ALL, true}};
+    if (!has_simulator) CHECK_SKIP(without_nvcc);
+    void *plugin = dlopen(getenv("NAS_CUDASIM_PLUGIN"), RTLD_NOW | RTLD_LOCAL);
+    int64_t (*launches)(void) = 0;
+    *(void **)&launches = plugin ? dlsym(plugin, "cudasim_graph_launches") : 0;
+    if (!CHECK(launches)) return;
+    Arena a = memory;
+    Graph *g = supernet(&a, 1, 1, 4, 3);
+    Batch whole = hash_batch(&a, g, "train0", 3), less = hash_batch(&a, g, "train1", 2);
+    setenv("NAS_CUDA_GRAPH", "0", 1);
+    Engine *single = open_engine(&a, g, "cudasim", 3, pools[0]);
+    unsetenv("NAS_CUDA_GRAPH");
+    Engine *e[2] = {single, open_engine(&a, g, "cudasim", 3, pools[0])};
+    int64_t before = launches();
+    for (int i = 0; i < COUNTOF(pass); i++) {
+        Result r[2];
+        Batch b = pass[i].n == 3 ? whole : less;
+        Arena once = a;
+        for (int k = 0; k < 2; k++) {
+            set_hash_mix(g, e[k]);
+            for (int t = 0; t < 2; t++) {
+                uint8_t active[MAX_MIX];
+                for (int64_t m = 0; m < g->tables[t].count; m++) active[m] = !pass[i].off || m % 3;
+                engine_set_active(e[k], t, active);
+            }
+            if (pass[i].eval) {
+                r[k].logits = NEW(&once, float, b.n * g->outputs);
+                engine_batch(e[k], b.x, b.y, b.n);
+                engine_forward(e[k], MODE_EVAL);
+                engine_logits(e[k], r[k].logits);
+                continue;
+            }
+            r[k] = step(&once, g, e[k], b, pass[i].what);
+            if (pass[i].what & GRAD_WEIGHTS) engine_sgd(e[k], 0.1, 0.9, 1e-3, false, 1);
+        }
+        if (pass[i].eval)
+            CHECK(same_bits(r[0].logits, r[1].logits, b.n * g->outputs));
+        else
+            same_result("graphs", g, &r[1], &r[0], b.n);
+        if (i == 0) CHECK_EQ(launches(), before);
+    }
+    CHECK_MSG(launches() == before + 8, "%" PRId64 " passes of %d were launched as graphs", launches() - before,
+              2 * (int)COUNTOF(pass));
+    for (int k = 0; k < 2; k++) CHECK_MSG(!engine_error(e[k]), "%s", engine_error(e[k]));
+    /* the profile: every kind of operation, with as many calls as passes, and time */
+    engine_set_profile(e[1], true);
+    step(&a, g, e[1], whole, GRAD_ALL);
+    EngineProfile row[64];
+    int64_t rows = engine_profile(e[1], row, COUNTOF(row));
+    CHECK(rows > 4);
+    for (int64_t i = 0; i < rows; i++)
+        CHECK_MSG(row[i].calls > 0 && row[i].forward > 0 && row[i].backward > 0 && row[i].bytes > 0, "%s: %g s, %g s",
+                  row[i].op, row[i].forward, row[i].backward);
+    for (int k = 0; k < 2; k++) engine_close(e[k]);
+    dlclose(plugin);
+}
+
+/* Convolutions as products by cuBLAS, whose place the simulator takes. */
+static void test_cudasim_products(void)
+{
+    if (!has_simulator) CHECK_SKIP(without_nvcc);
+    setenv("NAS_CUDA_GEMM", "always", 1);
+    check_cudasim((const int[]){1, 3, 6}, 3, 3, SEGMENT_WHOLE);
+    Arena a = memory;
+    Graph *g = network(&a, 3);
+    Batch b = hash_batch(&a, g, "train0", 3);
+    Result r[3];
+    for (int i = 0; i < 3; i++) {
+        Engine *e =
+            open_with(&a, g, (EngineOptions){.device = "cudasim", .batch = 3, .tf32 = i == 2, .pool = pools[0]});
+        CHECK_EQ(strstr(engine_device(e), "TF32") != 0, i == 2);
+        r[i] = step(&a, g, e, b, GRAD_ALL);
+        engine_close(e);
+    }
+    same_result("products, again", g, &r[1], &r[0], b.n);
+    CHECK_MSG(!same_bits(r[2].logits, r[0].logits, b.n * g->outputs), "TF32 changed nothing");
+    near_norm("TF32", "logits", r[2].logits, r[0].logits, b.n * g->outputs, 1e-2, 0);
+    near_norm("TF32", "gradient", r[2].grad, r[0].grad, g->weight_count, 5e-2, 0);
+    unsetenv("NAS_CUDA_GEMM");
 }
 
 /* A step on the simulator in another order of blocks and warps, then again: the same bits. Then what engine.h promises
@@ -717,7 +817,7 @@ static void test_single_path(void)
         const char *why = 0;
         e[i] = engine_open(&a, g, &o, &why);
         o.batch = 256;
-        bytes[i] = engine_memory(g, &o, scratch, 0, &a);
+        bytes[i] = host_memory(&a, scratch, g, &o);
         if (!CHECK_MSG(e[i], "%s", why)) return;
         engine_upload(e[i], BLOCK_WEIGHTS, w);
         engine_upload(e[i], BLOCK_STATS, s);
@@ -1058,9 +1158,9 @@ static void test_forward_only(void)
     Graph *g = network(&a, 0);
     Batch b = hash_batch(&a, g, "train0", 4);
     EngineOptions o = {.device = "cpu", .batch = 4, .pool = pools[0]};
-    int64_t whole = engine_memory(g, &o, scratch, 0, &a);
+    int64_t whole = host_memory(&a, scratch, g, &o);
     o.forward_only = true;
-    int64_t less = engine_memory(g, &o, scratch, 0, &a);
+    int64_t less = host_memory(&a, scratch, g, &o);
     CHECK_MSG(less < whole, "%d bytes without gradients, %d with them", (int)less, (int)whole);
     const char *why = 0;
     Engine *lean = engine_open(&a, g, &o, &why), *full = open_engine(&a, g, "cpu", 4, pools[0]);
@@ -1122,9 +1222,11 @@ static int64_t check_memory(const char *device, SegmentKind recompute)
     float *w = NEW(&a, float, g->weight_count), *s = NEW(&a, float, g->stat_floats);
     graph_init(g, 1, w, s);
     EngineOptions o = {.device = device, .batch = b.n, .recompute = recompute, .pool = pools[1]};
-    const char *parts = 0, *why = 0;
-    int64_t forecast = engine_memory(g, &o, scratch, &parts, &a);
-    CHECK(parts && *parts);
+    EngineMemory needs;
+    const char *why = engine_memory(g, &o, scratch, &a, &needs);
+    if (!CHECK_MSG(!why, "%s", why)) return 0;
+    int64_t forecast = needs.host;
+    CHECK(needs.parts && *needs.parts && !needs.device);
     int64_t before = check_resident();
     (void)before;
     Engine *e = engine_open(&perm, g, &o, &why);
@@ -1151,7 +1253,7 @@ static int64_t check_memory(const char *device, SegmentKind recompute)
     CHECK_MSG(check_emulated() ||
                   fabs((double)(forecast - grown)) <= fmax(0.05 * (double)forecast, 2 << 20), /* a huge page */
               "%s, recompute %s: forecast %" PRId64 " bytes, %" PRId64 " became resident (%s)", device,
-              recompute_name[recompute], forecast, grown, parts);
+              recompute_name[recompute], forecast, grown, needs.parts);
 #endif
     engine_close(e);
     arena_release(whole);
@@ -1349,6 +1451,8 @@ int main(void)
     CHECK_RUN(test_oracle_gradients);
     CHECK_RUN(test_ref_and_cpu);
     CHECK_RUN(test_ref_and_cudasim);
+    CHECK_RUN(test_cudasim_graphs);
+    CHECK_RUN(test_cudasim_products);
     CHECK_RUN(test_cudasim_promises);
     CHECK_RUN(test_losses);
     CHECK_RUN(test_weight_gradients);
