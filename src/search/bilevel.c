@@ -82,6 +82,18 @@ static void mix(Search *s, StepKind kind, Arena scratch)
     engine_set_drop(s->engine, 0, m.seed, 2 * m.step + (kind == STEP_ALPHAS)); /* of noise operations */
 }
 
+static void state_guard(State *st, Search *s)
+{
+    GuardState *g = &s->guard;
+    if (!s->strategy.guard_count) return;
+    state_int(st, "guard_watched", &g->watched);
+    state_int(st, "guard_judged", &g->judged);
+    state_int(st, "guard_fired", &g->fired);
+    state_block(st, "guard_alphas", DTYPE_F64, g->alphas, GUARD_ALPHAS * s->arch->count);
+    state_block(st, "guard_measure", DTYPE_F64, g->measure, MAX_GUARDS * GUARD_MEMORY);
+    state_block(st, "guard_direction", DTYPE_F64, g->direction, s->arch->count);
+}
+
 /* All that changes in a run. */
 static void visit_state(void *run, State *st)
 {
@@ -90,6 +102,7 @@ static void visit_state(void *run, State *st)
     state_int(st, "epoch", &s->epoch);
     state_int(st, "index", &s->index);
     state_int(st, "step", &s->step);
+    state_guard(st, s);
     state_real(st, "rate", &s->rate);
     state_clock(st, "seconds", &s->started);
     state_engine(st, s->engine);
@@ -145,6 +158,7 @@ const char *search_open(Arena *perm, Arena scratch, const Workplace *w, const Se
     if (s->graph->error) return s->graph->error;
     s->arch = arch_new(perm, &s->space, &s->net, s->strategy.edge_weights);
     strategy_start(&s->strategy, s->arch, w->seed);
+    s->guard = guard_new(perm, s->arch);
 
     s->samples = dataset_limit(settings->limit, d->split[SPLIT_TRAIN].count);
     s->valid_limit = dataset_limit(settings->valid_limit, d->split[SPLIT_VALID].count);
@@ -236,7 +250,7 @@ static void put_space(Search *s, Arena a)
 /* The alphas as they are, and the metrics of what was tallied since the last record. */
 static void put_epoch(Search *s, Arena a, int64_t epoch)
 {
-    Metric m[3 * TALLY_METRICS + 8];
+    Metric m[3 * TALLY_METRICS + SEARCH_GAP + MAX_GUARDS + 8];
     int64_t n = 0;
     tally_metrics(&s->train, split_name[SPLIT_TRAIN], m, &n, TALLY_METRICS);
     tally_metrics(&s->alpha, split_name[SPLIT_ALPHA], m, &n, n + TALLY_METRICS);
@@ -249,6 +263,8 @@ static void put_epoch(Search *s, Arena a, int64_t epoch)
         if (derived.none_mass >= 0) m[n++] = (Metric){"none_mass", "", derived.none_mass};
         m[n++] = (Metric){"weight_kept", "", derived.weight_kept};
     }
+    for (int64_t i = 0; i < s->gap_count; i++) m[n++] = s->gap[i];
+    guard_metrics(&s->guard, &s->strategy, epoch, m, &n);
     SearchEpoch e = {.epoch = epoch,
                      .epochs = s->settings->epochs,
                      .steps = s->step,
@@ -277,6 +293,16 @@ static double problem_forward(void *context, Split split)
     tally_feed(&s->alpha, s->engine, &b);
     engine_forward(s->engine, MODE_TRAIN);
     return tally_add(&s->alpha, s->engine, &b);
+}
+
+/* The same for a guard, with the batch that it has. */
+static double guard_forward(void *context, Split split)
+{
+    Search *s = context;
+    (void)split;
+    tally_feed(&s->alpha, s->engine, s->guard_batch);
+    engine_forward(s->engine, MODE_TRAIN);
+    return engine_loss(s->engine);
 }
 
 /* The alphas, by a batch of their own split. Returns a loss; nothing is changed if that is not finite. */
@@ -352,6 +378,54 @@ static const char *validate(Search *s, Arena scratch)
     return why ? arena_printf(s->graph->perm, "no validation: %s", why) : 0;
 }
 
+/* For GuardGradient: on the first samples of the alpha split, in batches without augmentation. */
+static bool gradient_at(void *context, const double *raw, double *grad, Arena scratch)
+{
+    Search *s = context;
+    Arch *a = s->arch;
+    const char *why = 0;
+    const size_t bytes = (size_t)a->count * sizeof *raw;
+    int64_t samples = dataset_limit(GUARD_SAMPLES, s->place->data->split[SPLIT_ALPHA].count), done = 0;
+    double *kept = NEW(&scratch, double, a->count), loss = 0;
+    memcpy(kept, a->raw, bytes);
+    memcpy(a->raw, raw, bytes);
+    memset(grad, 0, bytes);
+    mix(s, STEP_VALIDATION, scratch);
+    LoaderSpec spec = {.split = SPLIT_ALPHA, .batch = s->forecast.batch, .limit = samples};
+    Loader *l = loader_open(s->place->data, &spec, &why);
+    while (l && done < samples && isfinite(loss) && !cli_interrupted()) {
+        Batch b = loader_next(l);
+        s->guard_batch = &b;
+        AlphaProblem problem = {.engine = s->engine, .arch = a, .forward = guard_forward, .context = s};
+        loss = gradient_table[0].find(&problem, scratch);
+        strategy_pull_back(&s->strategy, a);
+        for (int64_t i = 0; i < a->count; i++) grad[i] += a->grad[i] * (double)b.n / (double)samples;
+        done += b.n;
+    }
+    loader_close(l);
+    memcpy(a->raw, kept, bytes);
+    return done == samples && isfinite(loss);
+}
+
+/* What the guards say of the epoch that is done. A signal leaves it to whoever resumes the search. */
+static void judge(Search *s, Arena scratch)
+{
+    const char *said;
+    int64_t epoch = s->epoch + 1;
+    if (!s->strategy.guard_count || s->epoch < s->strategy.warmup || s->guard.judged == epoch) return;
+    struct GuardScene scene = {
+        .strategy = &s->strategy, .arch = s->arch, .gradient = gradient_at, .context = s, .seed = s->place->seed};
+    graph_tables_used(s->graph, scene.used, ARCH_TABLES);
+    mix(s, STEP_VALIDATION, scratch);
+    engine_copy(s->engine, BLOCK_STATS_SAVED, BLOCK_STATS);
+    bool judged = guard_judge(&s->guard, s->graph->perm, scratch, s->arch, &scene, epoch, &said);
+    engine_copy(s->engine, BLOCK_STATS, BLOCK_STATS_SAVED);
+    mix(s, STEP_VALIDATION, scratch);
+    if (!judged || !said) return;
+    workplace_event(s->place, epoch, "guard", said);
+    cli_note("epoch %lld: %s", (long long)epoch, said);
+}
+
 static SearchEnd diverged(Search *s, double loss, int64_t index)
 {
     s->trouble = isfinite(loss)
@@ -366,8 +440,16 @@ static SearchEnd diverged(Search *s, double loss, int64_t index)
     return SEARCH_DIVERGED;
 }
 
+/* The gap of a path, or of an architecture drawn by chance, is none. */
+static bool gap_due(const Search *s, bool last)
+{
+    if (!s->valid_limit || !strategy_learns(&s->strategy) || !s->settings->gap_every) return false;
+    return last || (s->epoch + 1) % s->settings->gap_every == 0;
+}
+
 static void begin_epoch(Search *s)
 {
+    s->gap_count = 0;
     tally_reset(&s->train);
     tally_reset(&s->alpha);
     tally_reset(&s->valid);
@@ -385,7 +467,7 @@ SearchEnd search_run(Search *s, Arena scratch)
         put_epoch(s, scratch, 0);
     }
     bool saved = false;
-    while (s->epoch < s->settings->epochs && !cli_interrupted() && !writer_error(s->place->out)) {
+    while (s->epoch < s->settings->epochs && !s->guard.fired && !cli_interrupted() && !writer_error(s->place->out)) {
         if (!s->index) begin_epoch(s);
         double loss = run_steps(s, scratch);
         if (!isfinite(loss) || !alphas_finite(s->arch)) return diverged(s, loss, s->index);
@@ -393,6 +475,9 @@ SearchEnd search_run(Search *s, Arena scratch)
         bool complete = s->index == s->batches, last = s->epoch + 1 == s->settings->epochs;
         const char *why = 0;
         if (complete && last && s->strategy.choice->kind == CHOICE_RANK) why = search_rank(s, scratch);
+        if (complete) judge(s, scratch);
+        last |= s->guard.fired != 0;
+        if (complete && !why && gap_due(s, last)) why = search_gap(s, scratch);
         if (complete && !why) why = validate(s, scratch);
         if (cli_interrupted()) {
             save(s, scratch); /* as it is before the records of an interrupted epoch */

@@ -194,15 +194,6 @@ static void decide(Perturb *p, Derived *out)
 
 /* ---- the whole ---- */
 
-static void find_used(const Graph *g, bool *used)
-{
-    for (int32_t i = 0; i < g->op_count; i++)
-        for (int32_t k = 0; g->ops[i].kind == OP_MIX && k < g->ops[i].mix.count; k++) {
-            int32_t table = g->ops[i].mix.terms[k].table;
-            if (table >= 0 && table < TABLES) used[table] = true;
-        }
-}
-
 static int64_t count_evaluations(const Perturb *p)
 {
     const Space *s = p->space;
@@ -247,7 +238,7 @@ const char *perturb_derive(Arena *perm, Arena scratch, const Workplace *w, const
         memcpy(p.table[t], from[t], (size_t)p.cells * sizeof(double));
     }
     p.scratch = scratch;
-    find_used(g, p.used);
+    graph_tables_used(g, p.used, TABLES);
     p.planned = count_evaluations(&p);
     engine_upload(p.engine, BLOCK_WEIGHTS, weights);
     engine_upload(p.engine, BLOCK_STATS, stats);

@@ -87,6 +87,18 @@ static void draw_level(const Plan *p, int64_t label, float *x, float *y)
     *y = (float)label;
 }
 
+/* Each pixel has a sign and a size by itself: in one class 1, in the other 0.2 or 1.8, so that means of x and of |x| are the
+ * same, and in both classes 3 for one of five: in nearly every 3x3 view such a one is the largest. */
+static void draw_pixels(const Plan *p, int64_t label, float *x, float *y)
+{
+    for (int64_t i = 0; i < p->size * p->size; i++) {
+        double u = uniform(p, DRAW_PIXEL + 2 * i), side = uniform(p, DRAW_PIXEL + 2 * i + 1) < 0.5 ? -1 : 1;
+        double value = u < 0.2 ? 3 : !label ? 1 : u < 0.6 ? 0.2 : 1.8;
+        x[i] = (float)(side * value);
+    }
+    *y = (float)label;
+}
+
 /* The image is cut into cells of 8x8; bright pixels stay in the middle 4x4 of a cell, so those of different cells are 5
  * or more apart and 2 or more from the border.  Class 1: two, 3 apart, in each of m cells; class 0: one in each of 2m
  * cells, at either end of such a pair, so that both classes are bright in the same places: zero padding would tell. */
@@ -167,6 +179,7 @@ typedef struct {
 static const Kind kinds[] = {
     {"blobs", "any", draw_blobs, 0, 4, MAX_CLASSES, 8, 0.1},
     {"skip", "skip_connect", draw_level, 0, 2, MAX_CLASSES, 4, 1},
+    {"pixels", "skip_connect", draw_pixels, 0, 2, 2, 8, 0.1},
     {"maxpool", "max_pool_3x3", draw_pairs, 0, 2, 2, 16, 0.02},
     {"sep3", "sep_conv_3x3", draw_texture, 4, 2, 4, 8, 0.1},
     {"sep5", "sep_conv_5x5", draw_texture, 6, 2, 4, 12, 0.1},
