@@ -22,7 +22,7 @@ untimed() { nas-stats --json "$1" | grep -v '"kind":"provenance"' | sed -E 's/"(
     [[ $(nas-stats --json s.nas | grep -o '"kind":"[a-z_]*"' | grep -v provenance | uniq -c | tr -s ' \n' ' ') = \
         ' 1 "kind":"dataset" 1 "kind":"space" 3 "kind":"search_epoch" ' ]]
     [[ $(json s.nas search_epoch | grep -o '"epoch":[0-9]*' | tr '\n' ' ') = '"epoch":0 "epoch":1 "epoch":2 ' ]]
-    json s.nas space | grep -q '"strategy":"darts1"'
+    json s.nas space | grep -q '"strategy":"steady"'
     json s.nas space | grep -q '"parts","value":"softmax + first-order + l2:0.001 + adam"'
     local metric
     for metric in loss accuracy; do # of the whole splits, after every epoch
@@ -358,7 +358,6 @@ interrupted()
         "2|--guard skips: the alphas do not learn|--strategy random --guard skips $DATA" \
         "2|from 1 to 1e+06 expected|--guard stable:0 $DATA" \
         "2|does not go with --relaxation softmax|--alpha-update exponentiated $DATA" \
-        "2|15, as the strategy has it: more than the 9|--strategy pc-darts -e 9 $DATA" \
         "2|not with alphas that learn|--choice random $DATA" "1|validation split is empty|--strategy random-ws no-valid.nas" "2|no cell 8|--reduce-at 8 $DATA" "2|more than the 50 epochs|--warmup 51 $DATA" \
         "2|1 to 4 of them|--concat 5 $DATA" "2|one FILE|$DATA $DATA" "1|No space left|-e 1 -l 1 -c 1 $DATA -o /dev/full"; do
         IFS='|' read -r status words command <<<"$case"

@@ -10,7 +10,7 @@
 #include "train/profile.h"
 
 static SearchSettings settings = {
-    .strategy = {.name = "darts1", .warmup = -1},
+    .strategy = {.name = "steady", .warmup = -1},
     .ops = "auto",
     .reduce_at = "",
     .nodes = 4,

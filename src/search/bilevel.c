@@ -13,14 +13,14 @@
 /* What depends on no more of the data than their height. */
 static const char *resolve(Arena *perm, const SearchSettings *s, int64_t height, Search *out)
 {
-    const Strategy *t = &out->strategy;
+    Strategy *t = &out->strategy;
     const char *ops = strcmp(s->ops, "auto") ? s->ops : space_auto_ops(height), *why;
     why = strategy_make(perm, &s->strategy, &out->strategy);
     if (!why) why = space_make(perm, ops, s->nodes, s->inputs, s->concat ? s->concat : s->nodes, &out->space);
     if (why) return why;
+    if (t->warmup < 0) t->warmup = (int64_t)(t->warmup_share * (double)s->epochs + 0.5);
     if (t->warmup > s->epochs)
-        return arena_printf(perm, "--warmup %lld%s: more than the %lld epochs", (long long)t->warmup,
-                            s->strategy.warmup < 0 ? ", as the strategy has it" : "", (long long)s->epochs);
+        return arena_printf(perm, "--warmup %lld: more than the %lld epochs", (long long)t->warmup, (long long)s->epochs);
     if (s->channels % t->share)
         return arena_printf(perm, "--channel-share %lld: it must divide the %lld channels", (long long)t->share,
                             (long long)s->channels);

@@ -24,28 +24,30 @@ static const Choice choice_table[] = {
 
 /* Rates are those of the papers' experiments in the space of DARTS. */
 const StrategySettings strategy_table[] = {
+    {"steady", "darts1 for searches of some hundred steps and more: the alphas learn fast, but not before the weights",
+     "softmax", "all", "first-order", "l2", "adam", "alphas", 1, "off", "off", -1, 0.4, 0.02},
     {"darts1", "Liu, Simonyan, Yang 2019, arXiv:1806.09055, first order", "softmax", "all", "first-order", "l2", "adam",
-     "alphas", 1, "off", "off", 0, 3e-4},
-    {"darts2", "the same, second order", "softmax", "all", "second-order", "l2", "adam", "alphas", 1, "off", "off", 0,
+     "alphas", 1, "off", "off", -1, 0, 3e-4},
+    {"darts2", "the same, second order", "softmax", "all", "second-order", "l2", "adam", "alphas", 1, "off", "off", -1, 0,
      3e-4},
     {"pc-darts", "Xu et al. 2020, arXiv:1907.05737", "softmax", "all", "first-order", "l2", "adam", "alphas", 4, "on",
-     "off", 15, 6e-4},
+     "off", -1, 0.3, 6e-4},
     {"gaea", "Li, Khodak, Balcan, Talwalkar 2021, arXiv:2004.07802", "simplex", "all", "first-order", "none",
-     "exponentiated", "alphas", 1, "off", "off", 0, 0.1},
+     "exponentiated", "alphas", 1, "off", "off", -1, 0, 0.1},
     {"beta-darts", "Ye et al. 2022, arXiv:2203.01665", "softmax", "all", "first-order", "beta-decay", "adam", "alphas",
-     1, "off", "off", 0, 3e-4},
+     1, "off", "off", -1, 0, 3e-4},
     {"darts-", "Chu et al. 2021, arXiv:2009.01027", "softmax", "all", "first-order", "l2", "adam", "alphas", 1, "off",
-     "on", 0, 3e-4},
+     "on", -1, 0, 3e-4},
     {"fair-darts", "Chu et al. 2020, arXiv:1911.12126", "sigmoid", "all", "first-order", "l2,zero-one", "adam",
-     "alphas", 1, "off", "off", 0, 3e-4},
+     "alphas", 1, "off", "off", -1, 0, 3e-4},
     {"sdarts-rs", "Chen, Hsieh 2020, arXiv:2002.05283", "softmax", "noise", "first-order", "l2", "adam", "alphas", 1,
-     "off", "off", 0, 3e-4},
+     "off", "off", -1, 0, 3e-4},
     {"gdas", "Dong, Yang 2019, arXiv:1910.04465", "softmax", "gumbel", "first-order", "l2", "adam", "alphas", 1, "off",
-     "off", 0, 3e-4},
-    {"random", "a control: no search at all", "simplex", "all", "none", "none", "none", "random", 1, "off", "off", 0,
+     "off", -1, 0, 3e-4},
+    {"random", "a control: no search at all", "simplex", "all", "none", "none", "none", "random", 1, "off", "off", -1, 0,
      0},
     {"random-ws", "a control: Li, Talwalkar 2019, arXiv:1902.07638", "simplex", "uniform", "none", "none", "none",
-     "rank", 1, "off", "off", 0, 0},
+     "rank", 1, "off", "off", -1, 0, 0},
 };
 const int64_t strategy_count = COUNTOF(strategy_table);
 
@@ -211,7 +213,8 @@ const char *strategy_make(Arena *perm, const StrategySettings *s, Strategy *out)
                             names_near(perm, s->name, (int64_t)strlen(s->name), known, strategy_count));
     *out = (Strategy){.name = preset->name,
                       .share = s->share ? s->share : preset->share,
-                      .warmup = s->warmup >= 0 ? s->warmup : preset->warmup,
+                      .warmup = s->warmup,
+                      .warmup_share = preset->warmup_share,
                       .lr = s->lr > 0 ? s->lr : preset->lr};
     const struct {
         const char *text;
@@ -263,7 +266,8 @@ const char *strategy_parts(Arena *a, const Strategy *s)
     for (int64_t i = 0; i < s->regulariser_count; i++)
         add_part(a, &t, &s->regulariser[i]->part, s->regulariser_value[i]);
     if (strategy_learns(s)) add_part(a, &t, &s->update->part, 0);
-    if (s->warmup) text_addf(a, &t, " + warmup:%lld", (long long)s->warmup);
+    if (s->warmup > 0) text_addf(a, &t, " + warmup:%lld", (long long)s->warmup);
+    if (s->warmup < 0 && s->warmup_share > 0) text_addf(a, &t, " + warmup:%g %%", 100 * s->warmup_share);
     if (s->choice != &choice_table[0]) add_part(a, &t, &s->choice->part, s->choice_value);
     for (int64_t i = 0; i < s->guard_count; i++) add_part(a, &t, &s->guard[i]->part, s->guard_value[i]);
     return t.s;

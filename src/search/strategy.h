@@ -125,6 +125,7 @@ typedef struct { /* as options have it; 0 or "": as the named strategy has it */
     int64_t share;                             /* channel share K: 1 of K channels goes through the operations */
     const char *edge_weights, *auxiliary_skip; /* "on", "off" */
     int64_t warmup;                            /* epochs in which the alphas rest; -1: as the strategy has it */
+    double warmup_share;                       /* of a strategy: that, as a share of all epochs */
     double lr;                                 /* of the alphas */
     const char *guard;                         /* a list, or none */
 } StrategySettings;
@@ -144,7 +145,8 @@ typedef struct {
     const Guard *guard[MAX_GUARDS];
     int64_t guard_count;
     double sampling_value[2], regulariser_value[MAX_REGULARISERS][2], choice_value[2], guard_value[MAX_GUARDS][2];
-    int64_t share, warmup;
+    int64_t share, warmup; /* warmup -1: warmup_share of the epochs, once these are known */
+    double warmup_share;
     bool edge_weights, auxiliary_skip;
     double lr;
 } Strategy;

@@ -87,14 +87,15 @@ static void draw_level(const Plan *p, int64_t label, float *x, float *y)
     *y = (float)label;
 }
 
-/* Each pixel has a sign and a size by itself: in one class 1, in the other 0.2 or 1.8, so that means of x and of |x| are the
- * same, and in both classes 3 for one of five: in nearly every 3x3 view such a one is the largest. */
+/* Each pixel has a sign and a size by itself: in one class 1, in the other 0 or 2, so that means of x and of |x| are the
+ * same, and in both classes 3 for one of four: in nearly every 3x3 view such a one is the largest, and a mean over the view
+ * shows less of the rest. */
 static void draw_pixels(const Plan *p, int64_t label, float *x, float *y)
 {
     for (int64_t i = 0; i < p->size * p->size; i++) {
-        double u = uniform(p, DRAW_PIXEL + 2 * i), side = uniform(p, DRAW_PIXEL + 2 * i + 1) < 0.5 ? -1 : 1;
-        double value = u < 0.2 ? 3 : !label ? 1 : u < 0.6 ? 0.2 : 1.8;
-        x[i] = (float)(side * value);
+        double u = 4 * uniform(p, DRAW_PIXEL + 2 * i), side = uniform(p, DRAW_PIXEL + 2 * i + 1) < 0.5 ? -1 : 1;
+        double size = u < 1 ? 3 : !label ? 1 : u < 2.5 ? 0 : 2;
+        x[i] = (float)(side * size);
     }
     *y = (float)label;
 }
