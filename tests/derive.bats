@@ -339,3 +339,17 @@ END
         left_nothing
     done
 }
+
+@test "perturbation: of every kind of supernet, as it was in the search" {
+    need jq
+    nas-ingest -q synthetic --option n=60 --option size=8 -o tiny.nas
+    local way loss
+    for way in steady gaea fair-darts gdas darts- pc-darts 'pc-darts --auxiliary-skip on' 'steady --warmup 2'; do # the last one: frozen
+        # shellcheck disable=SC2086
+        nas-search -q --strategy $way --nodes 2 --layers 2 --channels 4 --batch 8 --epochs 2 --weights tiny.nas -o s.nas
+        nas-derive -q --rule perturbation --batch 8 --data tiny.nas s.nas -o d.nas
+        loss=$(nas-stats --json s.nas | jq -r 'select(.kind == "search_epoch") | .metrics[] | select(.name == "supernet_loss") | .value' | tail -1)
+        nas-stats --json d.nas | jq -e --argjson loss "$loss" 'select(.kind == "genotype") | .settings |
+            map({(.key): .value}) | add | (.loss_before | tonumber) / $loss - 1 | fabs < 1e-5'
+    done
+}

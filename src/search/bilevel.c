@@ -20,7 +20,8 @@ static const char *resolve(Arena *perm, const SearchSettings *s, int64_t height,
     if (why) return why;
     if (t->warmup < 0) t->warmup = (int64_t)(t->warmup_share * (double)s->epochs + 0.5);
     if (t->warmup > s->epochs)
-        return arena_printf(perm, "--warmup %lld: more than the %lld epochs", (long long)t->warmup, (long long)s->epochs);
+        return arena_printf(perm, "--warmup %lld: more than the %lld epochs", (long long)t->warmup,
+                            (long long)s->epochs);
     if (s->channels % t->share)
         return arena_printf(perm, "--channel-share %lld: it must divide the %lld channels", (long long)t->share,
                             (long long)s->channels);
@@ -508,6 +509,8 @@ void search_write_weights(Search *s, Arena scratch)
     settings_add(&scratch, &list, "inputs", "%lld", (long long)s->space.inputs);
     settings_add(&scratch, &list, "concat", "%lld", (long long)s->space.concat);
     if (*s->settings->reduce_at) settings_add(&scratch, &list, "reduce_at", "%s", s->settings->reduce_at);
+    if (s->net.share > 1) settings_add(&scratch, &list, "channel_share", "%lld", (long long)s->net.share);
+    if (s->net.auxiliary_skip) settings_add(&scratch, &list, "auxiliary_skip", "on");
     NetworkRecord n = {.run = netio_supernet,
                        .net = netio_supernet,
                        .genotype = "",
