@@ -344,7 +344,7 @@ END
     need jq
     nas-ingest -q synthetic --option n=60 --option size=8 -o tiny.nas
     local way loss
-    for way in steady gaea fair-darts gdas darts- pc-darts 'pc-darts --auxiliary-skip on' 'steady --warmup 2'; do # the last one: frozen
+    for way in steady gaea fair-darts darts- pc-darts 'pc-darts --auxiliary-skip on' 'steady --warmup 2'; do # the last one: frozen
         # shellcheck disable=SC2086
         nas-search -q --strategy $way --nodes 2 --layers 2 --channels 4 --batch 8 --epochs 2 --weights tiny.nas -o s.nas
         nas-derive -q --rule perturbation --batch 8 --data tiny.nas s.nas -o d.nas

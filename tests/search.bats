@@ -178,6 +178,14 @@ strategies() { nas-search --list-strategies | sed -n '/^  /{/^   /!s/^  \([^ ]*\
     [[ ${lines[2]} =~ ^skip_connect\ +0\ +0\ +64\ +1024\ +0\ +0\ +256\ +1024\ +0\ +0$ ]]
 }
 
+@test "pipelines/strategies: the default finds what was planted; the operation alone is the best, too" {
+    local table="$NAS_ROOT/pipelines/strategies"
+    STRATEGIES_BUILD=0 SEEDS=1 SAMPLES=1000 STRATEGIES=steady SETS='skip maxpool' "$table" out >table
+    [[ $(sed -n 3p table) =~ ^"| steady | 1 of 1 | 1 of 1 | "[0-9]+" |"$ ]]
+    STRATEGIES_BUILD=0 SEEDS=1 SAMPLES=1000 SETS=skip "$table" --alone out >table # max, avg, skip; the others cannot be meant
+    sed -n 3p table | awk -F '[|±]' '{ exit !(NF == 12 && $7 > 0 && $7 < $3 && $7 < $5) }'
+}
+
 @test "the default strategy finds the planted operation" {
     nas-ingest -q synthetic --option kind=sep5 --option n=1000 -o sep5.nas
     nas-search -q sep5.nas --layers 1 --nodes 1 --concat 1 --channels 8 --reduce-at none --epochs 10 --batch 32 -o s.nas
