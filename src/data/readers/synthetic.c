@@ -13,6 +13,8 @@
  * kind      classes                                              best: the cheapest operation that can
  * blobs     bumps of K orientations and heights                  any: for trying things out
  * skip      K levels of mean brightness under pixel noise        skip_connect (avg_pool equals it): linear
+ * mean      regression: the mean of independent pixels         skip_connect, of skip and pooling: a maximum is not
+ *                                                              linear, a mean of means weighs the border otherwise
  * maxpool   equally many bright pixels, in pairs 3 apart or all  max_pool_3x3 in A: it measures the area of the union
  *           5 or more apart                                      of squares; 3x3 views sum to the same in every image
  * sep3      ±1 noise that repeats after 4 pixels: along rows,    sep_conv_3x3 in A: besides max_pool, which sees it
