@@ -12,7 +12,7 @@ load helper
         ' 1 "kind":"dataset" 1 "kind":"evaluation" 1 "kind":"genotype" 1 "kind":"network" 5 "kind":"provenance" 3 "kind":"search_epoch" 1 "kind":"space" 2 "kind":"train_epoch" ' ]]
     nas-stats story.nas >report
     local word
-    for word in synthetic-blobs darts1 'Genotype(normal=' Training Evaluation nas-search nas-derive nas-train; do
+    for word in synthetic-blobs steady 'Genotype(normal=' Training Evaluation nas-search nas-derive nas-train; do
         grep -qF "$word" report || { echo "no $word in the report" >&2; return 1; }
     done
     lz4 -t story.nas

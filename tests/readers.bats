@@ -295,6 +295,13 @@ recipe()
     INGEST='--valid 0.25' recipe mnist set
     rm -r out
     INGEST='--valid 0.25' recipe fashion-mnist set
+    # the study of the searches: two seeds, two random cells, and what is there is not done again
+    local i
+    for i in 1 2; do
+        INGEST='--valid 0.25' SEEDS=2 RANDOM_CELLS=2 "$NAS_ROOT/pipelines/fashion-study" set study >verdict 2>log || { cat log; return 1; }
+        grep -q 'search by steady .* 2 runs and 2 runs' verdict
+    done
+    [[ $(grep -c 'is there$' log) = 8 && $(wc -l <log) = 8 ]]
 }
 
 @test "recipe: UCR" {

@@ -38,6 +38,21 @@ equal() { cmp <(records "$1") <(records "$2"); }
     nas-stats ck.nas | grep -q '^  search  nas-search   *2     17 '
 }
 
+@test "guards go on from any step, and a search that one has ended stays at its end" {
+    need lz4 protoc
+    local guarded=("${SEARCH[@]}" --epochs 5 --alpha-lr 1e-9 --guard stable:2,eigenvalue,skips) every
+    "${guarded[@]}" "$DATA" -o whole.nas
+    [[ $(nas-stats --json whole.nas | grep -c '"what":"guard"') = 1 && $(nas-stats --json whole.nas | grep -c '"search_epoch"') = 4 ]]
+    for every in 1 4 7 11; do
+        "${guarded[@]}" --checkpoint ck.nas --checkpoint-every $every "$DATA" -o out.nas
+        equal whole.nas out.nas
+        "${guarded[@]}" --threads 1 --resume ck.nas "$DATA" -o out.nas
+        equal whole.nas out.nas
+    done
+    killed out.nas "${guarded[@]}" "$DATA"
+    equal whole.nas out.nas
+}
+
 @test "a training goes on at the right network, with every optimiser, augmentation, drop-path and warm-up" {
     need lz4 protoc
     local options every

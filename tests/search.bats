@@ -18,11 +18,11 @@ json() { nas-stats --json "$1" | grep "\"kind\":\"$2\""; }
 untimed() { nas-stats --json "$1" | grep -v '"kind":"provenance"' | sed -E 's/"(file|seconds)":("[^"]*"|[^,}]*)//g'; }
 
 @test "a search writes its space, the start and every epoch, the last one included" {
-    nas-search -q "${SMALL[@]}" "$DATA" -o s.nas
+    nas-search -q "${SMALL[@]}" --warmup 0 "$DATA" -o s.nas
     [[ $(nas-stats --json s.nas | grep -o '"kind":"[a-z_]*"' | grep -v provenance | uniq -c | tr -s ' \n' ' ') = \
         ' 1 "kind":"dataset" 1 "kind":"space" 3 "kind":"search_epoch" ' ]]
     [[ $(json s.nas search_epoch | grep -o '"epoch":[0-9]*' | tr '\n' ' ') = '"epoch":0 "epoch":1 "epoch":2 ' ]]
-    json s.nas space | grep -q '"strategy":"darts1"'
+    json s.nas space | grep -q '"strategy":"steady"'
     json s.nas space | grep -q '"parts","value":"softmax + first-order + l2:0.001 + adam"'
     local metric
     for metric in loss accuracy; do # of the whole splits, after every epoch
@@ -178,10 +178,59 @@ strategies() { nas-search --list-strategies | sed -n '/^  /{/^   /!s/^  \([^ ]*\
     [[ ${lines[2]} =~ ^skip_connect\ +0\ +0\ +64\ +1024\ +0\ +0\ +256\ +1024\ +0\ +0$ ]]
 }
 
+@test "pipelines/strategies: the default finds what was planted; the operation alone is the best, too" {
+    local table="$NAS_ROOT/pipelines/strategies"
+    STRATEGIES_BUILD=0 SEEDS=1 SAMPLES=1000 STRATEGIES=steady SETS='skip maxpool' "$table" out >table
+    [[ $(sed -n 3p table) =~ ^"| steady | 1 of 1 | 1 of 1 | "[0-9]+" |"$ ]]
+    STRATEGIES_BUILD=0 SEEDS=1 SAMPLES=1000 SETS=skip "$table" --alone out >table # max, avg, skip; the others cannot be meant
+    sed -n '3s/ ± [0-9.]*//gp' table | awk -F '|' '{ exit !(NF == 10 && $5 > 0 && $5 < $3 && $5 < $4) }'
+}
+
 @test "the default strategy finds the planted operation" {
     nas-ingest -q synthetic --option kind=sep5 --option n=1000 -o sep5.nas
     nas-search -q sep5.nas --layers 1 --nodes 1 --concat 1 --channels 8 --reduce-at none --epochs 10 --batch 32 -o s.nas
     nas-derive -q --print s.nas | grep -qF "normal=[('sep_conv_5x5', 0), ('sep_conv_5x5', 1)]"
+}
+
+# metric FILE NAME: that number of every epoch, a line each.
+metric() { json "$1" search_epoch | jq -r --arg name "$2" '.metrics[] | select(.name == $name) | .value'; }
+
+@test "a guard ends a search: an event, the last epoch after it, the rest as without" {
+    nas-search -q "${SMALL[@]}" --epochs 6 --alpha-lr 1e-9 "$DATA" -o whole.nas
+    nas-search "${SMALL[@]}" --epochs 6 --alpha-lr 1e-9 --guard stable:2,skips:8,eigenvalue --warmup 1 "$DATA" -o s.nas 2>err
+    grep -qE '^nas-search: epoch 4: stable: .* for 2 epochs: the search ends$' err
+    [[ $(json s.nas event) = *'"what":"guard","text":"stable: '*'"epoch":4}' ]]
+    [[ $(json s.nas search_epoch | wc -l) = 5 ]] # from epoch 0
+    [[ $(metric s.nas stable_epochs | tr '\n' ' ') = '0 1 2 ' ]] # none of the warm-up
+    [[ $(metric s.nas eigenvalue | wc -l) = 3 && $(metric s.nas skips | wc -l) = 3 && -z $(metric whole.nas skips) ]]
+    json s.nas space | grep -qF 'adam + warmup:1 + stable:2 + skips:8 + eigenvalue:1.3'
+    nas-stats s.nas | grep -q '^ *4  guard *stable: '
+    nas-stats --advise s.nas | grep -q 'a guard ended the search'
+    nas-stats --html -o s.html s.nas
+    grep -q 'stable: the operations of every edge' s.html
+    # guards look and change nothing: the epochs are those of a search without them, with any number of threads
+    nas-search -q "${SMALL[@]}" --warmup 0 --alpha-lr 0.1 --threads 1 --weights "$DATA" -o plain.nas
+    nas-search -q "${SMALL[@]}" --warmup 0 --alpha-lr 0.1 --threads 2 --weights --guard eigenvalue,skips:8 "$DATA" -o s.nas
+    same <(untimed plain.nas | grep tensor) <(untimed s.nas | grep tensor)
+    [[ $(metric s.nas eigenvalue) != "$(metric s.nas eigenvalue | head -1)" ]]
+    for name in gap supernet_loss; do same <(metric plain.nas $name) <(metric s.nas $name); done
+}
+
+@test "the discretisation gap is recorded every so many epochs, and at the end" {
+    nas-search -q "${SMALL[@]}" --epochs 5 "$DATA" -o s.nas
+    [[ $(metric s.nas gap | wc -l) = 5 ]]
+    nas-search -q "${SMALL[@]}" --epochs 5 --gap-every 2 "$DATA" -o s2.nas
+    [[ $(metric s2.nas gap_loss) = "$(metric s.nas gap_loss | sed -n '2p;4p;5p')" ]]
+    nas-search -q "${SMALL[@]}" --epochs 5 --gap-every 0 --weights "$DATA" -o s0.nas
+    [[ -z $(metric s0.nas gap) ]]
+    nas-search -q "${SMALL[@]}" --epochs 5 --gap-every 3 --weights "$DATA" -o s3.nas
+    same <(untimed s0.nas | grep tensor) <(untimed s3.nas | grep tensor) # it is looked at and nothing else
+    json s.nas search_epoch | tail -1 | jq -e '[.metrics[] | {(.name): .value}] | add |
+        (.gap - .supernet_accuracy + .derived_accuracy | fabs) < 1e-12 and
+        (.gap_loss - .derived_loss + .supernet_loss | fabs) < 1e-12'
+    nas-stats s.nas | grep -q '^  architecture .*gap '
+    nas-search -q "${SMALL[@]}" --strategy random "$DATA" -o s.nas # is its own derived network
+    [[ -z $(metric s.nas gap) ]]
 }
 
 @test "samples and weights come on request only" {
@@ -314,8 +363,9 @@ interrupted()
         "2|not a strategy|--strategy darts9 $DATA" "2|sep_conv_9x9|--ops none,sep_conv_9x9 $DATA" \
         "2|more than none|--ops none $DATA" "2|an empty name|--ops= $DATA" \
         "2|must divide the 16|--channel-share 3 $DATA" "2|near it: l2|--regulariser l22 $DATA" \
+        "2|--guard skips: the alphas do not learn|--strategy random --guard skips $DATA" \
+        "2|from 1 to 1e+06 expected|--guard stable:0 $DATA" \
         "2|does not go with --relaxation softmax|--alpha-update exponentiated $DATA" \
-        "2|15, as the strategy has it: more than the 9|--strategy pc-darts -e 9 $DATA" \
         "2|not with alphas that learn|--choice random $DATA" "1|validation split is empty|--strategy random-ws no-valid.nas" "2|no cell 8|--reduce-at 8 $DATA" "2|more than the 50 epochs|--warmup 51 $DATA" \
         "2|1 to 4 of them|--concat 5 $DATA" "2|one FILE|$DATA $DATA" "1|No space left|-e 1 -l 1 -c 1 $DATA -o /dev/full"; do
         IFS='|' read -r status words command <<<"$case"

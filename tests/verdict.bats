@@ -19,11 +19,11 @@ setup() { cd "$BATS_TEST_TMPDIR" || exit 1; }
 
 @test "the contenders are the search, the random cells and the net, each with its runs" {
     run -0 nas-stats --verdict "$DIR"/result?.nas
-    grep -E 'synthetic-sep3 +test +search by darts1 +3 +accuracy' <<<"$output"
+    grep -E 'synthetic-sep3 +test +search by steady +3 +accuracy' <<<"$output"
     grep -E 'random cells +9 +accuracy' <<<"$output"
     grep -E 'linear +3 +accuracy' <<<"$output"
-    grep -E 'search by darts1 (beats|is worse than|cannot be told from) linear: [+-].*paired by seed, 3 runs and 3 runs' <<<"$output"
-    grep -E 'search by darts1 .* random cells: .*Welch.s test, 3 runs and 9 runs' <<<"$output"
+    grep -E 'search by steady (beats|is worse than|cannot be told from) linear: [+-].*paired by seed, 3 runs and 3 runs' <<<"$output"
+    grep -E 'search by steady .* random cells: .*Welch.s test, 3 runs and 9 runs' <<<"$output"
     grep -E '^9 random cells reach ' <<<"$output"
     grep -E '^On the test split of synthetic-sep3, ' <<<"$output"
 }

@@ -207,9 +207,11 @@ static const char *derive_by_rule(Bench *b, Arena *perm, const Search *search, c
         data.info.target_sd = search->network.target_sd;
         b->place.data = &data;
         PerturbReport report;
-        const char *why =
-            perturb_derive(perm, b->scratch, &b->place, &perturb, s, search->graph, search->weights.weights,
-                           search->weights.stats, weight[0], weight[1], d, &report);
+        NetSpec besides = {0};
+        const char *why = netio_besides(perm, &search->network, &besides);
+        if (!why)
+            why = perturb_derive(perm, b->scratch, &b->place, &perturb, s, &besides, search->graph,
+                                 search->weights.weights, search->weights.stats, weight[0], weight[1], d, &report);
         if (why) return why;
         settings_add(perm, list, "split", "%s", split_text);
         settings_add(perm, list, "criterion", "%s", criterion);

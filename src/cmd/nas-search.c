@@ -10,7 +10,7 @@
 #include "train/profile.h"
 
 static SearchSettings settings = {
-    .strategy = {.name = "darts1", .warmup = -1},
+    .strategy = {.name = "steady", .warmup = -1},
     .ops = "auto",
     .reduce_at = "",
     .nodes = 4,
@@ -19,6 +19,7 @@ static SearchSettings settings = {
     .channels = 16,
     .batch = 64,
     .epochs = 50,
+    .gap_every = 1,
     .lr = 0.025,
     .lr_min = 0.001,
     .momentum = 0.9,
@@ -52,6 +53,8 @@ static const CliOption options[] = {
     {CLI_STRING, 0, "regulariser", "LIST", &settings.strategy.regulariser,
      "What is added to it: parts, comma-separated; or none."},
     {CLI_STRING, 0, "alpha-update", "PART", &settings.strategy.update, "The step of the alphas."},
+    {CLI_STRING, 0, "guard", "LIST", &settings.strategy.guard,
+     "What ends the search when the alphas go wrong: parts, comma-separated; or none."},
     {CLI_STRING, 0, "choice", "PART", &settings.strategy.choice, "Where the architecture comes from."},
     {CLI_INT, 0, "channel-share", "K", &settings.strategy.share,
      "1 of K channels goes through the operations; 1: all; 0: as the strategy has it.", 0, 1024},
@@ -71,6 +74,8 @@ static const CliOption options[] = {
     {CLI_INT, 0, "limit", "N", &settings.limit, "Train on N samples an epoch, others in every epoch; 0: on all.", 0,
      1e12},
     {CLI_INT, 0, "valid-limit", "N", &settings.valid_limit, "Validate on the first N samples; 0: on all.", 0, 1e12},
+    {CLI_INT, 0, "gap-every", "N", &settings.gap_every,
+     "Measure the discretisation gap every N epochs and at the end; 0: never.", 0, 1e6},
     {CLI_HEADING, 0, "Weights: SGD, cosine schedule, one rate an epoch"},
     {CLI_DOUBLE, 0, "lr", "F", &settings.lr, "Learning rate at the start.", 0, 1000},
     {CLI_DOUBLE, 0, "lr-min", "F", &settings.lr_min, "Learning rate at the end.", 0, 1000},
@@ -104,7 +109,9 @@ static const CliProgram program = {
         "parts that they are made of. Each part is also an option of its own, written NAME or NAME:VALUE.\n\n"
         "Writes a SearchSpace record and a SearchEpoch record for the start and after every epoch, the last one "
         "included: alphas, mixing weights, entropies, margins, losses and metrics of the whole train, alpha and "
-        "validation splits, and the genotype that would be derived. They are written as they come, so that "
+        "validation splits, the genotype that would be derived, and the discretisation gap: how much better the "
+        "supernet is on the validation split than the derived cell in it, same weights, both with batch statistics. "
+        "They are written as they come, so that "
         "nas-stats --follow can watch. nas-derive makes the genotype of it. Other records are passed on; samples "
         "are dropped unless --keep-samples is given.\n\n"
         "A search whose loss is no longer finite ends with an Event record and exit status 1; so does SIGINT or "

@@ -76,8 +76,8 @@ const DataReader reader_table[] = {
      "split, group (columns of the objects); and names of columns: object, time, band, flux, error, detection, target.",
      lightcurves_probe, lightcurves_read},
     {"synthetic",
-     "generated images whose best operation is known; no SOURCE. Options: kind (blobs, skip, maxpool, sep3, sep5, "
-     "dil5, linear, labels, tree), n, size, classes, channels, outputs, noise.",
+     "generated images whose best operation is known; no SOURCE. Options: kind (blobs, skip, mean, maxpool, sep3, "
+     "sep5, dil5, linear, labels, tree), n, size, classes, channels, outputs, noise.",
      synthetic_probe, synthetic_read},
 };
 const int64_t reader_count = COUNTOF(reader_table);

@@ -367,6 +367,16 @@ void graph_alternative(Graph *g, int32_t choice, int32_t alternative)
     g->alternative = alternative;
 }
 
+void graph_tables_used(const Graph *g, bool *used, int32_t count)
+{
+    for (int32_t t = 0; t < count; t++) used[t] = false;
+    for (int32_t i = 0; i < g->op_count; i++)
+        for (int32_t k = 0; g->ops[i].kind == OP_MIX && k < g->ops[i].mix.count; k++) {
+            int32_t table = g->ops[i].mix.terms[k].table;
+            if (table >= 0 && table < count) used[table] = true;
+        }
+}
+
 static Value new_head(Graph *g, Value x, int64_t outputs, const char *name)
 {
     const ValueInfo *in = take(g, name, x, TAKES_PLAIN | TAKES_CONCAT);

@@ -196,6 +196,8 @@ void graph_loss(Graph *g, LossKind kind, const LossDetail *detail);
 /* Values that a sample's pass through an operation has to read and write at the least: each tensor once, but a gradient
  * that is added to twice; no weights. */
 int64_t graph_traffic(const Graph *g, int32_t op, bool backward);
+/* used[t], t < count: do weights of table t take part in a sum? */
+void graph_tables_used(const Graph *g, bool *used, int32_t count);
 /* Element count of all parameters, but for those of an auxiliary head. */
 int64_t graph_param_total(const Graph *g);
 /* Fills `weights` (g->weight_count) with initial values: kernels Kaiming-uniform, gamma 1, beta 0; a function of seed

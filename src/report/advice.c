@@ -166,6 +166,19 @@ static void discretisation(Look *l)
     }
 }
 
+/* An event belongs to the search whose records stand around it. */
+static void guarded(Look *l)
+{
+    for (int64_t i = 0; i < l->story->count; i++) {
+        const Record *r = &l->story->item[i].r;
+        l->looked += r->kind == REC_SPACE;
+        if (r->kind != REC_EVENT || strcmp(r->event.what, "guard")) continue;
+        add(l,
+            arena_printf(l->a, "a guard ended the search in epoch %lld: %s", (long long)r->event.epoch, r->event.text),
+            "two more seeds, and nas-search --guard none beside it; if it ends so early again, --strategy darts- or sdarts-rs");
+    }
+}
+
 static void unstable(Look *l)
 {
     enum { LEAST_EPOCHS = 8 };
@@ -400,6 +413,7 @@ static const struct Rule {
     {"skip collapse", "searches", skip_collapse,
      "the search has run too long: skips train fastest and then win, though the cell gets weak"},
     {"discretisation", "searches", discretisation, "the cell that comes out is not the one that was searched"},
+    {"guard", "searches", guarded, "it stopped before the alphas were spoilt, or when nothing changed any more"},
     {"not settled", "searches", unstable, "the cell depends on the epoch in which the search ended"},
     {"diverged", "training runs", diverged, "the steps are too long"},
     {"overfit", "training runs", overfit, "the network learns its training samples by heart"},

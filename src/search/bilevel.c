@@ -13,14 +13,15 @@
 /* What depends on no more of the data than their height. */
 static const char *resolve(Arena *perm, const SearchSettings *s, int64_t height, Search *out)
 {
-    const Strategy *t = &out->strategy;
+    Strategy *t = &out->strategy;
     const char *ops = strcmp(s->ops, "auto") ? s->ops : space_auto_ops(height), *why;
     why = strategy_make(perm, &s->strategy, &out->strategy);
     if (!why) why = space_make(perm, ops, s->nodes, s->inputs, s->concat ? s->concat : s->nodes, &out->space);
     if (why) return why;
+    if (t->warmup < 0) t->warmup = (int64_t)(t->warmup_share * (double)s->epochs + 0.5);
     if (t->warmup > s->epochs)
-        return arena_printf(perm, "--warmup %lld%s: more than the %lld epochs", (long long)t->warmup,
-                            s->strategy.warmup < 0 ? ", as the strategy has it" : "", (long long)s->epochs);
+        return arena_printf(perm, "--warmup %lld: more than the %lld epochs", (long long)t->warmup,
+                            (long long)s->epochs);
     if (s->channels % t->share)
         return arena_printf(perm, "--channel-share %lld: it must divide the %lld channels", (long long)t->share,
                             (long long)s->channels);
@@ -82,6 +83,18 @@ static void mix(Search *s, StepKind kind, Arena scratch)
     engine_set_drop(s->engine, 0, m.seed, 2 * m.step + (kind == STEP_ALPHAS)); /* of noise operations */
 }
 
+static void state_guard(State *st, Search *s)
+{
+    GuardState *g = &s->guard;
+    if (!s->strategy.guard_count) return;
+    state_int(st, "guard_watched", &g->watched);
+    state_int(st, "guard_judged", &g->judged);
+    state_int(st, "guard_fired", &g->fired);
+    state_block(st, "guard_alphas", DTYPE_F64, g->alphas, GUARD_ALPHAS * s->arch->count);
+    state_block(st, "guard_measure", DTYPE_F64, g->measure, MAX_GUARDS * GUARD_MEMORY);
+    state_block(st, "guard_direction", DTYPE_F64, g->direction, s->arch->count);
+}
+
 /* All that changes in a run. */
 static void visit_state(void *run, State *st)
 {
@@ -90,6 +103,7 @@ static void visit_state(void *run, State *st)
     state_int(st, "epoch", &s->epoch);
     state_int(st, "index", &s->index);
     state_int(st, "step", &s->step);
+    state_guard(st, s);
     state_real(st, "rate", &s->rate);
     state_clock(st, "seconds", &s->started);
     state_engine(st, s->engine);
@@ -145,6 +159,7 @@ const char *search_open(Arena *perm, Arena scratch, const Workplace *w, const Se
     if (s->graph->error) return s->graph->error;
     s->arch = arch_new(perm, &s->space, &s->net, s->strategy.edge_weights);
     strategy_start(&s->strategy, s->arch, w->seed);
+    s->guard = guard_new(perm, s->arch);
 
     s->samples = dataset_limit(settings->limit, d->split[SPLIT_TRAIN].count);
     s->valid_limit = dataset_limit(settings->valid_limit, d->split[SPLIT_VALID].count);
@@ -239,7 +254,7 @@ static void put_space(Search *s, Arena a)
 /* The alphas as they are, and the metrics of what was tallied since the last record. */
 static void put_epoch(Search *s, Arena a, int64_t epoch)
 {
-    Metric m[3 * TALLY_METRICS + 8];
+    Metric m[3 * TALLY_METRICS + SEARCH_GAP + MAX_GUARDS + 8];
     int64_t n = 0;
     tally_metrics(&s->train, split_name[SPLIT_TRAIN], m, &n, TALLY_METRICS);
     tally_metrics(&s->alpha, split_name[SPLIT_ALPHA], m, &n, n + TALLY_METRICS);
@@ -252,6 +267,8 @@ static void put_epoch(Search *s, Arena a, int64_t epoch)
         if (derived.none_mass >= 0) m[n++] = (Metric){"none_mass", "", derived.none_mass};
         m[n++] = (Metric){"weight_kept", "", derived.weight_kept};
     }
+    for (int64_t i = 0; i < s->gap_count; i++) m[n++] = s->gap[i];
+    guard_metrics(&s->guard, &s->strategy, epoch, m, &n);
     SearchEpoch e = {.epoch = epoch,
                      .epochs = s->settings->epochs,
                      .steps = s->step,
@@ -280,6 +297,16 @@ static double problem_forward(void *context, Split split)
     tally_feed(&s->alpha, s->engine, &b);
     engine_forward(s->engine, MODE_TRAIN);
     return tally_add(&s->alpha, s->engine, &b);
+}
+
+/* The same for a guard, with the batch that it has. */
+static double guard_forward(void *context, Split split)
+{
+    Search *s = context;
+    (void)split;
+    tally_feed(&s->alpha, s->engine, s->guard_batch);
+    engine_forward(s->engine, MODE_TRAIN);
+    return engine_loss(s->engine);
 }
 
 /* The alphas, by a batch of their own split. Returns a loss; nothing is changed if that is not finite. */
@@ -363,6 +390,54 @@ static SearchEnd failed(Search *s)
     return SEARCH_FAILED;
 }
 
+/* For GuardGradient: on the first samples of the alpha split, in batches without augmentation. */
+static bool gradient_at(void *context, const double *raw, double *grad, Arena scratch)
+{
+    Search *s = context;
+    Arch *a = s->arch;
+    const char *why = 0;
+    const size_t bytes = (size_t)a->count * sizeof *raw;
+    int64_t samples = dataset_limit(GUARD_SAMPLES, s->place->data->split[SPLIT_ALPHA].count), done = 0;
+    double *kept = NEW(&scratch, double, a->count), loss = 0;
+    memcpy(kept, a->raw, bytes);
+    memcpy(a->raw, raw, bytes);
+    memset(grad, 0, bytes);
+    mix(s, STEP_VALIDATION, scratch);
+    LoaderSpec spec = {.split = SPLIT_ALPHA, .batch = s->forecast.batch, .limit = samples};
+    Loader *l = loader_open(s->place->data, &spec, &why);
+    while (l && done < samples && isfinite(loss) && !cli_interrupted()) {
+        Batch b = loader_next(l);
+        s->guard_batch = &b;
+        AlphaProblem problem = {.engine = s->engine, .arch = a, .forward = guard_forward, .context = s};
+        loss = gradient_table[0].find(&problem, scratch);
+        strategy_pull_back(&s->strategy, a);
+        for (int64_t i = 0; i < a->count; i++) grad[i] += a->grad[i] * (double)b.n / (double)samples;
+        done += b.n;
+    }
+    loader_close(l);
+    memcpy(a->raw, kept, bytes);
+    return done == samples && isfinite(loss);
+}
+
+/* What the guards say of the epoch that is done. A signal leaves it to whoever resumes the search. */
+static void judge(Search *s, Arena scratch)
+{
+    const char *said;
+    int64_t epoch = s->epoch + 1;
+    if (!s->strategy.guard_count || s->epoch < s->strategy.warmup || s->guard.judged == epoch) return;
+    struct GuardScene scene = {
+        .strategy = &s->strategy, .arch = s->arch, .gradient = gradient_at, .context = s, .seed = s->place->seed};
+    graph_tables_used(s->graph, scene.used, ARCH_TABLES);
+    mix(s, STEP_VALIDATION, scratch);
+    engine_copy(s->engine, BLOCK_STATS_SAVED, BLOCK_STATS);
+    bool judged = guard_judge(&s->guard, s->graph->perm, scratch, s->arch, &scene, epoch, &said);
+    engine_copy(s->engine, BLOCK_STATS, BLOCK_STATS_SAVED);
+    mix(s, STEP_VALIDATION, scratch);
+    if (!judged || !said) return;
+    workplace_event(s->place, epoch, "guard", said);
+    cli_note("epoch %lld: %s", (long long)epoch, said);
+}
+
 static SearchEnd diverged(Search *s, double loss, int64_t index)
 {
     s->trouble = isfinite(loss)
@@ -377,8 +452,16 @@ static SearchEnd diverged(Search *s, double loss, int64_t index)
     return SEARCH_DIVERGED;
 }
 
+/* The gap of a path, or of an architecture drawn by chance, is none. */
+static bool gap_due(const Search *s, bool last)
+{
+    if (!s->valid_limit || !strategy_learns(&s->strategy) || !s->settings->gap_every) return false;
+    return last || (s->epoch + 1) % s->settings->gap_every == 0;
+}
+
 static void begin_epoch(Search *s)
 {
+    s->gap_count = 0;
     tally_reset(&s->train);
     tally_reset(&s->alpha);
     tally_reset(&s->valid);
@@ -396,7 +479,7 @@ SearchEnd search_run(Search *s, Arena scratch)
         put_epoch(s, scratch, 0);
     }
     bool saved = false;
-    while (s->epoch < s->settings->epochs && !cli_interrupted() && !writer_error(s->place->out)) {
+    while (s->epoch < s->settings->epochs && !s->guard.fired && !cli_interrupted() && !writer_error(s->place->out)) {
         if (!s->index) begin_epoch(s);
         double loss = run_steps(s, scratch);
         if (engine_error(s->engine)) return failed(s);
@@ -405,6 +488,9 @@ SearchEnd search_run(Search *s, Arena scratch)
         bool complete = s->index == s->batches, last = s->epoch + 1 == s->settings->epochs;
         const char *why = 0;
         if (complete && last && s->strategy.choice->kind == CHOICE_RANK) why = search_rank(s, scratch);
+        if (complete) judge(s, scratch);
+        last |= s->guard.fired != 0;
+        if (complete && !why && gap_due(s, last)) why = search_gap(s, scratch);
         if (complete && !why) why = validate(s, scratch);
         if (engine_error(s->engine)) return failed(s); /* nothing of this epoch is to be trusted */
         if (cli_interrupted()) {
@@ -436,6 +522,8 @@ const char *search_write_weights(Search *s, Arena scratch)
     settings_add(&scratch, &list, "inputs", "%lld", (long long)s->space.inputs);
     settings_add(&scratch, &list, "concat", "%lld", (long long)s->space.concat);
     if (*s->settings->reduce_at) settings_add(&scratch, &list, "reduce_at", "%s", s->settings->reduce_at);
+    if (s->net.share > 1) settings_add(&scratch, &list, "channel_share", "%lld", (long long)s->net.share);
+    if (s->net.auxiliary_skip) settings_add(&scratch, &list, "auxiliary_skip", "on");
     NetworkRecord n = {.run = netio_supernet,
                        .net = netio_supernet,
                        .genotype = "",

@@ -3,7 +3,7 @@
 #ifndef NAS_BILEVEL_H
 #define NAS_BILEVEL_H
 #include "nn/network.h"
-#include "search/strategy.h"
+#include "search/guard.h"
 #include "train/trainer.h"
 
 typedef struct {
@@ -11,7 +11,7 @@ typedef struct {
     const char *ops, *reduce_at;   /* ops "auto": by the samples' height */
     int64_t nodes, inputs, concat; /* concat 0: all nodes */
     int64_t layers, channels;
-    int64_t batch, epochs, limit, valid_limit;
+    int64_t batch, epochs, limit, valid_limit, gap_every;
     double lr, lr_min, momentum, weight_decay, clip;
     double alpha_beta1, alpha_beta2;
     bool no_augment;
@@ -19,6 +19,7 @@ typedef struct {
     const char *recompute;
 } SearchSettings;
 
+enum { SEARCH_GAP = 6 };
 typedef enum { SEARCH_DONE, SEARCH_DIVERGED, SEARCH_FAILED, SEARCH_INTERRUPTED } SearchEnd; /* FAILED: the device */
 
 typedef struct { /* a search; all that changes while it runs is here, in the arch and in the engine's blocks */
@@ -34,7 +35,10 @@ typedef struct { /* a search; all that changes while it runs is here, in the arc
     Engine *engine;
     Arch *arch;
     Loader *train_loader, *alpha_loader;
+    GuardState guard;
     Tally train, alpha, valid;
+    Metric gap[SEARCH_GAP]; /* of the epoch, from search_gap() */
+    int64_t gap_count;
     Progress progress;
     int64_t samples, batches; /* of an epoch */
     int64_t valid_limit;      /* samples of validation, 0: there is no such split */
@@ -43,6 +47,7 @@ typedef struct { /* a search; all that changes while it runs is here, in the arc
     bool resumed;
     double started, rate;
     const Batch *train_batch; /* of the step */
+    const Batch *guard_batch; /* of a gradient that a guard wants */
     bool path;                /* the network as it stands is one path of the supernet */
     const char *trouble;      /* of SEARCH_DIVERGED and SEARCH_FAILED */
 } Search;
@@ -53,7 +58,8 @@ const char *search_settings_check(Arena *perm, const SearchSettings *s);
  * checkpoint if there is one. Returns 0 or why not. */
 const char *search_open(Arena *perm, Arena scratch, const Workplace *w, const SearchSettings *s, bool start,
                         Search *out);
-/* Writes the SearchSpace, a SearchEpoch for epoch 0, then one after every epoch. */
+/* Writes the SearchSpace, a SearchEpoch for epoch 0, then one after every epoch, until the last one, or until a guard ends
+ * it; that is an Event, and the SearchEpoch that follows it has the alphas that the guard went back to. */
 SearchEnd search_run(Search *s, Arena scratch);
 /* Writes the supernet as a NetworkRecord with its tensors, set "supernet". Returns 0 or why not (the device). */
 const char *search_write_weights(Search *s, Arena scratch);
@@ -67,4 +73,7 @@ Moment search_moment(const Search *s, StepKind kind);
 /* Ranks random architectures on the validation split with the shared weights, each by the loss with batch statistics, and
  * makes the best one the alphas (rank.c). Running statistics are as before. Returns 0 or why not. */
 const char *search_rank(Search *s, Arena scratch);
+/* Measures the discretisation gap into s->gap (gap.c): how much better the supernet is than the derived cell in it, by the
+ * metric that selects and by the loss. Uses s->valid; running statistics are as before. Returns 0 or why not. */
+const char *search_gap(Search *s, Arena scratch);
 #endif

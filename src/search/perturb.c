@@ -19,9 +19,11 @@ typedef struct {
     Engine *engine;
     Tally tally;
     Arena scratch;
-    int64_t edges, cells;  /* of a table; elements of it */
-    double *table[TABLES]; /* (edges, ops): the mixture as it is now */
-    bool used[TABLES];     /* by the supernet */
+    int64_t edges, cells;    /* of a table; elements of it */
+    int64_t columns, bypass; /* of an edge in the engine; which one is the bypass, or -1 */
+    double *table[TABLES];   /* (edges, ops): the mixture as it is now */
+    double *whole[TABLES];   /* (edges): what the operations of an edge weighed together, at most 1 */
+    bool used[TABLES];       /* by the supernet */
     int64_t samples, batch, evaluations, planned;
     const char *why; /* sticky */
 } Perturb;
@@ -36,13 +38,20 @@ typedef struct {
 static void set_mixture(Perturb *p)
 {
     Arena once = p->scratch;
-    float *weight = NEW(&once, float, p->cells);
-    uint8_t *active = NEW(&once, uint8_t, p->cells);
+    const int64_t ops = p->space->op_count, n = p->edges * p->columns;
+    float *weight = NEW(&once, float, n);
+    uint8_t *active = NEW(&once, uint8_t, n);
     for (int t = 0; t < TABLES; t++) {
-        for (int64_t i = 0; i < p->cells; i++) {
-            weight[i] = (float)p->table[t][i];
-            active[i] = weight[i] != 0;
+        for (int64_t edge = 0; edge < p->edges; edge++) {
+            float *to = weight + edge * p->columns;
+            bool stands = false;
+            for (int64_t k = 0; k < ops; k++) {
+                to[k] = (float)p->table[t][edge * ops + k];
+                stands |= to[k] != 0;
+            }
+            for (int64_t k = ops; k < p->columns; k++) to[k] = stands && k == p->bypass ? (float)p->whole[t][edge] : 0;
         }
+        for (int64_t i = 0; i < n; i++) active[i] = weight[i] != 0;
         engine_set_mix(p->engine, t, weight);
         engine_set_active(p->engine, t, active);
     }
@@ -135,7 +144,7 @@ static void decide_op(Perturb *p, int t, int64_t edge, int8_t *choice, double *m
     *choice = (int8_t)best;
     *margin = alone || !isfinite(most.loss - second) ? 0 : most.loss - second;
     double *row = p->table[t] + edge * s->op_count;
-    for (int k = 0; k < s->op_count; k++) row[k] = k == best;
+    for (int k = 0; k < s->op_count; k++) row[k] = k == best ? p->whole[t][edge] : 0;
 }
 
 /* Keeps the inputs of a node that are missed most, the most missed one first. */
@@ -195,15 +204,6 @@ static void decide(Perturb *p, Derived *out)
 
 /* ---- the whole ---- */
 
-static void find_used(const Graph *g, bool *used)
-{
-    for (int32_t i = 0; i < g->op_count; i++)
-        for (int32_t k = 0; g->ops[i].kind == OP_MIX && k < g->ops[i].mix.count; k++) {
-            int32_t table = g->ops[i].mix.terms[k].table;
-            if (table >= 0 && table < TABLES) used[table] = true;
-        }
-}
-
 static int64_t count_evaluations(const Perturb *p)
 {
     const Space *s = p->space;
@@ -214,8 +214,8 @@ static int64_t count_evaluations(const Perturb *p)
 }
 
 const char *perturb_derive(Arena *perm, Arena scratch, const Workplace *w, const PerturbSettings *o, const Space *s,
-                           const Graph *g, const float *weights, const float *stats, const double *normal,
-                           const double *reduce, Derived *out, PerturbReport *report)
+                           const NetSpec *besides, const Graph *g, const float *weights, const float *stats,
+                           const double *normal, const double *reduce, Derived *out, PerturbReport *report)
 {
     const char *why = derive_magnitude(perm, s, normal, reduce, 0, out); /* of a table that is not used */
     if (why) return why;
@@ -242,14 +242,21 @@ const char *perturb_derive(Arena *perm, Arena scratch, const Workplace *w, const
         cli_warn("batch %lld instead of %lld: there is memory for no more", (long long)forecast.batch,
                  (long long)forecast.asked);
     p.edges = space_edges(s);
+    int64_t skip;
+    p.columns = network_columns(s, besides, &p.bypass, &skip);
     p.cells = p.edges * s->op_count;
     const double *from[TABLES] = {normal, reduce};
     for (int t = 0; t < TABLES; t++) {
         p.table[t] = NEW(&scratch, double, p.cells);
         memcpy(p.table[t], from[t], (size_t)p.cells * sizeof(double));
+        p.whole[t] = NEW(&scratch, double, p.edges);
+        for (int64_t edge = 0; edge < p.edges; edge++) {
+            for (int64_t k = 0; k < s->op_count; k++) p.whole[t][edge] += from[t][edge * s->op_count + k];
+            p.whole[t][edge] = fmin(1, p.whole[t][edge]);
+        }
     }
     p.scratch = scratch;
-    find_used(g, p.used);
+    graph_tables_used(g, p.used, TABLES);
     p.planned = count_evaluations(&p);
     engine_upload(p.engine, BLOCK_WEIGHTS, weights);
     engine_upload(p.engine, BLOCK_STATS, stats);

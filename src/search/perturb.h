@@ -9,9 +9,13 @@
  */
 #ifndef NAS_PERTURB_H
 #define NAS_PERTURB_H
+#include "nn/network.h"
 #include "search/derive.h"
 #include "train/workplace.h"
 
+/* On partial channels, the bypass of an edge stands as long as the edge does, with the weight that its operations had
+ * together; so does what is kept of them. An auxiliary skip, whose weight is 0 at the end of a search, is left out: the
+ * derived cell has none. */
 typedef struct {
     Split split;          /* to measure on */
     int64_t limit, batch; /* its first samples, 0: all; of a batch */
@@ -26,10 +30,10 @@ typedef struct {
     double before, after;                /* loss of the supernet and of what is left of it in the end */
 } PerturbReport;
 
-/* normal, reduce: mixing weights; weights, stats: of the supernet. The margin of an edge is the loss without its operation
+/* normal, reduce: mixing weights; besides: share and auxiliary_skip of the supernet; weights, stats: its own. The margin of an edge is the loss without its operation
  * minus the greatest loss without another one; 0 where there is no other, below 0 where the metric says otherwise than the
  * loss. A kind of cell that the supernet has none of is derived by weight. Returns 0, or why not. */
 const char *perturb_derive(Arena *perm, Arena scratch, const Workplace *w, const PerturbSettings *o, const Space *s,
-                           const Graph *g, const float *weights, const float *stats, const double *normal,
-                           const double *reduce, Derived *out, PerturbReport *report);
+                           const NetSpec *besides, const Graph *g, const float *weights, const float *stats,
+                           const double *normal, const double *reduce, Derived *out, PerturbReport *report);
 #endif

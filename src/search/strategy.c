@@ -24,28 +24,30 @@ static const Choice choice_table[] = {
 
 /* Rates are those of the papers' experiments in the space of DARTS. */
 const StrategySettings strategy_table[] = {
+    {"steady", "darts1 for searches of some hundred steps and more: the alphas learn fast, but not before the weights",
+     "softmax", "all", "first-order", "l2", "adam", "alphas", 1, "off", "off", -1, 0.4, 0.02},
     {"darts1", "Liu, Simonyan, Yang 2019, arXiv:1806.09055, first order", "softmax", "all", "first-order", "l2", "adam",
-     "alphas", 1, "off", "off", 0, 3e-4},
-    {"darts2", "the same, second order", "softmax", "all", "second-order", "l2", "adam", "alphas", 1, "off", "off", 0,
-     3e-4},
+     "alphas", 1, "off", "off", -1, 0, 3e-4},
+    {"darts2", "the same, second order", "softmax", "all", "second-order", "l2", "adam", "alphas", 1, "off", "off", -1,
+     0, 3e-4},
     {"pc-darts", "Xu et al. 2020, arXiv:1907.05737", "softmax", "all", "first-order", "l2", "adam", "alphas", 4, "on",
-     "off", 15, 6e-4},
+     "off", -1, 0.3, 6e-4},
     {"gaea", "Li, Khodak, Balcan, Talwalkar 2021, arXiv:2004.07802", "simplex", "all", "first-order", "none",
-     "exponentiated", "alphas", 1, "off", "off", 0, 0.1},
+     "exponentiated", "alphas", 1, "off", "off", -1, 0, 0.1},
     {"beta-darts", "Ye et al. 2022, arXiv:2203.01665", "softmax", "all", "first-order", "beta-decay", "adam", "alphas",
-     1, "off", "off", 0, 3e-4},
+     1, "off", "off", -1, 0, 3e-4},
     {"darts-", "Chu et al. 2021, arXiv:2009.01027", "softmax", "all", "first-order", "l2", "adam", "alphas", 1, "off",
-     "on", 0, 3e-4},
+     "on", -1, 0, 3e-4},
     {"fair-darts", "Chu et al. 2020, arXiv:1911.12126", "sigmoid", "all", "first-order", "l2,zero-one", "adam",
-     "alphas", 1, "off", "off", 0, 3e-4},
+     "alphas", 1, "off", "off", -1, 0, 3e-4},
     {"sdarts-rs", "Chen, Hsieh 2020, arXiv:2002.05283", "softmax", "noise", "first-order", "l2", "adam", "alphas", 1,
-     "off", "off", 0, 3e-4},
+     "off", "off", -1, 0, 3e-4},
     {"gdas", "Dong, Yang 2019, arXiv:1910.04465", "softmax", "gumbel", "first-order", "l2", "adam", "alphas", 1, "off",
-     "off", 0, 3e-4},
-    {"random", "a control: no search at all", "simplex", "all", "none", "none", "none", "random", 1, "off", "off", 0,
-     0},
+     "off", -1, 0, 3e-4},
+    {"random", "a control: no search at all", "simplex", "all", "none", "none", "none", "random", 1, "off", "off", -1,
+     0, 0},
     {"random-ws", "a control: Li, Talwalkar 2019, arXiv:1902.07638", "simplex", "uniform", "none", "none", "none",
-     "rank", 1, "off", "off", 0, 0},
+     "rank", 1, "off", "off", -1, 0, 0},
 };
 const int64_t strategy_count = COUNTOF(strategy_table);
 
@@ -58,7 +60,7 @@ typedef struct {
     int64_t count;
 } Family;
 
-enum { RELAXATION, SAMPLING, GRADIENT, REGULARISER, UPDATE, CHOICE, FAMILIES };
+enum { RELAXATION, SAMPLING, GRADIENT, REGULARISER, UPDATE, CHOICE, GUARD, FAMILIES };
 
 static Family family(int which)
 {
@@ -76,9 +78,12 @@ static Family family(int which)
                         sizeof *regulariser_table, regulariser_count};
     case UPDATE:
         return (Family){"alpha-update", "the step of the alphas", update_table, sizeof *update_table, update_count};
-    default:
+    case CHOICE:
         return (Family){"choice", "where the architecture comes from", choice_table, sizeof *choice_table,
                         COUNTOF(choice_table)};
+    default:
+        return (Family){"guard", "what ends the search when the alphas go wrong: a list, or none", guard_table,
+                        sizeof *guard_table, guard_count};
     }
 }
 
@@ -119,16 +124,20 @@ static const char *part_read(Arena *perm, Family f, const char *text, int64_t le
     return 0;
 }
 
-static const char *regularisers_read(Arena *perm, const char *list, Strategy *out)
+/* Reads a list of at most `room` different parts, or none. */
+static const char *parts_read(Arena *perm, Family f, const char *list, int64_t room, const void **part,
+                              double (*value)[2], int64_t *count)
 {
     if (!strcmp(list, "none")) return 0;
     for (const char *p = list;; p++) {
-        int64_t length = (int64_t)strcspn(p, ","), n = out->regulariser_count;
-        const void *part = 0;
-        if (n == MAX_REGULARISERS) return arena_printf(perm, "--regulariser: more than %d", MAX_REGULARISERS);
-        const char *why = part_read(perm, family(REGULARISER), p, length, &part, out->regulariser_value[n]);
+        int64_t length = (int64_t)strcspn(p, ","), n = *count;
+        if (n == room) return arena_printf(perm, "--%s: more than %lld", f.option, (long long)room);
+        const char *why = part_read(perm, f, p, length, &part[n], value[n]);
         if (why) return why;
-        out->regulariser[out->regulariser_count++] = part;
+        for (int64_t k = 0; k < n; k++)
+            if (part[k] == part[n])
+                return arena_printf(perm, "--%s: %s twice", f.option, ((const Part *)part[n])->name);
+        ++*count;
         p += length;
         if (!*p) return 0;
     }
@@ -169,8 +178,13 @@ static const char *contradiction(Arena *perm, const Strategy *s)
         if (r->relaxation && strcmp(r->relaxation, relaxation))
             return arena_printf(perm, "--regulariser %s is for --relaxation %s, not %s", r->part.name, r->relaxation,
                                 relaxation);
-        for (int64_t k = 0; k < i; k++)
-            if (s->regulariser[k] == r) return arena_printf(perm, "--regulariser: %s twice", r->part.name);
+    }
+    for (int64_t i = 0; i < s->guard_count; i++) {
+        const Guard *g = s->guard[i];
+        if (!learns) return arena_printf(perm, "--guard %s: the alphas do not learn", g->part.name);
+        if (g->every_path && s->sampling->single_path)
+            return arena_printf(perm, "--guard %s: not with --sampling %s, which leaves one operation an edge",
+                                g->part.name, s->sampling->part.name);
     }
     return 0;
 }
@@ -199,7 +213,8 @@ const char *strategy_make(Arena *perm, const StrategySettings *s, Strategy *out)
                             names_near(perm, s->name, (int64_t)strlen(s->name), known, strategy_count));
     *out = (Strategy){.name = preset->name,
                       .share = s->share ? s->share : preset->share,
-                      .warmup = s->warmup >= 0 ? s->warmup : preset->warmup,
+                      .warmup = s->warmup,
+                      .warmup_share = preset->warmup_share,
                       .lr = s->lr > 0 ? s->lr : preset->lr};
     const struct {
         const char *text;
@@ -218,7 +233,12 @@ const char *strategy_make(Arena *perm, const StrategySettings *s, Strategy *out)
             why = part_read(perm, family(i), read[i].text, (int64_t)strlen(read[i].text), read[i].to,
                             read[i].value ? read[i].value : unused);
     }
-    if (!why) why = regularisers_read(perm, given(s->regulariser, preset->regulariser), out);
+    if (!why)
+        why = parts_read(perm, family(REGULARISER), given(s->regulariser, preset->regulariser), MAX_REGULARISERS,
+                         (const void **)out->regulariser, out->regulariser_value, &out->regulariser_count);
+    if (!why)
+        why = parts_read(perm, family(GUARD), given(s->guard, given(preset->guard, "none")), MAX_GUARDS,
+                         (const void **)out->guard, out->guard_value, &out->guard_count);
     if (!why) why = switch_read(perm, "edge-weights", given(s->edge_weights, preset->edge_weights), &out->edge_weights);
     if (!why)
         why =
@@ -246,8 +266,10 @@ const char *strategy_parts(Arena *a, const Strategy *s)
     for (int64_t i = 0; i < s->regulariser_count; i++)
         add_part(a, &t, &s->regulariser[i]->part, s->regulariser_value[i]);
     if (strategy_learns(s)) add_part(a, &t, &s->update->part, 0);
-    if (s->warmup) text_addf(a, &t, " + warmup:%lld", (long long)s->warmup);
+    if (s->warmup > 0) text_addf(a, &t, " + warmup:%lld", (long long)s->warmup);
+    if (s->warmup < 0 && s->warmup_share > 0) text_addf(a, &t, " + warmup:%g %%", 100 * s->warmup_share);
     if (s->choice != &choice_table[0]) add_part(a, &t, &s->choice->part, s->choice_value);
+    for (int64_t i = 0; i < s->guard_count; i++) add_part(a, &t, &s->guard[i]->part, s->guard_value[i]);
     return t.s;
 }
 
@@ -320,6 +342,16 @@ void strategy_mix(const Strategy *s, Arch *a, const Moment *m, Engine *e, Arena 
     arch_mix(a, 1 - m->progress, e, scratch);
 }
 
+void strategy_pull_back(const Strategy *s, Arch *a)
+{
+    arch_mix_back(a);
+    for (int64_t i = 0; i < a->group_count; i++) {
+        ArchGroup g = a->group[i];
+        s->relaxation->pull_back(a->point + g.start, a->weight_grad + g.start, g.count, a->grad + g.start);
+        for (int64_t k = g.start; i < a->op_groups && k < g.start + g.count; k++) a->grad[k] *= a->slope;
+    }
+}
+
 double strategy_step(const Strategy *s, const AlphaProblem *p, const AlphaSettings *settings, const Moment *m,
                      Arena scratch)
 {
@@ -327,12 +359,7 @@ double strategy_step(const Strategy *s, const AlphaProblem *p, const AlphaSettin
     strategy_mix(s, a, m, p->engine, scratch);
     double loss = s->gradient->find(p, scratch);
     if (!isfinite(loss)) return loss;
-    arch_mix_back(a);
-    for (int64_t i = 0; i < a->group_count; i++) {
-        ArchGroup g = a->group[i];
-        s->relaxation->pull_back(a->point + g.start, a->weight_grad + g.start, g.count, a->grad + g.start);
-        for (int64_t k = g.start; i < a->op_groups && k < g.start + g.count; k++) a->grad[k] *= a->slope;
-    }
+    strategy_pull_back(s, a);
     for (int64_t i = 0; i < s->regulariser_count; i++)
         s->regulariser[i]->add(a, s->regulariser_value[i], m->progress, a->grad);
     s->update->step(a, settings);

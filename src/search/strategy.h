@@ -6,6 +6,7 @@
  *   regularisers what is added to the gradient of the alphas
  *   update       the optimiser step of the alphas
  *   choice       how the final architecture comes about: by the alphas, or by chance
+ *   guards       what ends the search when the alphas go wrong (guard.h)
  *
  * and what the supernet is made of: channel share, edge weights, auxiliary skip. Every part is a row of its family's
  * table (relaxation.c, sampling.c, …) and knows nothing of the others; a strategy is a row of texts, each of which names
@@ -93,6 +94,21 @@ typedef struct {
     ChoiceKind kind;
 } Choice;
 
+struct GuardScene; /* guard.h */
+typedef struct {
+    Part part;
+    const char *metric; /* the name of its measure in a SearchEpoch */
+    bool every_path;    /* needs a supernet in which all operations count */
+    /* One number after an epoch; NaN: not known. */
+    double (*measure)(const struct GuardScene *g, Arena scratch);
+    /* Of the latest `count` measures, the newest first: the alphas of how many epochs ago are the last good ones, the search
+     * being at its end; or -1: go on. value: its own. */
+    int64_t (*back)(const double *latest, int64_t count, double value);
+    char *(*say)(Arena *perm, const double *latest, double value); /* why */
+} Guard;
+
+extern const Guard guard_table[];
+extern const int64_t guard_count;
 extern const Relaxation relaxation_table[];
 extern const Sampling sampling_table[];
 extern const AlphaGradient gradient_table[];
@@ -104,17 +120,19 @@ extern const int64_t relaxation_count, sampling_count, gradient_count, regularis
 
 typedef struct { /* as options have it; 0 or "": as the named strategy has it */
     const char *name, *source;
-    const char *relaxation, *sampling, *gradient, *regulariser; /* regulariser: a comma list, or none */
+    const char *relaxation, *sampling, *gradient, *regulariser; /* regulariser: a list, comma-separated, or none */
     const char *update, *choice;
     int64_t share;                             /* channel share K: 1 of K channels goes through the operations */
     const char *edge_weights, *auxiliary_skip; /* "on", "off" */
     int64_t warmup;                            /* epochs in which the alphas rest; -1: as the strategy has it */
+    double warmup_share;                       /* of a strategy: that, as a share of all epochs */
     double lr;                                 /* of the alphas */
+    const char *guard;                         /* a list, or none */
 } StrategySettings;
 extern const StrategySettings strategy_table[];
 extern const int64_t strategy_count;
 
-enum { MAX_REGULARISERS = 8 };
+enum { MAX_REGULARISERS = 8, MAX_GUARDS = 4 };
 typedef struct {
     const char *name;
     const Relaxation *relaxation;
@@ -124,8 +142,11 @@ typedef struct {
     int64_t regulariser_count;
     const AlphaUpdate *update;
     const Choice *choice;
-    double sampling_value[2], regulariser_value[MAX_REGULARISERS][2], choice_value[2];
-    int64_t share, warmup;
+    const Guard *guard[MAX_GUARDS];
+    int64_t guard_count;
+    double sampling_value[2], regulariser_value[MAX_REGULARISERS][2], choice_value[2], guard_value[MAX_GUARDS][2];
+    int64_t share, warmup; /* warmup -1: warmup_share of the epochs, once these are known */
+    double warmup_share;
     bool edge_weights, auxiliary_skip;
     double lr;
 } Strategy;
@@ -147,6 +168,8 @@ Genotype strategy_random(const Space *s, uint64_t seed);
 void strategy_start(const Strategy *s, Arch *a, uint64_t seed);
 /* weight from raw, what is drawn from it, and that into the engine. */
 void strategy_mix(const Strategy *s, Arch *a, const Moment *m, Engine *e, Arena scratch);
+/* arch->mixing_grad -> arch->grad, back through sampling and relaxation. */
+void strategy_pull_back(const Strategy *s, Arch *a);
 /* One update of the alphas; returns the loss of the alpha batch. Nothing is changed if that is not finite. */
 double strategy_step(const Strategy *s, const AlphaProblem *p, const AlphaSettings *settings, const Moment *m,
                      Arena scratch);

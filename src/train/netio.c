@@ -40,6 +40,17 @@ const char *netio_space(Arena *perm, const NetworkRecord *n, Space *out)
                       whole_setting(n, "concat"), out);
 }
 
+const char *netio_besides(Arena *perm, const NetworkRecord *n, NetSpec *spec)
+{
+    const char *share = setting_get(n->settings, n->setting_count, "channel_share");
+    const char *skip = setting_get(n->settings, n->setting_count, "auxiliary_skip");
+    spec->share = share ? strtoll(share, 0, 10) : 1;
+    spec->auxiliary_skip = skip && !strcmp(skip, "on");
+    if (spec->share < 1 || n->channels % spec->share)
+        return arena_printf(perm, "a channel share of \"%s\" with %lld channels", share, (long long)n->channels);
+    return 0;
+}
+
 Graph *netio_build(Arena *perm, const NetworkRecord *n, const char **why)
 {
     const Task *task = task_find(n->task);
@@ -69,6 +80,7 @@ Graph *netio_build(Arena *perm, const NetworkRecord *n, const char **why)
     if (!strcmp(n->net, netio_supernet)) {
         Space s;
         *why = netio_space(perm, n, &s);
+        if (!*why) *why = netio_besides(perm, n, &spec);
         if (*why) return 0;
         Graph *g = network_supernet(perm, &s, &spec);
         *why = g->error;

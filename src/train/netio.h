@@ -3,7 +3,7 @@
 #ifndef NAS_NETIO_H
 #define NAS_NETIO_H
 #include "data/dataset.h"
-#include "engine/graph.h"
+#include "nn/network.h"
 #include "nn/space.h"
 
 extern const char netio_genotype[], netio_supernet[]; /* NetworkRecord.net of derived nets and of supernets */
@@ -12,6 +12,8 @@ extern const char netio_genotype[], netio_supernet[]; /* NetworkRecord.net of de
 void netio_fit(NetworkRecord *n, const DatasetInfo *d);
 /* The graph of a derived net, a hand-designed one or a supernet. 0 and *why: unknown net, genotype that cannot be read, misfit. */
 Graph *netio_build(Arena *perm, const NetworkRecord *n, const char **why);
+/* What a supernet has besides its operations: spec->share and spec->auxiliary_skip. Returns 0, or why not. */
+const char *netio_besides(Arena *perm, const NetworkRecord *n, NetSpec *spec);
 /* The space of a supernet. Returns 0, or why not. */
 const char *netio_space(Arena *perm, const NetworkRecord *n, Space *out);
 NetworkRecord netio_copy(Arena *perm, const NetworkRecord *n); /* of a record whose memory will go */

@@ -297,9 +297,10 @@ static void test_presets(void)
     static const struct {
         const char *name, *parts;
     } want[] = {
+        {"steady", "softmax + first-order + l2:0.001 + adam + warmup:40 %"},
         {"darts1", "softmax + first-order + l2:0.001 + adam"},
         {"darts2", "softmax + second-order + l2:0.001 + adam"},
-        {"pc-darts", "softmax + channel-share:4 + edge-weights + first-order + l2:0.001 + adam + warmup:15"},
+        {"pc-darts", "softmax + channel-share:4 + edge-weights + first-order + l2:0.001 + adam + warmup:30 %"},
         {"gaea", "simplex + first-order + exponentiated"},
         {"beta-darts", "softmax + first-order + beta-decay:50 + adam"},
         {"darts-", "softmax + auxiliary-skip + first-order + l2:0.001 + adam"},
@@ -336,7 +337,7 @@ static void test_overrides(void)
          "softmax + channel-share:2 + first-order + lp:0.01:0.7 + l1:0.001 + adam"},
         {REST(.name = "pc-darts", .edge_weights = "off", .share = 1), "softmax + first-order + l2:0.001 + adam"},
         {OVER(.name = "pc-darts", .relaxation = "simplex", .update = "exponentiated", .regulariser = "none"),
-         "simplex + channel-share:4 + edge-weights + first-order + exponentiated + warmup:15"},
+         "simplex + channel-share:4 + edge-weights + first-order + exponentiated + warmup:30 %"},
         {OVER(.name = "gdas", .sampling = "gumbel:5", .gradient = "second-order", .auxiliary_skip = "on"),
          "softmax + gumbel:5:0.1 + auxiliary-skip + second-order + l2:0.001 + adam"},
         {OVER(.name = "random-ws", .choice = "rank:7", .sampling = "all"), "simplex + rank:7"},

@@ -13,6 +13,8 @@
  * kind      classes                                              best: the cheapest operation that can
  * blobs     bumps of K orientations and heights                  any: for trying things out
  * skip      K levels of mean brightness under pixel noise        skip_connect (avg_pool equals it): linear
+ * mean      regression: the mean of independent pixels         skip_connect, of skip and pooling: a maximum is not
+ *                                                              linear, a mean of means weighs the border otherwise
  * maxpool   equally many bright pixels, in pairs 3 apart or all  max_pool_3x3 in A: it measures the area of the union
  *           5 or more apart                                      of squares; 3x3 views sum to the same in every image
  * sep3      ±1 noise that repeats after 4 pixels: along rows,    sep_conv_3x3 in A: besides max_pool, which sees it
@@ -85,6 +87,19 @@ static void draw_level(const Plan *p, int64_t label, float *x, float *y)
     float level = (float)label / (float)(p->classes - 1) - 0.5f;
     for (int64_t i = 0; i < p->size * p->size; i++) x[i] = level;
     *y = (float)label;
+}
+
+/* Independent pixels; the target is their mean, in units of its standard deviation. */
+static void draw_mean(const Plan *p, int64_t label, float *x, float *y)
+{
+    const int64_t area = p->size * p->size;
+    double sum = 0;
+    (void)label;
+    for (int64_t i = 0; i < area; i++) {
+        x[i] = (float)normal(p, DRAW_PIXEL + i);
+        sum += (double)x[i];
+    }
+    *y = (float)(sum / sqrt((double)area));
 }
 
 /* The image is cut into cells of 8x8; bright pixels stay in the middle 4x4 of a cell, so those of different cells are 5
@@ -167,6 +182,7 @@ typedef struct {
 static const Kind kinds[] = {
     {"blobs", "any", draw_blobs, 0, 4, MAX_CLASSES, 8, 0.1},
     {"skip", "skip_connect", draw_level, 0, 2, MAX_CLASSES, 4, 1},
+    {"mean", "skip_connect", draw_mean, 0, 0, 0, 4, 0, "regression"},
     {"maxpool", "max_pool_3x3", draw_pairs, 0, 2, 2, 16, 0.02},
     {"sep3", "sep_conv_3x3", draw_texture, 4, 2, 4, 8, 0.1},
     {"sep5", "sep_conv_5x5", draw_texture, 6, 2, 4, 12, 0.1},
@@ -197,18 +213,20 @@ static const char *make_plan(Arena *perm, const IngestSpec *spec, const Kind *ki
                 .period = kind->period,
                 .noise = kind->noise};
     *n = 2000;
-    const bool regression = !kind->classes, tree = kind->draw == draw_tree;
+    const bool regression = !kind->classes, tree = kind->draw == draw_tree, one = kind->draw == draw_mean;
     const char *why = reader_option_check(perm, spec, arena_printf(perm, "kind=%s", kind->name),
                                           !regression ? "kind n size noise classes"
+                                          : one       ? "kind n size noise"
                                           : tree      ? "kind n size noise channels"
                                                       : "kind n size noise channels outputs");
     if (!why) why = reader_option_int(perm, spec, "n", 2, MAX_N, n);
     if (!why) why = reader_option_int(perm, spec, "size", kind->least_size, MAX_SIDE, &p->size);
     if (!why) why = reader_option_double(perm, spec, "noise", 0, 1000, &p->noise);
     if (!why && !regression) why = reader_option_int(perm, spec, "classes", 2, kind->max_classes, &p->classes);
+    if (one) p->outputs = 1;
     if (!why && regression) why = reader_option_int(perm, spec, "outputs", 1, MAX_OUTPUTS, &p->outputs);
     if (!why && tree) why = plan_tree(perm, spec->tree && *spec->tree ? spec->tree : demo_tree, p);
-    if (regression) p->channels = p->outputs < 3 ? p->outputs : 3;
+    if (regression) p->channels = one ? 1 : p->outputs < 3 ? p->outputs : 3;
     if (!why && regression) why = reader_option_int(perm, spec, "channels", 1, MAX_CHANNELS, &p->channels);
     return why;
 }
