@@ -36,6 +36,7 @@ NAS_TEST_PACKAGES=(
     "jq: checks JSON output"
     "netcdf-bin: makes NetCDF files to test with"
     "parallel: runs sweeps"
+    "openssh-server: other machines for sweeps to be tested with"
     "clang: second compiler, fuzzing"
     "libclang-rt-14-dev: clang's sanitizers and libFuzzer"
     "clang-format: checks the source layout"
