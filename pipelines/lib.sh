@@ -137,3 +137,16 @@ ${NETS---net small-cnn --net resnet-tiny} - |
     step report.html "nas-stats --html -o report.html result.nas"
     nas-stats result.nas
 }
+
+# wait_for PID: its status; a signal that comes meanwhile is handled and waits on.
+wait_for()
+{
+    local status
+    wait "$1"
+    status=$?
+    while kill -0 "$1" 2>/dev/null; do
+        wait "$1"
+        status=$?
+    done
+    return $status
+}
