@@ -36,6 +36,7 @@ NAS_TEST_PACKAGES=(
     "jq: checks JSON output"
     "netcdf-bin: makes NetCDF files to test with"
     "parallel: runs sweeps"
+    "openssh-server: other machines for sweeps to be tested with"
     "clang: second compiler, fuzzing"
     "libclang-rt-14-dev: clang's sanitizers and libFuzzer"
     "clang-format: checks the source layout"
@@ -136,4 +137,17 @@ ${NETS---net small-cnn --net resnet-tiny} - |
         nas-eval --data data.nas -o result.nas"
     step report.html "nas-stats --html -o report.html result.nas"
     nas-stats result.nas
+}
+
+# wait_for PID: its status; a signal that comes meanwhile is handled and waits on.
+wait_for()
+{
+    local status
+    wait "$1"
+    status=$?
+    while kill -0 "$1" 2>/dev/null; do
+        wait "$1"
+        status=$?
+    done
+    return $status
 }
