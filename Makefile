@@ -27,11 +27,11 @@ PROTOC_C     ?= protoc-c
 CLANG_FORMAT ?= clang-format
 NVCC         ?= $(shell command -v nvcc 2>/dev/null || ls /usr/local/cuda/bin/nvcc 2>/dev/null)
 MACHINE      := $(shell $(CC) -dumpmachine 2>/dev/null)
-LIB_PACKAGES := liblz4 libprotobuf-c zlib netcdf hdf5-serial libpng libjpeg sndfile samplerate fftw3f libzip
+LIB_PACKAGES := liblz4 libprotobuf-c zlib netcdf hdf5-serial libpng libjpeg sndfile samplerate fftw3f libzip nlopt
 LIB_CFLAGS   := $(shell $(PKG_CONFIG) --cflags $(LIB_PACKAGES) 2>/dev/null)
-# hdf5_hl has no .pc file; --as-needed: a program is linked with what it uses
+# hdf5_hl and cholmod have no .pc file; --as-needed: a program is linked with what it uses
 LIBS         := -Wl,--as-needed $(or $(shell $(PKG_CONFIG) --libs $(LIB_PACKAGES) 2>/dev/null),-llz4 -lprotobuf-c -lz \
-                -lnetcdf -lhdf5_serial -lpng -ljpeg -lsndfile -lsamplerate -lfftw3f -lzip) -lhdf5_hl
+                -lnetcdf -lhdf5_serial -lpng -ljpeg -lsndfile -lsamplerate -lfftw3f -lzip -lnlopt) -lhdf5_hl -lcholmod
 
 VERSION := 0.1.0
 

@@ -25,4 +25,8 @@ double filter_volume(const DensityFilter *f, const double *x, double *rho);
 double filter_sigmoid(const DensityFilter *f, const double *z, double mean, double *x);
 /* dC/dz from g = dC/dx at that x: s_i (g_i - sum g_j s_j / sum s_j), s = x (1 - x); 0 outside the mask. In place allowed. */
 void filter_sigmoid_gradient(const DensityFilter *f, const double *z, double b, const double *g, double *out);
+
+/* The zero of an increasing function between lo and hi by halving, at most 64 times or until they are 1e-12 apart; the last
+ * midpoint. */
+double bisect(double lo, double hi, double (*residual)(void *context, double at), void *context);
 #endif

@@ -9,6 +9,7 @@
  */
 #ifndef NAS_PROBLEM_H
 #define NAS_PROBLEM_H
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/arena.h"
@@ -48,7 +49,7 @@ typedef struct {
     double parameter; /* of the family, 0: its usual one */
 } ProblemRow;
 extern const ProblemRow problem_table[PROBLEM_COUNT];
-extern const char *const problem_family[PROBLEM_FAMILIES];
+const char *problem_family(int64_t i); /* 0 <= i < PROBLEM_FAMILIES */
 const char *problem_name(Arena *perm, const ProblemRow *row);
 
 /* Why a problem from outside cannot be solved, in perm, or 0: sides and density in range, something designable, loads
