@@ -21,6 +21,7 @@ typedef enum {
     RNG_NOISE = 9,        /* perturbed alphas, Gumbel samples */
     RNG_NOISE_VALUE = 19, /* noise operations; + operation << 8 */
     RNG_RESAMPLE = 20,    /* samples drawn with replacement; index = resample << 32 | draw */
+    RNG_STRUCTURE = 22,   /* random structural problems; index = sample << 32 | draw */
     RNG_TEST = 100
 } RngPurpose;
 

@@ -471,7 +471,7 @@ int64_t problem_designable(const Problem *p)
     return n;
 }
 
-static const char *check_size(Arena *perm, int64_t W, int64_t H, double density)
+const char *problem_check_size(Arena *perm, int64_t W, int64_t H, double density)
 {
     if (W < 1 || H < 1 || W > PROBLEM_MAX_SIDE || H > PROBLEM_MAX_SIDE || W * H > PROBLEM_MAX_ELEMENTS)
         return arena_printf(perm, "a grid of %lldx%lld elements: sides from 1 to %d and at most %d elements expected",
@@ -507,7 +507,7 @@ const char *problem_find(Arena *perm, const char *name, Problem *out)
     double density = 0;
     const char *why = parse(perm, name, &family, &W, &H, &density);
     if (why) return why;
-    if ((why = check_size(perm, W, H, density))) return arena_printf(perm, "problem %s: %s", name, why);
+    if ((why = problem_check_size(perm, W, H, density))) return arena_printf(perm, "problem %s: %s", name, why);
     Build b = {.W = W, .H = H, .parameter = family_table[family].parameter};
     for (int64_t i = 0; i < PROBLEM_COUNT; i++) {
         const ProblemRow *row = &problem_table[i];
@@ -521,6 +521,8 @@ const char *problem_find(Arena *perm, const char *name, Problem *out)
     out->mask = b.mask = NEW(perm, uint8_t, W * H);
     out->fixed = b.fixed = NEW(perm, uint8_t, problem_dofs(out));
     out->load = b.load = NEW(perm, double, problem_dofs(out));
+    const PublishedRow *published = published_find(out->name);
+    out->reference = published ? published_typical(published) : 0;
     memset(b.mask, 1, (size_t)(W * H));
     family_table[family].build(&b);
     if (b.outside) return arena_printf(perm, "problem %s: %s is outside the grid", name, b.outside);
@@ -553,7 +555,7 @@ static bool held(const Problem *p)
 
 const char *problem_check(Arena *perm, const Problem *p)
 {
-    const char *why = check_size(perm, p->W, p->H, p->density);
+    const char *why = problem_check_size(perm, p->W, p->H, p->density);
     if (why) return why;
     if (problem_designable(p) < 1) return "no element may be filled";
     bool loaded = false, supported = false;

@@ -14,13 +14,14 @@
 
 #include "base/arena.h"
 
-typedef struct {
+typedef struct Problem {
     const char *name, *family; /* "mbb_beam_96x32_0.5", "mbb_beam" */
     int64_t W, H;              /* elements along x and y */
     double density;            /* the part of the designable elements that may be filled, in (0, 1) */
     const uint8_t *mask;       /* (H, W): 1 designable, 0 stays empty */
     const uint8_t *fixed;      /* (dofs): 1 held */
     const double *load;        /* (dofs): forces; those on held degrees of freedom have no effect */
+    double reference;          /* the least compliance that the literature knows, 0: none */
 } Problem;
 
 /* Sides and elements of a problem: more is refused. */
@@ -52,6 +53,8 @@ extern const ProblemRow problem_table[PROBLEM_COUNT];
 const char *problem_family(int64_t i); /* 0 <= i < PROBLEM_FAMILIES */
 const char *problem_name(Arena *perm, const ProblemRow *row);
 
+/* Why no problem can be of that size and density, or 0: to be asked before arrays are made. */
+const char *problem_check_size(Arena *perm, int64_t W, int64_t H, double density);
 /* Why a problem from outside cannot be solved, in perm, or 0: sides and density in range, something designable, loads
  * finite and one of them on a node that can move, supports that hold it against shifts and rotation (else its stiffness
  * matrix is singular). */
