@@ -281,3 +281,18 @@ int64_t compliance_factor(const Compliance *c)
 {
     return c->factor->is_super ? (int64_t)c->factor->xsize : (int64_t)c->common.lnz;
 }
+
+bool compliance_save(const Compliance *c, const char *path)
+{
+    FILE *f = fopen(path, "wb");
+    if (!f) return false;
+    const size_t n = (size_t)c->unknowns, entries = c->matrix->nzmax;
+    const int32_t head[2] = {c->unknowns, (int32_t)entries};
+    fwrite(head, sizeof head, 1, f);
+    fwrite(c->matrix->p, sizeof(int32_t), n + 1, f);
+    fwrite(c->matrix->i, sizeof(int32_t), entries, f);
+    fwrite(c->matrix->x, sizeof(double), entries, f);
+    fwrite(c->right->x, sizeof(double), n, f);
+    const bool bad = ferror(f);
+    return !fclose(f) && !bad;
+}

@@ -37,12 +37,10 @@ void filter_transpose(const DensityFilter *f, const double *g, double *out)
     for (int64_t k = 0; k < f->W * f->H; k++) out[k] = f->mask[k] ? gather(f, g, true, k / f->W, k % f->W) : 0;
 }
 
-double filter_volume(const DensityFilter *f, const double *x, double *rho)
+void filter_volume_gradient(const DensityFilter *f, double *out)
 {
-    double sum = 0;
-    filter_apply(f, x, rho);
-    for (int64_t k = 0; k < f->W * f->H; k++) sum += rho[k];
-    return sum / (double)f->count;
+    for (int64_t k = 0; k < f->W * f->H; k++)
+        out[k] = f->mask[k] ? gather(f, 0, true, k / f->W, k % f->W) / (double)f->count : 0;
 }
 
 double bisect(double lo, double hi, double (*residual)(void *context, double at), void *context)

@@ -17,8 +17,8 @@ DensityFilter filter_make(Arena *perm, const Problem *p);
 /* rho = F x, and out = F' g; all (H, W). What is outside the mask is ignored and becomes 0. Not in place. */
 void filter_apply(const DensityFilter *f, const double *x, double *rho);
 void filter_transpose(const DensityFilter *f, const double *g, double *out);
-/* Mean of the filtered x over the designable elements: the volume of OC and MMA. */
-double filter_volume(const DensityFilter *f, const double *x, double *rho);
+/* dV/dx of the volume V, the mean of the filtered x over the designable elements; V is linear: V = dV/dx . x. */
+void filter_volume_gradient(const DensityFilter *f, double *out);
 
 /* x = 1 / (1 + exp(-(z + b))) with the b for which the mean of x over the mask is `mean`, found by bisection; 0 outside the
  * mask. Returns b. NaN if a logit is not finite. */

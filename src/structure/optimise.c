@@ -32,33 +32,27 @@ static void uniform(const Problem *p, double *x)
     for (int64_t i = 0; i < p->W * p->H; i++) x[i] = p->mask[i] ? p->density : 0;
 }
 
-/* dV/dx of the volume after the filter. */
-static void volume_gradient(const DensityFilter *f, Arena scratch, double *out)
-{
-    double *one = NEW(&scratch, double, f->W * f->H);
-    for (int64_t i = 0; i < f->W * f->H; i++) one[i] = 1 / (double)f->count;
-    filter_transpose(f, one, out);
-}
-
 /* ---- optimality criteria ---- */
 
 typedef struct {
     const DensityFilter *f;
     double density;
     const double *x, *dC, *dV;
-    double *next, *rho;
+    double *next;
 } Update;
 
 static double shortage(void *context, double lambda)
 {
     static const double move = 0.2;
     const Update *u = context;
+    double volume = 0;
     for (int64_t i = 0; i < u->f->W * u->f->H; i++) {
         if (!u->f->mask[i]) continue;
         const double to = u->x[i] * sqrt(fmax(0, -u->dC[i] / (lambda * u->dV[i])));
         u->next[i] = fmin(fmax(to, fmax(0, u->x[i] - move)), fmin(1, u->x[i] + move));
+        volume += u->dV[i] * u->next[i]; /* the filtered volume is linear */
     }
-    return u->density - filter_volume(u->f, u->next, u->rho);
+    return u->density - volume;
 }
 
 static const char *run_oc(Arena *perm, Arena scratch, Compliance *c, int64_t steps, DesignRun *out)
@@ -66,9 +60,9 @@ static const char *run_oc(Arena *perm, Arena scratch, Compliance *c, int64_t ste
     const Problem *p = compliance_problem(c);
     const int64_t n = p->W * p->H;
     double *x = NEW(&scratch, double, n), *dC = NEW(&scratch, double, n), *dV = NEW(&scratch, double, n);
-    Update u = {compliance_filter(c), p->density, x, dC, dV, NEW(&scratch, double, n), NEW(&scratch, double, n)};
+    Update u = {compliance_filter(c), p->density, x, dC, dV, NEW(&scratch, double, n)};
     uniform(p, x);
-    volume_gradient(u.f, scratch, dV);
+    filter_volume_gradient(u.f, dV);
     for (;;) {
         const double C = compliance_density(c, x, dC);
         if (isnan(C)) return arena_strdup(perm, compliance_why(c));
@@ -84,7 +78,7 @@ typedef struct { /* NLopt sees the designable elements only, one behind the othe
     Compliance *c;
     DesignRun *out;
     int64_t steps;
-    double *x, *gradient, *dV, *rho; /* (H, W) */
+    double *x, *gradient, *dV; /* (H, W) */
     nlopt_opt opt;
     bool failed;
 } Moving;
@@ -118,9 +112,11 @@ static double moving_volume(unsigned n, const double *x, double *gradient, void 
     (void)n;
     Moving *m = context;
     const Problem *p = compliance_problem(m->c);
-    spread(p, x, m->x);
+    double volume = 0;
+    for (int64_t i = 0, k = 0; i < p->W * p->H; i++)
+        if (p->mask[i]) volume += m->dV[i] * x[k++];
     if (gradient) pack(p, m->dV, gradient);
-    return filter_volume(compliance_filter(m->c), m->x, m->rho) - p->density;
+    return volume - p->density;
 }
 
 static const char *run_mma(Arena *perm, Arena scratch, Compliance *c, int64_t steps, DesignRun *out)
@@ -129,8 +125,7 @@ static const char *run_mma(Arena *perm, Arena scratch, Compliance *c, int64_t st
     const int64_t n = p->W * p->H, designable = problem_designable(p);
     Moving m = {.c = c, .out = out, .steps = steps, .x = NEW(&scratch, double, n), .gradient = NEW(&scratch, double, n)};
     m.dV = NEW(&scratch, double, n);
-    m.rho = NEW(&scratch, double, n);
-    volume_gradient(compliance_filter(c), scratch, m.dV);
+    filter_volume_gradient(compliance_filter(c), m.dV);
     double *x = NEW(&scratch, double, designable), least;
     for (int64_t i = 0; i < designable; i++) x[i] = p->density;
     m.opt = nlopt_create(NLOPT_LD_MMA, (unsigned)designable);
