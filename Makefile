@@ -245,6 +245,11 @@ bench: $(BENCHES)
 	$(OBJ)/bench/bench_kernels $(BENCH)
 	$(OBJ)/bench/bench_step a $$(nproc) 5 $(if $(findstring --markdown,$(BENCH)),markdown,profile)
 
+# Designs of optimisers beside the published ones; the time of a solution beside SciPy, which is installed if need be.
+.PHONY: bench-structure
+bench-structure: $(OBJ)/bench/bench_structure
+	NAS_BENCH=$< tests/bench/bench-structure
+
 # Beside PyTorch, which is installed if need be: tests/bench/README.md.
 .PHONY: bench-peer
 bench-peer: $(OBJ)/bench/bench_step

@@ -26,8 +26,15 @@ struct Compliance {
     char why[160];
 };
 
-/* BLAS with threads of its own would give sums in another order, and the threads are needed for other problems. */
+/* BLAS with threads of its own would give sums in another order, and the processors are needed for other problems. */
 extern void openblas_set_num_threads(int threads) __attribute__((weak));
+extern void omp_set_max_active_levels(int levels) __attribute__((weak));
+
+static void stay_on_this_thread(void)
+{
+    if (openblas_set_num_threads) openblas_set_num_threads(1);
+    if (omp_set_max_active_levels) omp_set_max_active_levels(0); /* of CHOLMOD: a setting of the calling thread */
+}
 
 /* The bilinear square in plane stress, integrated exactly. */
 static void element_stiffness(double K[8][8])
@@ -142,7 +149,7 @@ Compliance *compliance_open(Arena *perm, const Problem *p, const char **why)
     c->energy = NEW(perm, double, elements);
     c->u = NEW(perm, double, dofs);
     for (int64_t d = 0; d < dofs; d++) c->free_dof[d] = p->fixed[d] ? -1 : c->unknowns++;
-    if (openblas_set_num_threads) openblas_set_num_threads(1);
+    stay_on_this_thread();
     cholmod_start(&c->common);
     c->common.print = 0;
     c->common.nmethods = 1;
@@ -191,6 +198,7 @@ static void assemble(Compliance *c)
 static double solve(Compliance *c)
 {
     cholmod_common *cm = &c->common;
+    stay_on_this_thread();
     assemble(c);
     if (!cholmod_factorize(c->matrix, c->factor, cm) || cm->status < CHOLMOD_OK)
         return fail(c, cm->status == CHOLMOD_OUT_OF_MEMORY ? "no memory for the factor of the stiffness matrix"
