@@ -257,8 +257,9 @@ static void prepare_problems(Arena *perm, Dataset *d, const IngestSpec *spec, co
         cli_die(EXIT_USAGE, "--task simulation: %s has no problems to simulate; format structural has", source);
     if (flip_horizontal || flip_vertical || crop_padding || cutout || *metric || strcmp(class_weights, "none") ||
         strcmp(metric_weights, "none") || strcmp(balance, "none") || strcmp(normalize, "channel"))
-        cli_die(EXIT_USAGE, "structural problems have no samples: augmentation, weights, metric, balance and normalisation "
-                            "do not apply");
+        cli_die(EXIT_USAGE,
+                "structural problems have no samples: augmentation, weights, metric, balance and normalisation "
+                "do not apply");
     const char *why = problems_split(perm, d, spec);
     if (why) cli_die(EXIT_FAILED, "%s: %s", source, why);
 }
@@ -334,11 +335,12 @@ int main(int argc, char **argv)
     if (!writer_finish(out)) cli_die(EXIT_FAILED, "%s", writer_error(out));
     cli_guard_file(0);
     const int64_t *n = d.info.split_count;
-    const char *what = problems ? arena_printf(&perm, "problems of up to %lldx%lld elements", (long long)d.info.width,
-                                               (long long)d.info.height)
-                                : arena_printf(&perm, "%s %s; %lld %s", shape(&perm, &d.info),
-                                               d.info.dtype == DTYPE_U8 ? "u8" : "f32", (long long)d.info.outputs,
-                                               task_find(d.info.task)->loss == LOSS_CROSS_ENTROPY ? "classes" : "outputs");
+    const char *what = problems
+                           ? arena_printf(&perm, "problems of up to %lldx%lld elements", (long long)d.info.width,
+                                          (long long)d.info.height)
+                           : arena_printf(&perm, "%s %s; %lld %s", shape(&perm, &d.info),
+                                          d.info.dtype == DTYPE_U8 ? "u8" : "f32", (long long)d.info.outputs,
+                                          task_find(d.info.task)->loss == LOSS_CROSS_ENTROPY ? "classes" : "outputs");
     cli_note("%s: train %lld, alpha %lld, validation %lld, test %lld; %s", d.info.name, (long long)n[SPLIT_TRAIN],
              (long long)n[SPLIT_ALPHA], (long long)n[SPLIT_VALID], (long long)n[SPLIT_TEST], what);
     name_left_out(&d.left_out);

@@ -416,7 +416,8 @@ static const char *complete(Arena *perm, const Dataset *d, const int64_t *seen)
         if (seen[s] != d->info.split_count[s])
             return arena_printf(perm, "%lld %s samples announced, %lld found", (long long)d->info.split_count[s],
                                 split_name[s], (long long)seen[s]);
-    if (d->info.digest && d->info.digest != (problems_are(&d->info) ? problems_digest(d) : digest(d))) return "the samples are not those of this dataset (digest)";
+    if (d->info.digest && d->info.digest != (problems_are(&d->info) ? problems_digest(d) : digest(d)))
+        return "the samples are not those of this dataset (digest)";
     return 0;
 }
 

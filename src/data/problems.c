@@ -84,8 +84,8 @@ const char *problems_split(Arena *perm, Dataset *d, const IngestSpec *spec)
     dataset_setting(perm, &d->info, "split",
                     families ? "whole families, by fraction" : "by fraction, families spread over the splits");
     dataset_setting(perm, &d->info, "seed", "%lld", (long long)spec->seed);
-    dataset_setting(perm, &d->info, "fractions", "test %g, valid %g, alpha %g", spec->test_fraction, spec->valid_fraction,
-                    spec->alpha_fraction);
+    dataset_setting(perm, &d->info, "fractions", "test %g, valid %g, alpha %g", spec->test_fraction,
+                    spec->valid_fraction, spec->alpha_fraction);
     return 0;
 }
 
@@ -214,7 +214,8 @@ static const char *from_record(Arena *perm, const ProblemRecord *r, Problem *p)
     double *load = NEW(perm, double, dofs);
     memcpy(mask, r->mask, (size_t)(p->W * p->H));
     for (int64_t i = 0; i < p->W * p->H; i++)
-        if (mask[i] > 1) return arena_printf(perm, "element %lld of the mask is %d: 0 or 1 expected", (long long)i, mask[i]);
+        if (mask[i] > 1)
+            return arena_printf(perm, "element %lld of the mask is %d: 0 or 1 expected", (long long)i, mask[i]);
     for (int64_t i = 0; i < r->fixed_count; i++) fixed[r->fixed[i]] = 1;
     for (int64_t i = 0; i < r->load_count; i++) load[r->load_dof[i]] = r->load[i];
     p->mask = mask;
@@ -228,8 +229,8 @@ const char *problems_take(Arena *perm, Dataset *d, const ProblemRecord *r, int64
     if (!problems_are(&d->info)) return arena_printf(perm, "a problem in a dataset of task %s", d->info.task);
     int64_t *have = &seen[r->split], all = d->info.split_count[r->split];
     if (r->index != *have || *have >= all)
-        return arena_printf(perm, "%s problem %lld: out of order, or more than the %lld announced", split_name[r->split],
-                            (long long)r->index, (long long)all);
+        return arena_printf(perm, "%s problem %lld: out of order, or more than the %lld announced",
+                            split_name[r->split], (long long)r->index, (long long)all);
     const char *why = from_record(perm, r, &((Problem *)d->split[r->split].problems)[*have]);
     if (why) return arena_printf(perm, "problem %s: %s", r->name, why);
     d->split[r->split].count = ++*have;

@@ -107,7 +107,9 @@ static void place_pairs(Compliance *c)
         for (int i = 0; i < 8; i++)
             for (int j = 0; j <= i; j++, k++) {
                 const int32_t a = c->free_dof[dof[i]], b = c->free_dof[dof[j]];
-                c->place[k] = a < 0 || b < 0 ? -1 : a > b ? find_entry(start, rows, a, b) : find_entry(start, rows, b, a);
+                c->place[k] = a < 0 || b < 0 ? -1
+                              : a > b        ? find_entry(start, rows, a, b)
+                                             : find_entry(start, rows, b, a);
             }
     }
 }
@@ -240,7 +242,8 @@ double compliance_density(Compliance *c, const double *x, double *gradient)
 {
     for (int64_t e = 0; e < c->p->W * c->p->H; e++)
         if (c->p->mask[e] && !(x[e] >= 0 && x[e] <= 1)) {
-            snprintf(c->why, sizeof c->why, "element %lld has density %g: a number from 0 to 1 expected", (long long)e, x[e]);
+            snprintf(c->why, sizeof c->why, "element %lld has density %g: a number from 0 to 1 expected", (long long)e,
+                     x[e]);
             return NAN;
         }
     filter_apply(&c->filter, x, c->rho);

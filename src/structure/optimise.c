@@ -123,7 +123,8 @@ static const char *run_mma(Arena *perm, Arena scratch, Compliance *c, int64_t st
 {
     const Problem *p = compliance_problem(c);
     const int64_t n = p->W * p->H, designable = problem_designable(p);
-    Moving m = {.c = c, .out = out, .steps = steps, .x = NEW(&scratch, double, n), .gradient = NEW(&scratch, double, n)};
+    Moving m = {
+        .c = c, .out = out, .steps = steps, .x = NEW(&scratch, double, n), .gradient = NEW(&scratch, double, n)};
     m.dV = NEW(&scratch, double, n);
     filter_volume_gradient(compliance_filter(c), m.dV);
     double *x = NEW(&scratch, double, designable), least;

@@ -477,7 +477,8 @@ const char *problem_check_size(Arena *perm, int64_t W, int64_t H, double density
         return arena_printf(perm, "a grid of %lldx%lld elements: sides from 1 to %d and at most %d elements expected",
                             (long long)W, (long long)H, PROBLEM_MAX_SIDE, PROBLEM_MAX_ELEMENTS);
     if (W * H == 1) return "a grid of one element: there is nothing to design";
-    if (!(density > 0 && density < 1)) return arena_printf(perm, "density %g: a number between 0 and 1 expected", density);
+    if (!(density > 0 && density < 1))
+        return arena_printf(perm, "density %g: a number between 0 and 1 expected", density);
     return 0;
 }
 

@@ -51,7 +51,7 @@ static void run_job(void *context, int64_t part, int thread)
     Compliance *c = why ? 0 : compliance_open(&a, &p, &why);
     job->why = why;
     if (!c) return;
-    DesignRun run = {.curve = NEW(&a, double, job->steps + 1), .x = NEW(&a, double, p.W * p.H), .stop = j->stop};
+    DesignRun run = {.curve = NEW(&a, double, job->steps + 1), .x = NEW(&a, double, p.W *p.H), .stop = j->stop};
     job->why = job->method->run(&a, a, c, job->steps, &run);
     job->best = run.best;
     job->evaluations = run.evaluations;

@@ -57,12 +57,13 @@ static int print_table(Arena *perm, int64_t elements, int64_t steps, char **want
         if (j->why)
             printf("%-38s %-7s failed: %s\n", j->problem, j->method->name, j->why);
         else
-            printf("%-38s %-7s %12.6g %12.6g %+8.3f%% %6lld %8.2f\n", j->problem, j->method->name, j->best, published(j),
-                   100 * diff, (long long)j->evaluations, j->seconds);
+            printf("%-38s %-7s %12.6g %12.6g %+8.3f%% %6lld %8.2f\n", j->problem, j->method->name, j->best,
+                   published(j), 100 * diff, (long long)j->evaluations, j->seconds);
         of++;
         near += !j->why && fabs(diff) <= 0.01;
         if (i + 1 < count && job[i + 1].method == j->method) continue;
-        printf("%s: %lld of %lld within 1 %% of the published figure\n\n", j->method->name, (long long)near, (long long)of);
+        printf("%s: %lld of %lld within 1 %% of the published figure\n\n", j->method->name, (long long)near,
+               (long long)of);
         near = of = 0;
     }
     return 0;
@@ -78,7 +79,7 @@ static int time_solution(Arena *perm, const char *name, const char *path)
         fprintf(stderr, "bench_structure: %s\n", why);
         return 1;
     }
-    double *x = NEW(perm, double, p.W * p.H), least = INFINITY;
+    double *x = NEW(perm, double, p.W *p.H), least = INFINITY;
     for (int64_t i = 0; i < p.W * p.H; i++) x[i] = p.density;
     for (int i = 0; i < ROUNDS; i++) {
         const double began = clock_cpu();

@@ -133,14 +133,28 @@ static void test_sigmoid(void)
         double z[7], mean, b, x[7], gradient[7];
         int64_t from; /* first gradient that is known */
     } cases[] = {
-        {4, {-1, 0, 2, 5}, 0.5, -1.198646094260, {0.0998721362, 0.2317161564, 0.6902640202, 0.9781476873},
-         {-0.1196764790, -0.0589707249, 0.1429780663, 0.0356691376}, 0},
-        {4, {-1, 0, 2, 5}, 0.3, -3.041734347458, {0.0172637076, 0.0455756697, 0.2608154891, 0.8763451337},
-         {-0.0353826603, -0.0472195789, -0.0164921502, 0.0990943894}, 0},
+        {4,
+         {-1, 0, 2, 5},
+         0.5,
+         -1.198646094260,
+         {0.0998721362, 0.2317161564, 0.6902640202, 0.9781476873},
+         {-0.1196764790, -0.0589707249, 0.1429780663, 0.0356691376},
+         0},
+        {4,
+         {-1, 0, 2, 5},
+         0.3,
+         -3.041734347458,
+         {0.0172637076, 0.0455756697, 0.2608154891, 0.8763451337},
+         {-0.0353826603, -0.0472195789, -0.0164921502, 0.0990943894},
+         0},
         {3, {0.1, 0.1, 0.1}, 0.12, -2.092430164690, {0.12, 0.12, 0.12}, {-0.1056, 0, 0.1056}, 0},
-        {7, {-30, -20, -10, 0, 10, 20, 30}, 0.25, -18.902032710158,
+        {7,
+         {-30, -20, -10, 0, 10, 20, 30},
+         0.25,
+         -18.902032710158,
          {0, 0, 2.80553e-13, 6.17947382e-9, 1.3609344496e-4, 0.7498790432, 0.9999848572},
-         {0, 0, 0, 0, -1.3598724899e-4, 1.2084723283e-4, 1.5152371972e-5}, 4},
+         {0, 0, 0, 0, -1.3598724899e-4, 1.2084723283e-4, 1.5152371972e-5},
+         4},
     };
     static const uint8_t mask[7] = {1, 1, 1, 1, 1, 1, 1};
     for (int i = 0; i < COUNTOF(cases); i++) {
@@ -182,7 +196,7 @@ static void test_fields(void)
         Arena a = arena;
         const Problem p = problem(&a, field_figures[i].name);
         Compliance *c = open(&a, &p);
-        double *x = field(&a, &p), *g = NEW(&a, double, p.W * p.H), volume = 0, sum = 0;
+        double *x = field(&a, &p), *g = NEW(&a, double, p.W *p.H), volume = 0, sum = 0;
         CHECK_CLOSE(compliance_density(c, x, g), field_figures[i].C, 0, 1e-9);
         check_places(&p, g, field_figures[i].at);
         for (int64_t k = 0; k < p.W * p.H; k++) sum += g[k], volume += compliance_filtered(c)[k];
@@ -220,7 +234,7 @@ static void test_logits(void)
         Arena a = arena;
         const Problem p = problem(&a, logit_figures[i].name);
         Compliance *c = open(&a, &p);
-        double *x = field(&a, &p), *z = field(&a, &p), *g = NEW(&a, double, p.W * p.H), norm = 0;
+        double *x = field(&a, &p), *z = field(&a, &p), *g = NEW(&a, double, p.W *p.H), norm = 0;
         for (int64_t k = 0; k < p.W * p.H; k++) z[k] = 6 * (x[k] - 0.5);
         CHECK_NEAR(filter_sigmoid(compliance_filter(c), z, p.density, g), logit_figures[i].b, 2e-9);
         CHECK_CLOSE(compliance_logits(c, z, g), logit_figures[i].C, 0, 1e-9);
@@ -281,26 +295,30 @@ static DesignRun optimise(Arena *a, const char *name, const char *method, int64_
 {
     const Problem p = problem(a, name);
     Compliance *c = open(a, &p);
-    DesignRun run = {.curve = NEW(a, double, steps + 1), .x = NEW(a, double, p.W * p.H)};
+    DesignRun run = {.curve = NEW(a, double, steps + 1), .x = NEW(a, double, p.W *p.H)};
     const char *why = design_find(method)->run(a, *a, c, steps, &run);
     CHECK_MSG(!why, "%s of %s: %s", method, name, why);
     compliance_close(c);
     return run;
 }
 
-static void check_curve(const char *name, const char *method, const int64_t *step, const double *C, int64_t n, double near)
+static void check_curve(const char *name, const char *method, const int64_t *step, const double *C, int64_t n,
+                        double near)
 {
     Arena a = arena;
     const DesignRun run = optimise(&a, name, method, step[n - 1]);
     CHECK_EQ(run.evaluations, step[n - 1] + 1);
     for (int64_t i = 0; i < n; i++)
-        CHECK_MSG(fabs(run.curve[step[i]] / C[i] - 1) <= near, "%s of %s: step %lld is %.9g, expected %.9g", method, name,
-                  (long long)step[i], run.curve[step[i]], C[i]);
+        CHECK_MSG(fabs(run.curve[step[i]] / C[i] - 1) <= near, "%s of %s: step %lld is %.9g, expected %.9g", method,
+                  name, (long long)step[i], run.curve[step[i]], C[i]);
 }
-#define CURVE(name, method, near, steps, ...) \
-    check_curve(name, method, (const int64_t[])steps, (const double[]){__VA_ARGS__}, \
+#define CURVE(name, method, near, steps, ...)                                                                          \
+    check_curve(name, method, (const int64_t[])steps, (const double[]){__VA_ARGS__},                                   \
                 COUNTOF(((const double[]){__VA_ARGS__})), near)
-#define STEPS(...) {__VA_ARGS__}
+#define STEPS(...)                                                                                                     \
+    {                                                                                                                  \
+        __VA_ARGS__                                                                                                    \
+    }
 
 static void test_optimality_criteria(void)
 {
@@ -312,18 +330,18 @@ static void test_optimality_criteria(void)
 
 static void test_moving_asymptotes(void)
 {
-    CURVE("hoop_32x64_0.25", "mma", 1e-7, STEPS(0, 1, 2, 3, 5, 10), 8.9311349, 8.9279243, 8.8931831, 8.4861759, 6.2624203,
-          2.6373414);
-    CURVE("multistory_building_32x64_0.5", "mma", 1e-7, STEPS(0, 1, 2, 3, 5, 10), 127.40567, 127.38251, 127.13083, 126.69310,
-          123.17366, 95.71240);
+    CURVE("hoop_32x64_0.25", "mma", 1e-7, STEPS(0, 1, 2, 3, 5, 10), 8.9311349, 8.9279243, 8.8931831, 8.4861759,
+          6.2624203, 2.6373414);
+    CURVE("multistory_building_32x64_0.5", "mma", 1e-7, STEPS(0, 1, 2, 3, 5, 10), 127.40567, 127.38251, 127.13083,
+          126.69310, 123.17366, 95.71240);
 }
 
 static void test_pixels(void)
 {
     CURVE("hoop_32x64_0.25", "pixels", 1e-7, STEPS(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10), 8.9311349, 8.6135841, 7.5817739,
           5.2743354, 4.4049751, 3.6756026, 2.9220916, 2.4030521, 2.0841548, 1.9235529, 1.6245167);
-    CURVE("pure_bending_moment_32x64_0.15", "pixels", 1e-7, STEPS(0, 1, 2, 3, 4), 1438.0635, 975.60786, 651.89485, 451.24696,
-          311.49647);
+    CURVE("pure_bending_moment_32x64_0.15", "pixels", 1e-7, STEPS(0, 1, 2, 3, 4), 1438.0635, 975.60786, 651.89485,
+          451.24696, 311.49647);
 }
 
 static void test_jobs(void)
@@ -352,12 +370,18 @@ static void test_bad_problems(void)
 {
     static const struct {
         const char *name, *why;
-    } cases[] = {{"mbb_beam_1x1_0.5", "one element"},        {"mbb_beam_8x8_1", "between 0 and 1"},
-                 {"mbb_beam_8x8_0", "between 0 and 1"},      {"mbb_beam_8x8_nan", "between 0 and 1"},
-                 {"mbb_beam_0x8_0.5", "sides from 1"},       {"mbb_beam_9999999999999x8_0.5", "sides from 1"},
-                 {"mbb_beam_8x8", "expected"},               {"mbb_8x8_0.5", "no known family"},
-                 {"hoop_32x32_0.2", "outside the grid"},     {"ground_structure_8x64_0.5", "outside the grid"},
-                 {"l_shape_0.2_2x2_0.5", "no element may be filled"},     {"mbb_beam_8x8_0.5x", "expected"}};
+    } cases[] = {{"mbb_beam_1x1_0.5", "one element"},
+                 {"mbb_beam_8x8_1", "between 0 and 1"},
+                 {"mbb_beam_8x8_0", "between 0 and 1"},
+                 {"mbb_beam_8x8_nan", "between 0 and 1"},
+                 {"mbb_beam_0x8_0.5", "sides from 1"},
+                 {"mbb_beam_9999999999999x8_0.5", "sides from 1"},
+                 {"mbb_beam_8x8", "expected"},
+                 {"mbb_8x8_0.5", "no known family"},
+                 {"hoop_32x32_0.2", "outside the grid"},
+                 {"ground_structure_8x64_0.5", "outside the grid"},
+                 {"l_shape_0.2_2x2_0.5", "no element may be filled"},
+                 {"mbb_beam_8x8_0.5x", "expected"}};
     for (int i = 0; i < COUNTOF(cases); i++) {
         Arena a = arena;
         Problem p;

@@ -24,7 +24,8 @@
 enum { MAX_SAMPLES = 10000000, MAX_GRID = 128, CHANNELS = 5, ARENA_BYTES = 64 << 20 };
 
 /* "WxH" of an option; left alone when not given. */
-static const char *size_option(Arena *perm, const IngestSpec *spec, const char *key, int64_t most, int64_t *W, int64_t *H)
+static const char *size_option(Arena *perm, const IngestSpec *spec, const char *key, int64_t most, int64_t *W,
+                               int64_t *H)
 {
     const char *text = reader_option(spec, key);
     if (!text) return 0;
@@ -97,8 +98,8 @@ typedef struct {
     int64_t W, H, steps, design_w, design_h, outputs, count;
     uint64_t seed;
     float *x, *y;
-    Arena *room;             /* of each thread */
-    const char **why;        /* of each sample */
+    Arena *room;      /* of each thread */
+    const char **why; /* of each sample */
     _Atomic int64_t done;
     _Atomic bool failed;
 } Make;
@@ -297,7 +298,8 @@ const char *structural_read(Arena *perm, Arena scratch, const char *const *sourc
     const bool samples = reader_option(spec, "samples") != 0;
     const char *task = samples ? "regression" : "simulation";
     if (*spec->task && strcmp(spec->task, task))
-        return arena_printf(perm, "structural: with%s samples it is a %s set, not %s", samples ? "" : "out", task, spec->task);
+        return arena_printf(perm, "structural: with%s samples it is a %s set, not %s", samples ? "" : "out", task,
+                            spec->task);
     return samples ? read_samples(perm, spec, out) : read_problems(perm, spec, out);
 }
 
