@@ -44,7 +44,7 @@ cell="Genotype(normal=[('sep_conv_3x3', 1), ('skip_connect', 0)], normal_concat=
     search good s.nas
     nas-derive -q s.nas -o out.nas
     [[ $(kinds out.nas) = "header dataset space search_epoch search_epoch search_epoch event genotype trailer" ]]
-    [[ $(names out.nas) = search-steady-3 ]]
+    [[ $(names out.nas) = search-darts1-3 ]]
     records out.nas >text
     grep -q 'epoch: 2$' text
     grep -q 'dataset: "toy"' text
@@ -59,7 +59,7 @@ cell="Genotype(normal=[('sep_conv_3x3', 1), ('skip_connect', 0)], normal_concat=
 @test "the user is told when none is the strongest operation of most edges" {
     search good s.nas
     run --separate-stderr -0 nas-derive --print s.nas
-    [[ $stderr = "nas-derive: s.nas: none is the strongest operation on 16 of 28 edges of search-steady-3: "* ]]
+    [[ $stderr = "nas-derive: s.nas: none is the strongest operation on 16 of 28 edges of search-darts1-3: "* ]]
     run --separate-stderr -0 nas-derive --quiet --print s.nas
     [[ -z $stderr ]]
 }
@@ -74,7 +74,7 @@ cell="Genotype(normal=[('sep_conv_3x3', 1), ('skip_connect', 0)], normal_concat=
     nas-derive --print --every s.nas >every
     [[ $(wc -l <every) = 3 && $(sed -n 2p every) = "$(<one)" ]]
     nas-derive --every s.nas -o every.nas
-    [[ $(names every.nas) = "search-steady-3-epoch0 search-steady-3-epoch1 search-steady-3-epoch2" ]]
+    [[ $(names every.nas) = "search-darts1-3-epoch0 search-darts1-3-epoch1 search-darts1-3-epoch2" ]]
     run --separate-stderr -1 nas-derive --print --epoch 7 s.nas
     [[ $stderr = "nas-derive: s.nas: no epoch 7: the search has 0 to 2" && -z $output ]]
     run --separate-stderr -2 nas-derive --every --epoch 1 s.nas
@@ -85,7 +85,7 @@ cell="Genotype(normal=[('sep_conv_3x3', 1), ('skip_connect', 0)], normal_concat=
     need lz4 protoc
     search good s.nas
     cat s.nas s.nas s.nas | nas-derive -q >out.nas
-    [[ $(names out.nas) = "search-steady-3 search-steady-3-2 search-steady-3-3" ]]
+    [[ $(names out.nas) = "search-darts1-3 search-darts1-3-2 search-darts1-3-3" ]]
     [[ $(nas-derive -q --print out.nas | wc -l) = 3 ]]
 }
 
@@ -205,13 +205,13 @@ END
     need lz4 protoc
     search good s.nas
     nas-derive -q s.nas --random 1 --named PDARTS --text "$cell" -A "$table" -o out.nas
-    [[ $(names out.nas) = "search-steady-3 PDARTS text-1 derive_cifar10 random-1-1" ]]
+    [[ $(names out.nas) = "search-darts1-3 PDARTS text-1 derive_cifar10 random-1-1" ]]
     nas-derive --named PDARTS -o p.nas <s.nas
     [[ $(kinds p.nas) = "header genotype trailer" ]]
     nas-derive -q --named PDARTS - -o p.nas <s.nas
-    [[ $(names p.nas) = "search-steady-3 PDARTS" ]]
+    [[ $(names p.nas) = "search-darts1-3 PDARTS" ]]
     nas-derive -q --random 1 p.nas | nas-derive -q --named NASNet - -o q.nas # what is there already is passed on
-    [[ $(names q.nas) = "search-steady-3 PDARTS search-steady-3-2 random-1-1 search-steady-3-3 NASNet" ]]
+    [[ $(names q.nas) = "search-darts1-3 PDARTS search-darts1-3-2 random-1-1 search-darts1-3-3 NASNet" ]]
     run --separate-stderr -2 nas-derive --from-text - -
     one_line "$stderr"
     run --separate-stderr -2 nas-derive a.nas b.nas

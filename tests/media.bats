@@ -347,7 +347,7 @@ kirigami()
     refused 'nas-ingest: absurd.nc: image(*): shape (1, 100000, 100000): *' absurd.nc
     { echo 'netcdf a { dimensions: n = 2000000000; y = 2000; x = 2000; variables: ubyte image(n, y, x); byte label(n);'
       echo 'image:_Storage = "chunked"; image:_ChunkSizes = 1, 100, 100; label:_ChunkSizes = 1000; }'; } | cdl absurd.nc nc4
-    refused 'nas-ingest: absurd.nc: *: needs * of memory, * are free' absurd.nc
+    refused 'nas-ingest: absurd.nc: *: needs * of memory, * are free; * has room for *' absurd.nc
 }
 
 # ---- a look at the samples ----

@@ -280,6 +280,8 @@ char **cli_begin(int argc, char **argv, const CliProgram *program)
 {
     signal(SIGPIPE, SIG_DFL); /* the parent may have it ignored: a reader that goes away must end us */
     console_set_program(program->name);
+    static char output[1 << 18]; /* takes a help whole: of a write in the middle that fails, stdio forgets why */
+    if (!isatty(STDOUT_FILENO)) setvbuf(stdout, output, _IOFBF, sizeof output);
     int cpus = pool_cpus();
     cli_common.threads = cpus < 256 ? cpus : 256;
 
