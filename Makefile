@@ -92,7 +92,8 @@ FORMATTED   = $(wildcard kernels/cuda/*.cu kernels/cuda/*.cuh src/*/*.[ch] src/d
 
 # The CUDA backend and its simulator: see "CUDA" below.
 CUDA_FLAGS  := -O3 -std=c++17 -lineinfo -Xcompiler -fPIC,-fno-exceptions,-fno-threadsafe-statics,-fvisibility=hidden
-SIM_ARCH    := -gencode arch=compute_75,code=compute_75 --compress-mode=none
+# PTX of the oldest and of a newer generation: they come from different compilers within nvcc, and look different.
+SIM_ARCH    := $(foreach a,75 100,-gencode arch=compute_$(a),code=compute_$(a)) --compress-mode=none
 CUDA_INC    := -isystem $(dir $(patsubst %/,%,$(dir $(NVCC))))include
 SIM_OBJ     := $(patsubst tests/cudasim/%.c,$(OBJ)/cudasim/%.o,$(wildcard tests/cudasim/*.c))
 # plain builds only: it has checks of memory of its own

@@ -1,7 +1,7 @@
 /* cudasim: takes the place of libcudart when objects that nvcc made are linked: their kernels run on the CPU.
  *
  * NAS_CUDASIM: words that change how, separated by commas. unchecked: no checks of memory, for speed; backward, shuffled:
- * the order of blocks and warps; statistics: count sectors and bank conflicts; report: print the statistics at exit.
+ * the order of blocks and warps; newest: the PTX of the newest architecture in the objects, not of the oldest; statistics: count sectors and bank conflicts; report: print the statistics at exit.
  */
 #ifndef NAS_CUDASIM_H
 #define NAS_CUDASIM_H
@@ -17,6 +17,7 @@ typedef struct {
 /* What went wrong last, or 0; forgets it, and lets calls succeed again. */
 const char *cudasim_take_error(void);
 void cudasim_configure(const char *words); /* as NAS_CUDASIM */
+const char *cudasim_refusal(const char *ptx); /* why a module of this text cannot be run, or 0 */
 /* Kernels that were launched since the last reset. */
 int64_t cudasim_statistics(CudasimRow *rows, int64_t room);
 void cudasim_reset_statistics(void);

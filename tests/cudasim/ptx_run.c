@@ -201,6 +201,25 @@ static uint64_t address_of(const Warp *w, const Ins *i, int lane)
     return base + (uint64_t)i->offset;
 }
 
+/* Those of all lanes; a lane that takes no part has the address of one that does. */
+static void addresses_of(const Warp *w, const Ins *i, uint32_t mask, uint64_t *address)
+{
+    const uint32_t *narrow = w->file + i->a[0];
+    const uint64_t *wide = (const uint64_t *)(const void *)narrow;
+    uint64_t offset = (uint64_t)i->offset, add = 0;
+    if (i->wide)
+        for (int l = 0; l < LANES; l++) address[l] = wide[l] + offset;
+    else if (i->space == SPACE_SHARED)
+        for (int l = 0; l < LANES; l++) address[l] = narrow[l] + (uint32_t)offset;
+    else
+        for (int l = 0; l < LANES; l++) address[l] = narrow[l] + offset;
+    int first = __builtin_ctz(mask);
+    if (i->space == SPACE_PARAM && address[first] < WINDOW_PARAM) add = WINDOW_PARAM;
+    for (int l = 0; l < LANES && add; l++) address[l] += add;
+    for (int l = 0; l < LANES && mask != ALL_LANES; l++)
+        if (!(mask >> l & 1)) address[l] = address[first];
+}
+
 /* Of one access of a warp: 32-byte sectors that its addresses lie in, and words that it wants; or the turns that the 32
  * banks of shared memory take. Wide accesses are served 128 bytes at a time. */
 static void count_access(Warp *w, const Ins *i, uint32_t mask, const uint64_t *address)
@@ -253,17 +272,30 @@ static bool load_words(Warp *w, const Ins *i, uint32_t mask, const uint64_t *add
     uint64_t high = global ? near->end : w->launch->shared_bytes;
     const uint8_t *bytes = global ? device_bytes : block.shared, *valid = global ? device_valid : block.shared_valid;
     Cell *cell = global ? device_cell : block.shared_cell;
-    bool odd = high < 4;
-    for (int l = 0; l < LANES; l++)
-        odd |= (mask >> l & 1) && (address[l] < low || address[l] > high - 4 || address[l] % 4);
-    for (int l = 0; l < LANES && !odd && w->launch->checked; l++)
-        odd = (mask >> l & 1) && *(const uint32_t *)(const void *)(valid + (address[l] - origin)) != 0x01010101;
+    uint64_t odd = high - low < 4, room = high - low - 4;
+    for (int l = 0; l < LANES; l++) odd |= (address[l] - low > room) | (address[l] & 3);
     if (odd) return false;
-    uint32_t *d = w->file + i->d[0];
-    for (int l = 0; l < LANES; l++)
-        if (mask >> l & 1) d[l] = *(const uint32_t *)(const void *)(bytes + (address[l] - origin));
-    for (int l = 0; l < LANES && w->launch->checked; l++)
-        if (mask >> l & 1) check_race(w, l, &cell[(address[l] - origin) / 4], false, global);
+    if (w->launch->checked) {
+        uint32_t written = 0x01010101;
+        for (int l = 0; l < LANES; l++) written &= *(const uint32_t *)(const void *)(valid + (address[l] - origin));
+        if (written != 0x01010101) return false;
+        Stamp now = {block.epoch, w->collectives << 12 | (uint32_t)w->index << 6};
+        uint32_t launch = block.launch_epoch;
+        for (int l = 0; l < LANES; l++) {
+            if (!(mask >> l & 1)) continue;
+            Cell *c = &cell[(address[l] - origin) / 4];
+            if (c->writer.epoch < launch && c->reader.epoch < launch)
+                c->reader = (Stamp){now.epoch, now.who | (uint32_t)l};
+            else
+                check_race(w, l, c, false, global);
+        }
+    }
+    uint32_t *d = w->file + i->d[0], value[LANES];
+    for (int l = 0; l < LANES; l++) value[l] = *(const uint32_t *)(const void *)(bytes + (address[l] - origin));
+    if (mask == ALL_LANES)
+        memcpy(d, value, sizeof value);
+    else
+        for (int l = 0; l < LANES; l++) d[l] = mask >> l & 1 ? value[l] : d[l];
     return true;
 }
 
@@ -275,38 +307,45 @@ static void put_value(Warp *w, const Ins *i, uint32_t mask, int v, const uint8_t
     if (i->type == T_S16) x = (uint64_t)(int16_t)x;
     if (i->type == T_S32) x = (uint64_t)(int32_t)x;
     bool wide = i->width == 8 || i->extra >> v & 1;
-    uint64_t *d = (uint64_t *)(void *)(w->file + i->d[v]);
-    for (int l = 0; l < LANES; l++) {
-        if (!(mask >> l & 1)) continue;
-        if (wide)
-            d[l] = x;
-        else
-            w->file[i->d[v] + (uint32_t)l] = (uint32_t)x;
-    }
+    uint32_t *narrow = w->file + i->d[v];
+    uint64_t *d = (uint64_t *)(void *)narrow;
+    if (mask == ALL_LANES && wide)
+        for (int l = 0; l < LANES; l++) d[l] = x;
+    else if (mask == ALL_LANES)
+        for (int l = 0; l < LANES; l++) narrow[l] = (uint32_t)x;
+    else
+        for (uint32_t rest = mask; rest; rest &= rest - 1) {
+            int l = __builtin_ctz(rest);
+            if (wide)
+                d[l] = x;
+            else
+                narrow[l] = (uint32_t)x;
+        }
+}
+
+/* All lanes have read what the first of them was checked for: that there are several is on record, too. */
+static void note_second_reader(Warp *w, int lane, const uint8_t *p, uint32_t bytes)
+{
+    bool global = p - device_bytes >= 0 && p - device_bytes < device_capacity();
+    bool shared = p >= block.shared && p < block.shared + MAX_SHARED;
+    Cell *cell = global   ? device_cell + (p - device_bytes) / 4
+                 : shared ? block.shared_cell + (p - block.shared) / 4
+                          : 0;
+    for (uint32_t b = 0; cell && b < bytes; b += 4) check_race(w, lane, &cell[b / 4], false, global);
 }
 
 void ptx_load_op(Warp *w, const Ins *i, uint32_t mask)
 {
     uint32_t bytes = (uint32_t)i->width * i->vector;
-    uint64_t address[LANES];
+    uint64_t address[LANES], differ = 0;
     int first = __builtin_ctz(mask);
-    bool same = true;
-    for (int l = 0; l < LANES; l++) address[l] = address_of(w, i, l);
-    for (int l = 0; l < LANES; l++) {
-        if (i->space == SPACE_PARAM && address[l] < WINDOW_PARAM) address[l] += WINDOW_PARAM;
-        same &= !(mask >> l & 1) || address[l] == address[first];
-    }
-    if (same) { /* one access for all */
+    addresses_of(w, i, mask, address);
+    for (int l = 0; l < LANES; l++) differ |= address[l] ^ address[first];
+    if (!differ) { /* one access for all */
         const uint8_t *p = reach(w, i, first, address[first], bytes, false, false);
         for (int v = 0; v < i->vector; v++) put_value(w, i, mask, v, p + v * i->width);
-        bool global = p - device_bytes >= 0 && p - device_bytes < device_capacity();
-        bool shared = p >= block.shared && p < block.shared + MAX_SHARED;
-        Cell *cell = global   ? device_cell + (p - device_bytes) / 4
-                     : shared ? block.shared_cell + (p - block.shared) / 4
-                              : 0;
-        int other = mask & (mask - 1) ? __builtin_ctz(mask & (mask - 1)) : -1;
-        for (uint32_t b = 0; cell && other >= 0 && w->launch->checked && b < bytes; b += 4)
-            check_race(w, other, &cell[b / 4], false, global);
+        if (mask & (mask - 1) && i->space != SPACE_PARAM && w->launch->checked)
+            note_second_reader(w, __builtin_ctz(mask & (mask - 1)), p, bytes);
     } else if (!load_words(w, i, mask, address)) {
         for (int l = 0; l < LANES; l++) {
             if (!(mask >> l & 1)) continue;
@@ -452,7 +491,9 @@ void ptx_barrier_op(Warp *w, const Ins *i, uint32_t mask)
 
 static bool warp_collective(Warp *w, const Ins *i, uint32_t mask, const uint32_t *members, const char *what)
 {
-    for (int l = 0; l < LANES; l++)
+    uint32_t all = ALL_LANES;
+    for (int l = 0; l < LANES; l++) all &= members[l];
+    for (int l = 0; l < LANES && all != ALL_LANES; l++)
         if (mask >> l & 1 && !(members[l] >> l & 1))
             give_up(w, l, "%s by a lane that its mask 0x%x leaves out", what, members[l]);
     if (!gathered(w, i, mask, members[__builtin_ctz(mask)], what)) return false;

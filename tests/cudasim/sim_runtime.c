@@ -1,7 +1,7 @@
 /* sim_runtime: the functions of libcudart that nvcc's objects and our host code call. See cudasim.h.
  *
  * Registration runs from static constructors. An object's PTX is found in its fat binary: a header of 16 bytes, then
- * entries {kind 16 bits (1: PTX), 16 bits, header size 32, payload size 64, …}.
+ * entries {kind 16 bits (1: PTX), 16 bits, header size 32, payload size 64, 12 bytes, architecture 32 bits, …}.
  */
 #include "cudasim.h"
 
@@ -27,9 +27,11 @@ cudaError_t __cudaPopCallConfiguration(dim3 *grid, dim3 *block, size_t *shared, 
 cudaError_t __cudaGetKernel(cudaKernel_t *kernel, const void *host);
 cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void **args, size_t shared, cudaStream_t s);
 
+enum { OLDEST, NEWEST, GENERATIONS }; /* of the PTX in an object, by architecture */
+
 typedef struct {
     const void *fat; /* {magic, version, data, …} */
-    Module *module;
+    Module *module[GENERATIONS];
     char error[512];
 } Binary;
 
@@ -37,7 +39,7 @@ typedef struct {
     const void *host;
     char *name;
     Binary *binary;
-    Kernel *kernel; /* 0: not looked up yet */
+    Kernel *kernel[GENERATIONS]; /* 0: not looked up yet */
 } Function;
 
 typedef struct {
@@ -60,7 +62,7 @@ static cudaError_t sticky, last;
 static char report[1200];
 static struct {
     bool known, unchecked, statistics, print;
-    int order;
+    int order, generation;
 } setting;
 static struct {
     dim3 grid, block;
@@ -103,6 +105,7 @@ SIM void cudasim_configure(const char *words)
     if (!words) return;
     setting.unchecked = strstr(words, "unchecked") != 0;
     setting.order = strstr(words, "backward") ? 1 : strstr(words, "shuffled") ? 2 : 0;
+    setting.generation = strstr(words, "newest") ? NEWEST : OLDEST;
     setting.print = strstr(words, "report") != 0;
     setting.statistics = setting.print || strstr(words, "statistics");
     if (setting.print && !print) atexit(print_statistics);
@@ -141,10 +144,10 @@ SIM void __cudaRegisterFunction(void **handle, const char *host, char *device, c
 {
     (void)device, (void)limit, (void)tid, (void)bid, (void)block, (void)grid, (void)warp;
     if (function_count == MAX_FUNCTIONS) abort();
-    functions[function_count++] = (Function){host, strdup(name), (Binary *)(void *)handle, 0};
+    functions[function_count++] = (Function){host, strdup(name), (Binary *)(void *)handle, {0}};
 }
 
-static void load_binary(Binary *b)
+static void load_binary(Binary *b, int generation)
 {
     struct {
         int magic, version;
@@ -152,38 +155,40 @@ static void load_binary(Binary *b)
     } wrapper;
     memcpy(&wrapper, b->fat, sizeof wrapper);
     uint16_t header, kind;
-    uint64_t size, payload;
-    uint32_t entry;
+    uint64_t size, payload, length = 0;
+    uint32_t entry, architecture, best = 0;
+    const uint8_t *found = 0;
     memcpy(&header, wrapper.data + 6, 2);
     memcpy(&size, wrapper.data + 8, 8);
     for (const uint8_t *p = wrapper.data + header, *end = p + size; p < end; p += entry + payload) {
         memcpy(&kind, p, 2);
         memcpy(&entry, p + 4, 4);
         memcpy(&payload, p + 8, 8);
-        if (kind != 1) continue;
-        char *text = strndup((const char *)p + entry, payload);
-        if (!strstr(text, ".version")) {
-            snprintf(b->error, sizeof b->error, "the PTX is compressed: compile with --compress-mode=none");
-            free(text);
-            return;
-        }
-        b->module = ptx_load(text, b->error, sizeof b->error);
-        free(text);
-        return;
+        memcpy(&architecture, p + 28, 4);
+        if (kind != 1 || (found && (generation == OLDEST) == (architecture > best))) continue;
+        found = p + entry, length = payload, best = architecture;
     }
-    snprintf(b->error, sizeof b->error, "no PTX in the object: compile with code=compute_NN");
+    char *text = found ? strndup((const char *)found, length) : 0;
+    if (!text)
+        snprintf(b->error, sizeof b->error, "no PTX in the object: compile with code=compute_NN");
+    else if (!strstr(text, ".version"))
+        snprintf(b->error, sizeof b->error, "the PTX is compressed: compile with --compress-mode=none");
+    else
+        b->module[generation] = ptx_load(text, b->error, sizeof b->error);
+    free(text);
 }
 
 static Function *find_function(const void *host)
 {
+    int generation = setting.generation;
     for (int f = 0; f < function_count; f++) {
         Function *fn = &functions[f];
         if (fn->host != host) continue;
-        if (!fn->kernel) {
-            if (!fn->binary->module && !*fn->binary->error) load_binary(fn->binary);
-            for (int k = 0; fn->binary->module && k < fn->binary->module->kernels; k++)
-                if (!strcmp(fn->binary->module->kernel[k]->name, fn->name)) fn->kernel = fn->binary->module->kernel[k];
-        }
+        Binary *b = fn->binary;
+        if (!fn->kernel[generation] && !b->module[generation] && !*b->error) load_binary(b, generation);
+        const Module *m = b->module[generation];
+        for (int k = 0; !fn->kernel[generation] && m && k < m->kernels; k++)
+            if (!strcmp(m->kernel[k]->name, fn->name)) fn->kernel[generation] = m->kernel[k];
         return fn;
     }
     return 0;
@@ -219,7 +224,7 @@ SIM cudaError_t cudaLaunchKernel(const void *host, dim3 grid, dim3 block, void *
     if (sticky) return sticky;
     Function *f = find_function(host);
     if (!f) return result(cudaErrorInvalidDeviceFunction);
-    Kernel *k = f->kernel;
+    Kernel *k = f->kernel[setting.generation];
     if (!k) return fault(cudaErrorInvalidPtx, f->binary->error);
     uint64_t threads = (uint64_t)block.x * block.y * block.z, total = k->shared_bytes + shared;
     if (!threads || threads > 1024 || block.z > 64 || !grid.x || !grid.y || !grid.z || grid.x > 0x7fffffff ||
@@ -232,7 +237,7 @@ SIM cudaError_t cudaLaunchKernel(const void *host, dim3 grid, dim3 block, void *
     }
     static uint8_t param[1 << 15];
     for (int p = 0; p < k->params; p++) memcpy(param + k->param[p].offset, args[p], k->param[p].size);
-    Launch l = {.module = f->binary->module,
+    Launch l = {.module = f->binary->module[setting.generation],
                 .kernel = k,
                 .grid = {grid.x, grid.y, grid.z},
                 .block = {block.x, block.y, block.z},
@@ -498,13 +503,19 @@ SIM const char *cudaGetErrorString(cudaError_t e)
                                             : "error";
 }
 
+SIM const char *cudasim_refusal(const char *ptx)
+{
+    static char error[512];
+    return ptx_load(ptx, error, sizeof error) ? 0 : error;
+}
+
 /* ---- statistics ---- */
 
 SIM int64_t cudasim_statistics(CudasimRow *rows, int64_t room)
 {
     int64_t n = 0;
     for (int f = 0; f < function_count && n < room; f++) {
-        const Kernel *k = functions[f].kernel;
+        const Kernel *k = functions[f].kernel[setting.generation];
         if (!k || !k->launches) continue;
         rows[n++] = (CudasimRow){
             k->name,    k->launches,      k->blocks,          k->warp_instructions, k->lane_instructions, k->requests,
@@ -516,7 +527,7 @@ SIM int64_t cudasim_statistics(CudasimRow *rows, int64_t room)
 SIM void cudasim_reset_statistics(void)
 {
     for (int f = 0; f < function_count; f++) {
-        Kernel *k = functions[f].kernel;
+        Kernel *k = functions[f].kernel[setting.generation];
         if (!k) continue;
         k->launches = k->blocks = k->warp_instructions = k->lane_instructions = 0;
         k->requests = k->sectors = k->least_sectors = 0;

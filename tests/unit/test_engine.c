@@ -19,7 +19,7 @@ static Arena memory; /* every test works on a copy */
 static Pool *pools[3];
 static const int pool_sizes[3] = {1, 2, 7};
 
-static bool has_simulator;
+static void (*configure_simulator)(const char *words); /* tests/cudasim/cudasim.h; 0: there is none */
 static const char without_nvcc[] = "built without nvcc: no CUDA code was run";
 
 /* CUDA's kernels on a simulated device, where nvcc was (tests/cudasim). */
@@ -34,7 +34,9 @@ static void find_simulator(void)
     if (access(path, R_OK)) return;
     setenv("NAS_CUDASIM_PLUGIN", path, 1);
     setenv("NAS_CUDA_SEPARATE", "1", 1); /* the simulator watches every buffer by itself */
-    has_simulator = true;
+    void *plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (CHECK_MSG(plugin, "%s", dlerror())) *(void **)&configure_simulator = dlsym(plugin, "cudasim_configure");
+    CHECK(configure_simulator);
 }
 
 /* ---- numbers that tests/oracle/make_golden.py makes too ---- */
@@ -390,24 +392,24 @@ static void check_cudasim(const int *nets, int count, int64_t n, SegmentKind rec
     }
 }
 
-/* One network of each kind: every instruction of every thread takes its time. NAS_TEST_LONG=1 takes all. */
+/* One network of each kind: every instruction of every thread takes its time. NAS_TEST_LONG=1 takes all. Then some by
+ * the newer PTX. */
 static void test_ref_and_cudasim(void)
 {
     static const int nets[] = {1, 3, 6, 8, 12, 15, 0, 2, 4, 5, 7, 9, 10, 11, 13, 14, 16};
-    if (!has_simulator) CHECK_SKIP(without_nvcc);
+    if (!configure_simulator) CHECK_SKIP(without_nvcc);
     check_cudasim(nets, getenv("NAS_TEST_LONG") ? COUNTOF(nets) : 6, 3, SEGMENT_WHOLE);
     check_cudasim((const int[]){3}, 1, 2, SEGMENT_CELL);
+    configure_simulator("newest");
+    check_cudasim(nets, getenv("NAS_TEST_LONG") ? COUNTOF(nets) : 2, 3, SEGMENT_WHOLE);
+    configure_simulator("");
 }
 
 /* A step on the simulator in another order of blocks and warps, then again: the same bits. Then what engine.h promises
  * about a smaller batch, operations that are off, and dropped paths, beside ref. */
 static void test_cudasim_promises(void)
 {
-    if (!has_simulator) CHECK_SKIP(without_nvcc);
-    void *plugin = dlopen(getenv("NAS_CUDASIM_PLUGIN"), RTLD_NOW | RTLD_LOCAL);
-    void (*configure)(const char *) = 0;
-    *(void **)&configure = plugin ? dlsym(plugin, "cudasim_configure") : 0;
-    if (!CHECK(configure)) return;
+    if (!configure_simulator) CHECK_SKIP(without_nvcc);
     Arena a = memory;
     Graph *g = network(&a, 1);
     Batch b = hash_batch(&a, g, "train0", 3), less = hash_batch(&a, g, "train1", 2);
@@ -418,10 +420,10 @@ static void test_cudasim_promises(void)
     float *stats = NEW(&a, float, g->stat_floats);
     engine_download(e, BLOCK_STATS, stats);
     Result first = step(&a, g, e, b, GRAD_ALL);
-    configure("shuffled");
+    configure_simulator("shuffled");
     engine_upload(e, BLOCK_STATS, stats);
     Result again = step(&a, g, e, b, GRAD_ALL);
-    configure("");
+    configure_simulator("");
     same_result("cudasim, another order", g, &again, &first, b.n);
     engine_upload(e, BLOCK_STATS, stats);
     Result want = step(&a, g, ref, less, GRAD_ALL);
@@ -455,7 +457,6 @@ static void test_cudasim_promises(void)
     near_result("cudasim, drop-path", g, &got, &want, b.n, 1e-4);
     engine_close(e);
     engine_close(ref);
-    dlclose(plugin);
 }
 
 /* The losses by their formulas, from the logits. */
@@ -1232,7 +1233,7 @@ static void check_oracle_gradients(const char *device)
 static void test_oracle_gradients(void)
 {
     for (int i = 0; i < way_count; i++) check_oracle_gradients(ways[i]);
-    if (has_simulator) check_oracle_gradients("cudasim");
+    if (configure_simulator) check_oracle_gradients("cudasim");
 }
 
 /* Twenty steps of a first-order search. Rounding grows along the way (some per mille after twenty steps of this tiny,
@@ -1321,7 +1322,7 @@ static void test_oracle_trajectory(void)
 static void test_cudasim_trajectory(void)
 {
     double losses[40] = {0};
-    if (!has_simulator) CHECK_SKIP(without_nvcc);
+    if (!configure_simulator) CHECK_SKIP(without_nvcc);
     if (getenv("NAS_TEST_LONG")) check_oracle_trajectory("cudasim", losses);
 }
 
