@@ -95,9 +95,9 @@ CUDA_FLAGS  := -O3 -std=c++17 -lineinfo -Xcompiler -fPIC,-fno-exceptions,-fno-th
 # PTX of the oldest and of a newer generation: they come from different compilers within nvcc, and look different.
 SIM_ARCH    := $(foreach a,75 100,-gencode arch=compute_$(a),code=compute_$(a)) --compress-mode=none
 CUDA_INC    := -isystem $(dir $(patsubst %/,%,$(dir $(NVCC))))include
-SIM_OBJ     := $(patsubst tests/cudasim/%.c,$(OBJ)/cudasim/%.o,$(wildcard tests/cudasim/*.c))
+SIM_OBJ     := $(patsubst tests/cudasim/%.c,$(OBJ)/cudasim/%.o,$(filter-out %/driver.c,$(wildcard tests/cudasim/*.c)))
 # plain builds only: it has checks of memory of its own
-SIM_TESTS   := $(if $(SAN),,$(if $(filter 1,$(HAVE_CUDA)),$(OBJ)/cudasim/libprobe.so $(OBJ)/cudasim/libnas-cudasim.so))
+SIM_TESTS   := $(if $(SAN),,$(if $(filter 1,$(HAVE_CUDA)),$(addprefix $(OBJ)/cudasim/,libprobe.so libnas-cudasim.so libcuda.so.1 registers.txt)))
 # What the plugin is made of beside the kernels, compiled again as position-independent code.
 PLUGIN_SRC  := src/engine/backend_cuda.c src/engine/plan.c src/engine/step.c src/engine/loss.c src/base/arena.c src/base/rng.c
 PLUGIN_OBJ  := $(PLUGIN_SRC:%.c=$(OBJ)/plugin/%.o)
@@ -210,6 +210,15 @@ $(OBJ)/cudasim/probe.o: tests/cudasim/probe.cu
 $(OBJ)/cudasim/libprobe.so: $(OBJ)/cudasim/probe.o $(SIM_OBJ)
 	$(CC) $(BASE_FLAGS) $(LDFLAGS) -shared -o $@ $^ -lm
 
+# A driver that answers, for programs that look for one before they open the plugin.
+$(OBJ)/cudasim/libcuda.so.1: $(OBJ)/cudasim/driver.o $(OBJ)/cudasim/visible_devices.o
+	$(CC) $(BASE_FLAGS) $(LDFLAGS) -shared -o $@ $^
+
+# What ptxas gives each kernel.
+$(OBJ)/cudasim/registers.txt: $(wildcard kernels/cuda/*) kernels/kernels.h tests/cuda-gates
+	@mkdir -p $(@D)
+	tests/cuda-gates --registers $(NVCC) > $@
+
 -include $(wildcard $(OBJ)/cudasim/*.d $(OBJ)/cudasim/kernels/*.d $(OBJ)/plugin/src/*/*.d)
 
 # The plugin. No libstdc++, one exported symbol; the CUDA runtime is linked in, the driver is looked for at run time.
@@ -229,10 +238,11 @@ cuda: $(OBJ)/libnas-cuda.so
 	@mkdir -p $(NAS_BIN)
 	cp -f $< $(NAS_BIN)/libnas-cuda.so
 
-# What can be said of the kernels without a device: no spills, no local memory, no doubles but in norm.cu, for every
-# architecture; registers and shared memory of each; nothing but the one symbol exported.
-cuda-gates: $(OBJ)/libnas-cuda.so
-	tests/cuda-gates $< $(NVCC)
+# What can be said of the plugin without a device: no spills, no local memory, no doubles but in norm.cu, for every
+# architecture; nothing but the one symbol exported; and of each kernel what the tests' table of limits is about.
+cuda-gates: $(OBJ)/libnas-cuda.so $(SIM_TESTS) $(OBJ)/tests/test_gates
+	tests/cuda-gates $<
+	$(OBJ)/tests/test_gates --print
 
 -include $(wildcard $(OBJ)/plugin/kernels/cuda/*.d)
 

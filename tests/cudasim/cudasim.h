@@ -5,11 +5,13 @@
  */
 #ifndef NAS_CUDASIM_H
 #define NAS_CUDASIM_H
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct {
-    const char *kernel;
-    int64_t launches, blocks, warp_instructions, lane_instructions;
+    const char *kernel; /* "conv_input<64,64,8>" */
+    int64_t launches, blocks, threads, warp_instructions, lane_instructions, flops;
+    int64_t words; /* of global memory, each counted once a launch */
     int64_t requests, sectors, least_sectors;              /* global memory, 32 bytes a sector */
     int64_t shared_requests, wavefronts, least_wavefronts; /* shared memory */
 } CudasimRow;
@@ -19,6 +21,8 @@ const char *cudasim_take_error(void);
 void cudasim_configure(const char *words); /* as NAS_CUDASIM */
 const char *cudasim_refusal(const char *ptx); /* why a module of this text cannot be run, or 0 */
 /* Kernels that were launched since the last reset. */
+void cudasim_kernel_name(const char *mangled, char *to, size_t room);
+int64_t cudasim_in_use(void); /* bytes allocated on the device */
 int64_t cudasim_statistics(CudasimRow *rows, int64_t room);
 void cudasim_reset_statistics(void);
 #endif

@@ -445,6 +445,9 @@ static void parse_statement(Loader *l, char *text, bool second)
     }
     i->run = row->run;
     i->extra = row->extra;
+    static const char *const floating[] = {"add.f32", "sub.f32", "mul.f32", "add.f64", "sub.f64", "mul.f64"};
+    i->flops = !strncmp(key, "fma.", 4) ? 2 : 0;
+    for (size_t n = 0; n < sizeof floating / sizeof *floating; n++) i->flops |= !strcmp(key, floating[n]);
     if (!strcmp(part[0], "bra")) {
         i->target = -1;
         for (int n = 0; n < l->labels; n++)

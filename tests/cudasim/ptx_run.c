@@ -12,7 +12,7 @@
 #include "device_memory.h"
 #include "ptx_ops.h"
 
-enum { MAX_SHARED = 228 << 10, SEVERAL = 63 };
+enum { MAX_SHARED = 228 << 10, SEVERAL = 63, ATOMIC = 1 << 12 };
 
 static jmp_buf gave_up;
 static char message[1024];
@@ -52,7 +52,7 @@ __attribute__((noreturn, format(printf, 3, 4))) static void give_up(const Warp *
 
 static uint32_t who(const Warp *w, int lane)
 {
-    return w->collectives << 12 | (uint32_t)w->index << 6 | (uint32_t)lane;
+    return w->collectives << 13 | (uint32_t)w->index << 6 | (uint32_t)lane;
 }
 
 /* Whether an earlier access by `s` is unordered with one by this lane now. */
@@ -61,7 +61,7 @@ static bool unordered(const Warp *w, int lane, Stamp s, bool global)
     if (s.epoch != block.epoch) return global && s.epoch >= block.launch_epoch && s.epoch < block.block_epoch;
     uint32_t warp = s.who >> 6 & 63, its_lane = s.who & 63;
     if (warp != (uint32_t)w->index) return true;
-    return its_lane != (uint32_t)lane && s.who >> 12 == w->collectives;
+    return its_lane != (uint32_t)lane && s.who >> 13 == w->collectives;
 }
 
 static void describe(char *to, size_t room, Stamp s)
@@ -106,8 +106,20 @@ static inline void check_race(const Warp *w, int lane, Cell *c, bool write, bool
     } else if ((r->who >> 6 & 63) != (uint32_t)w->index) {
         r->who |= SEVERAL << 6 | SEVERAL;
     } else if ((r->who & 63) != (uint32_t)lane) {
-        r->who = r->who >> 12 == w->collectives ? r->who | SEVERAL : who(w, lane);
+        r->who = r->who >> 13 == w->collectives ? r->who | SEVERAL : who(w, lane);
     }
+}
+
+/* An atomic access races with plain ones, not with its kind. */
+static void check_atomic(const Warp *w, int lane, Cell *c, bool global)
+{
+    bool among_atomics = c->writer.who & ATOMIC;
+    if ((!among_atomics && unordered(w, lane, c->writer, global)) || unordered(w, lane, c->reader, global))
+        give_up(w, lane, "race: atomic access to %s memory that others read or write plainly",
+                global ? "global" : "shared");
+    bool several = among_atomics && unordered(w, lane, c->writer, global);
+    c->writer =
+        (Stamp){block.epoch, (several ? SEVERAL << 6 | SEVERAL : who(w, lane)) | ATOMIC | w->collectives << 13};
 }
 
 /* ---- memory ---- */
@@ -188,7 +200,9 @@ static uint8_t *reach(Warp *w, const Ins *i, int lane, uint64_t address, uint32_
                         : space == SPACE_SHARED ? "shared"
                                                 : "local");
     }
-    if (cell && !atomic)
+    if (cell && atomic)
+        check_atomic(w, lane, cell, space == SPACE_GLOBAL);
+    else if (cell)
         for (uint32_t b = 0; b < bytes; b += 4) check_race(w, lane, &cell[b / 4], write, space == SPACE_GLOBAL);
     return p;
 }
@@ -227,16 +241,21 @@ static void count_access(Warp *w, const Ins *i, uint32_t mask, const uint64_t *a
     Kernel *k = w->launch->kernel;
     uint32_t bytes = (uint32_t)i->width * i->vector, words = bytes < 4 ? 1 : bytes / 4, together = LANES / words;
     if (i->space == SPACE_GLOBAL) {
-        uint64_t sector[4 * LANES], word[4 * LANES];
+        uint64_t sector[4 * LANES], word[4 * LANES], top = 0; /* above all words so far */
         int sectors = 0, distinct = 0;
         for (int l = 0; l < LANES; l++)
             for (uint32_t b = 0; (mask >> l & 1) && b < words; b++) {
                 uint64_t a = address[l] / 4 + b;
-                int s = sectors - 1, d = distinct - 1;
+                int s = sectors - 1, d = a >= top ? -1 : distinct - 1;
                 while (s >= 0 && sector[s] != a / 8) s--;
                 if (s < 0) sector[sectors++] = a / 8;
                 while (d >= 0 && word[d] != a) d--;
-                if (d < 0) word[distinct++] = a;
+                if (d >= 0) continue;
+                word[distinct++] = a;
+                if (a >= top) top = a + 1;
+                uint32_t *touched = device_touched + (a - device_base / 4);
+                k->words += *touched != block.launch_epoch;
+                *touched = block.launch_epoch;
             }
         k->requests++;
         k->sectors += sectors;
@@ -279,7 +298,7 @@ static bool load_words(Warp *w, const Ins *i, uint32_t mask, const uint64_t *add
         uint32_t written = 0x01010101;
         for (int l = 0; l < LANES; l++) written &= *(const uint32_t *)(const void *)(valid + (address[l] - origin));
         if (written != 0x01010101) return false;
-        Stamp now = {block.epoch, w->collectives << 12 | (uint32_t)w->index << 6};
+        Stamp now = {block.epoch, w->collectives << 13 | (uint32_t)w->index << 6};
         uint32_t launch = block.launch_epoch;
         for (int l = 0; l < LANES; l++) {
             if (!(mask >> l & 1)) continue;
@@ -375,7 +394,7 @@ void ptx_store_op(Warp *w, const Ins *i, uint32_t mask)
     if (w->launch->statistics) count_access(w, i, mask, address);
 }
 
-/* Lane after lane. An atomic access races with none of its kind; plain accesses beside it are seen by their own check. */
+/* Lane after lane. */
 void ptx_atomic_op(Warp *w, const Ins *i, uint32_t mask)
 {
     bool result = i->d[0] != 0;
@@ -560,13 +579,14 @@ void ptx_active_op(Warp *w, const Ins *i, uint32_t mask)
 static void run_warp(Warp *w)
 {
     const Ins *code = w->launch->kernel->code;
-    int64_t instructions = 0, lanes = 0;
+    int64_t instructions = 0, lanes = 0, flops = 0;
     while (!w->done && !w->at_barrier) {
         const Ins *i = block.now = code + w->pc++;
         uint32_t mask = w->mask;
         if (i->guard >= 0) mask &= i->negate ? ~w->file[i->guard] : w->file[i->guard];
         instructions++;
         lanes += __builtin_popcount(mask);
+        flops += i->flops * __builtin_popcount(mask);
         if (mask) i->run(w, i, mask);
         if (w->pc >= w->next && !w->done && !w->at_barrier) { /* others are behind, or here */
             put_aside(w, w->pc, w->mask, false);
@@ -575,6 +595,7 @@ static void run_warp(Warp *w)
     }
     w->launch->kernel->warp_instructions += instructions;
     w->launch->kernel->lane_instructions += lanes;
+    w->launch->kernel->flops += flops;
 }
 
 static void set_special(Warp *w, int which, uint32_t value, bool thread)
@@ -704,5 +725,6 @@ const char *ptx_run(Launch *l)
     }
     k->launches++;
     k->blocks += blocks;
+    k->threads += (int64_t)blocks * threads;
     return 0;
 }

@@ -13,6 +13,7 @@
 
 #include "device_memory.h"
 #include "ptx.h"
+#include "visible_devices.h"
 
 #define SIM __attribute__((visibility("default")))
 
@@ -37,7 +38,7 @@ typedef struct {
 
 typedef struct {
     const void *host;
-    char *name;
+    char *name, label[80];
     Binary *binary;
     Kernel *kernel[GENERATIONS]; /* 0: not looked up yet */
 } Function;
@@ -89,10 +90,11 @@ static void print_statistics(void)
 {
     CudasimRow row[MAX_FUNCTIONS];
     int64_t n = cudasim_statistics(row, MAX_FUNCTIONS);
-    fprintf(stderr, "%-60s %8s %12s %9s %9s\n", "kernel", "launches", "instructions", "sectors", "banks");
+    fprintf(stderr, "%-24s %8s %14s %13s %11s %9s %9s\n", "kernel", "launches", "instructions", "flops", "words", "sectors",
+            "banks");
     for (int64_t i = 0; i < n; i++)
-        fprintf(stderr, "%-60.60s %8lld %12lld %8.0f%% %8.0f%%\n", row[i].kernel, (long long)row[i].launches,
-                (long long)row[i].lane_instructions,
+        fprintf(stderr, "%-24s %8lld %14lld %13lld %11lld %8.0f%% %8.0f%%\n", row[i].kernel, (long long)row[i].launches,
+                (long long)row[i].lane_instructions, (long long)row[i].flops, (long long)row[i].words,
                 row[i].sectors ? 100.0 * (double)row[i].least_sectors / (double)row[i].sectors : 100.0,
                 row[i].wavefronts ? 100.0 * (double)row[i].least_wavefronts / (double)row[i].wavefronts : 100.0);
 }
@@ -120,6 +122,26 @@ SIM const char *cudasim_take_error(void)
     return *taken ? taken : 0;
 }
 
+/* Of "_ZN39_GLOBAL__N__57a85106_7_conv_cu_ddce044710conv_inputILi64ELi64ELi8EEvK8CudaConv" the name and its numbers. */
+SIM void cudasim_kernel_name(const char *mangled, char *to, size_t room)
+{
+    const char *p = mangled, *file = strstr(mangled, "_cu_");
+    size_t n = 0;
+    if (strncmp(p, "_Z", 2)) {
+        snprintf(to, room, "%s", mangled);
+        return;
+    }
+    p = file ? file + 12 : p + 2; /* behind eight digits of a hash */
+    int length = atoi(p);
+    p += strspn(p, "0123456789");
+    n = (size_t)snprintf(to, room, "%.*s", length, p);
+    p += (size_t)length < strlen(p) ? (size_t)length : strlen(p);
+    if (*p++ != 'I') return;
+    for (char before = '<'; !strncmp(p, "Li", 2) && n < room; before = ',', p = strchr(p, 'E') + 1)
+        n += (size_t)snprintf(to + n, room - n, "%c%d", before, atoi(p + 2));
+    if (n < room) snprintf(to + n, room - n, ">");
+}
+
 /* ---- registration ---- */
 
 SIM void **__cudaRegisterFatBinary(void *fat)
@@ -144,7 +166,9 @@ SIM void __cudaRegisterFunction(void **handle, const char *host, char *device, c
 {
     (void)device, (void)limit, (void)tid, (void)bid, (void)block, (void)grid, (void)warp;
     if (function_count == MAX_FUNCTIONS) abort();
-    functions[function_count++] = (Function){host, strdup(name), (Binary *)(void *)handle, {0}};
+    Function *f = &functions[function_count++];
+    *f = (Function){.host = host, .name = strdup(name), .binary = (Binary *)(void *)handle};
+    cudasim_kernel_name(name, f->label, sizeof f->label);
 }
 
 static void load_binary(Binary *b, int generation)
@@ -379,6 +403,8 @@ static cudaError_t copy(void *to, const void *from, size_t bytes, enum cudaMemcp
         return cudaSuccess;
     case cudaMemcpyDeviceToHost:
         if (!host_range(to, name) || !(s = device_range(from, bytes, name, false))) return sticky;
+        if (!setting.unchecked && memchr(device_valid + (s - device_bytes), 0, bytes))
+            return fault(cudaErrorInvalidValue, "cudaMemcpy: uninitialised: copies memory that nobody has written");
         if (asynchronous && is_pinned(to)) {
             pending[pending_count++] = (Pending){.to = to, .copy = memcpy(malloc(bytes), s, bytes), .bytes = bytes};
             memset(to, 0xff, bytes);
@@ -434,21 +460,24 @@ SIM cudaError_t cudaMemGetInfo(size_t *available, size_t *total)
 
 SIM cudaError_t cudaGetDeviceCount(int *count)
 {
+    int device[MAX_DEVICES];
     device_open();
-    *count = 1;
-    return cudaSuccess;
+    *count = visible_devices(device);
+    return *count ? cudaSuccess : result(cudaErrorNoDevice);
 }
 
-SIM cudaError_t cudaSetDevice(int device)
+SIM cudaError_t cudaSetDevice(int index)
 {
-    return device ? result(cudaErrorInvalidDevice) : cudaSuccess;
+    int device[MAX_DEVICES];
+    return index < 0 || index >= visible_devices(device) ? result(cudaErrorInvalidDevice) : cudaSuccess;
 }
 
-SIM cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device)
+SIM cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int index)
 {
-    if (device) return result(cudaErrorInvalidDevice);
+    int device[MAX_DEVICES];
+    if (index < 0 || index >= visible_devices(device)) return result(cudaErrorInvalidDevice);
     memset(p, 0, sizeof *p);
-    snprintf(p->name, sizeof p->name, "simulated on the CPU");
+    snprintf(p->name, sizeof p->name, "device %d simulated on the CPU", device[index]);
     p->major = 7, p->minor = 5;
     p->multiProcessorCount = 40;
     p->totalGlobalMem = (size_t)device_capacity();
@@ -499,6 +528,7 @@ SIM const char *cudaGetErrorString(cudaError_t e)
 {
     return e == cudaSuccess                 ? "no error"
            : *report                        ? report
+           : e == cudaErrorNoDevice         ? "no device"
            : e == cudaErrorMemoryAllocation ? "out of memory"
                                             : "error";
 }
@@ -511,15 +541,31 @@ SIM const char *cudasim_refusal(const char *ptx)
 
 /* ---- statistics ---- */
 
+SIM int64_t cudasim_in_use(void)
+{
+    return device_in_use();
+}
+
 SIM int64_t cudasim_statistics(CudasimRow *rows, int64_t room)
 {
     int64_t n = 0;
     for (int f = 0; f < function_count && n < room; f++) {
         const Kernel *k = functions[f].kernel[setting.generation];
         if (!k || !k->launches) continue;
-        rows[n++] = (CudasimRow){
-            k->name,    k->launches,      k->blocks,          k->warp_instructions, k->lane_instructions, k->requests,
-            k->sectors, k->least_sectors, k->shared_requests, k->wavefronts,        k->least_wavefronts};
+        rows[n++] = (CudasimRow){.kernel = functions[f].label,
+                                 .launches = k->launches,
+                                 .blocks = k->blocks,
+                                 .threads = k->threads,
+                                 .warp_instructions = k->warp_instructions,
+                                 .lane_instructions = k->lane_instructions,
+                                 .flops = k->flops,
+                                 .words = k->words,
+                                 .requests = k->requests,
+                                 .sectors = k->sectors,
+                                 .least_sectors = k->least_sectors,
+                                 .shared_requests = k->shared_requests,
+                                 .wavefronts = k->wavefronts,
+                                 .least_wavefronts = k->least_wavefronts};
     }
     return n;
 }
@@ -529,7 +575,8 @@ SIM void cudasim_reset_statistics(void)
     for (int f = 0; f < function_count; f++) {
         Kernel *k = functions[f].kernel[setting.generation];
         if (!k) continue;
-        k->launches = k->blocks = k->warp_instructions = k->lane_instructions = 0;
+        k->launches = k->blocks = k->threads = k->warp_instructions = k->lane_instructions = 0;
+        k->flops = k->words = 0;
         k->requests = k->sectors = k->least_sectors = 0;
         k->shared_requests = k->wavefronts = k->least_wavefronts = 0;
     }

@@ -26,6 +26,7 @@ static struct {
     void (*configure)(const char *words);
     int64_t (*statistics)(CudasimRow *rows, int64_t room);
     void (*reset_statistics)(void);
+    int64_t (*in_use)(void);
     int (*allocate)(void **p, size_t bytes);
     int (*release)(void *p);
     int (*allocate_host)(void **p, size_t bytes);
@@ -64,6 +65,7 @@ static bool open_sim(void)
                    {&sim.configure, "cudasim_configure"},
                    {&sim.statistics, "cudasim_statistics"},
                    {&sim.reset_statistics, "cudasim_reset_statistics"},
+                   {&sim.in_use, "cudasim_in_use"},
                    {&sim.allocate, "cudaMalloc"},
                    {&sim.release, "cudaFree"},
                    {&sim.allocate_host, "cudaMallocHost"},
@@ -205,6 +207,8 @@ static const struct {
     {"bug_out_of_bounds_read", "out of bounds: reads 4 bytes at 0x"},
     {"bug_out_of_bounds_write", "out of bounds: writes 4 bytes at 0x"},
     {"bug_misaligned", "misaligned: reads 16 bytes"},
+    {"bug_misaligned_write", "misaligned: writes 8 bytes"},
+    {"bug_atomic_beside_plain", "race: "},
     {"bug_missing_barrier", "race: "},
     {"bug_missing_second_barrier", "race: "},
     {"bug_missing_warp_barrier", "race: reads shared memory that thread"},
@@ -269,6 +273,13 @@ static void test_host_faults(void)
     CHECK_CONTAINS(sim.take_error(), "device memory, not the host's");
     sim.copy(host, host + 1, 4, TO_HOST);
     CHECK_CONTAINS(sim.take_error(), "not device memory");
+    float never[64];
+    sim.copy(never, x + 32, sizeof never, TO_HOST);
+    CHECK_CONTAINS(sim.take_error(), "uninitialised: copies memory that nobody has written");
+    sim.spin(x, 0, 1);
+    CHECK_CONTAINS(sim.take_error(), "cannot be launched with grid (0,1,1)");
+    sim.spin(x, 1 << 30, 1);
+    CHECK_CONTAINS(sim.take_error(), "out of bounds");
     /* after a fault every call fails, as on a device */
     sim.run(spin, host);
     CHECK(sim.copy(host, x, 4, TO_HOST) != 0);
@@ -306,7 +317,7 @@ static void test_divergence(void)
     NEED_SIM;
     float *x = input(), got[64];
     CHECK_EQ(sim.run(index_of("ok_loop"), x), 0);
-    sim.copy(got, x, sizeof got, TO_HOST);
+    CHECK_EQ(sim.copy(got, x, sizeof got, TO_HOST), 0);
     for (int t = 0; t < 64; t++) {
         int steps = 0, v = t * 7 + 64;
         while (v != 1) v = v % 2 ? 3 * v + 1 : v / 2, steps++;
@@ -320,6 +331,7 @@ static void test_statistics(void)
     NEED_SIM;
     sim.configure("statistics");
     sim.reset_statistics();
+    int64_t before = sim.in_use();
     float *x = input();
     CHECK_EQ(sim.run(index_of("ok_warp"), x), 0);
     CudasimRow row[32];
@@ -334,8 +346,21 @@ static void test_statistics(void)
         CHECK_EQ(row[0].least_wavefronts, 4);
         CHECK(row[0].lane_instructions > 64 * 20 && row[0].warp_instructions * 32 >= row[0].lane_instructions);
     }
+    sim.reset_statistics();
+    CHECK_EQ(sim.run(index_of("ok_stride"), x), 0);
+    n = sim.statistics(row, 32);
+    if (CHECK_EQ(n, 1)) { /* a warp's 32 words lie in 8 sectors; a warp's store hits one bank */
+        CHECK_STR(row[0].kernel, "ok_stride");
+        CHECK_EQ(row[0].threads, 64);
+        CHECK_EQ(row[0].words, 64);
+        CHECK_EQ(row[0].sectors, 2 * 8);
+        CHECK_EQ(row[0].least_sectors, 2 * 4);
+        CHECK_EQ(row[0].wavefronts, 2 * 32);
+        CHECK_EQ(row[0].least_wavefronts, 2);
+    }
     sim.configure("");
     sim.release(x);
+    CHECK_EQ(sim.in_use(), before);
     float *y;
     enum { BLOCKS = 8, STEPS = 2000 };
     CHECK_EQ(sim.allocate((void **)&y, BLOCKS * 256 * sizeof *y), 0);
