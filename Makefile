@@ -256,6 +256,16 @@ bench: $(BENCHES)
 	$(OBJ)/bench/bench_kernels $(BENCH)
 	$(OBJ)/bench/bench_step a $$(nproc) 5 $(if $(findstring --markdown,$(BENCH)),markdown,profile)
 
+# What the CUDA kernels would take on GPUs, by a model: minutes on the simulator. MODEL: channels, layers, size.
+MODEL =
+.PHONY: bench-cuda-model gpu-check
+bench-cuda-model: $(OBJ)/bench/bench_cuda_model $(SIM_TESTS)
+	NAS_CUDASIM_PLUGIN=$(abspath $(OBJ))/cudasim/libnas-cudasim.so $< $(MODEL)
+
+# For a person with a GPU: builds, tests, times, and prints a block of text to send back.
+gpu-check: cuda programs $(OBJ)/tests/test_engine $(OBJ)/bench/bench_step
+	tests/gpu-check $(abspath $(OBJ)) $(abspath $(NAS_BIN))
+
 # Beside PyTorch, which is installed if need be: tests/bench/README.md.
 .PHONY: bench-peer
 bench-peer: $(OBJ)/bench/bench_step

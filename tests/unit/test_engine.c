@@ -2,6 +2,9 @@
  * both against finite differences and against what PyTorch computed (tests/golden/oracle_*.txt); and the promises of
  * engine.h: bits do not depend on the thread count, a smaller batch is a batch, what is off costs and moves nothing,
  * memory is as forecast, no allocation.
+ *
+ *   test_engine                  as above; and CUDA's kernels on the simulator, where nvcc was
+ *   test_engine --device cuda    all that is said of a device, of that one in place of cpu; skipped if it is not there
  */
 #include "base/rng.h"
 #include "engine/engine.h"
@@ -193,6 +196,7 @@ static Graph *network(Arena *a, int which)
 /* ref, then the cpu kernels of every instruction set and lane count that this machine can run: "v4/8". */
 static const char *ways[16] = {"ref"};
 static int way_count = 1;
+static const char *tested = "cpu"; /* --device */
 static const char *isa_given; /* NAS_ISA as this test was called, or 0 */
 
 static void find_ways(void)
@@ -467,7 +471,7 @@ static void test_losses(void)
         Graph *g = network(&a, i);
         if (g->table_count) continue;
         Batch b = hash_batch(&a, g, "train0", 5);
-        Engine *e = open_engine(&a, g, "cpu", 5, pools[0]);
+        Engine *e = open_engine(&a, g, tested, 5, pools[0]);
         Result r = step(&a, g, e, b, GRAD_WEIGHTS);
         double loss = 0, over = 0;
         for (int64_t n = 0; n < b.n; n++) {
@@ -603,7 +607,7 @@ static void test_partial_gradients(void)
     Arena a = memory;
     Graph *g = network(&a, 0);
     Batch b = hash_batch(&a, g, "train0", 4);
-    Engine *e = open_engine(&a, g, "cpu", 4, pools[1]);
+    Engine *e = open_engine(&a, g, tested, 4, pools[1]);
     set_hash_mix(g, e);
     Result all = step(&a, g, e, b, GRAD_ALL), mix = step(&a, g, e, b, GRAD_MIX),
            weights = step(&a, g, e, b, GRAD_WEIGHTS);
@@ -621,7 +625,7 @@ static void test_smaller_batch(void)
         Arena a = memory;
         Graph *g = network(&a, i % 2 ? 3 : 0);
         Batch whole = hash_batch(&a, g, "train1", 7), b = hash_batch(&a, g, "train0", n);
-        Engine *large = open_engine(&a, g, "cpu", 7, pools[0]), *small = open_engine(&a, g, "cpu", n, pools[0]);
+        Engine *large = open_engine(&a, g, tested, 7, pools[0]), *small = open_engine(&a, g, tested, n, pools[0]);
         set_hash_mix(g, large);
         set_hash_mix(g, small);
         float *stats = NEW(&a, float, g->stat_floats);
@@ -640,7 +644,7 @@ static void test_inactive(void)
     Arena a = memory;
     Graph *g = network(&a, 0);
     Batch b = hash_batch(&a, g, "train0", 4);
-    Engine *off = open_engine(&a, g, "cpu", 4, pools[1]), *zero = open_engine(&a, g, "cpu", 4, pools[1]);
+    Engine *off = open_engine(&a, g, tested, 4, pools[1]), *zero = open_engine(&a, g, tested, 4, pools[1]);
     float *before = NEW(&a, float, g->stat_floats);
     engine_download(off, BLOCK_STATS, before);
     for (int t = 0; t < 2; t++) {
@@ -701,7 +705,7 @@ static void test_single_path(void)
     Engine *e[2];
     int64_t bytes[2];
     for (int i = 0; i < 2; i++) {
-        EngineOptions o = {.device = "cpu", .batch = 4, .single_path = i, .pool = pools[1]};
+        EngineOptions o = {.device = tested, .batch = 4, .single_path = i, .pool = pools[1]};
         const char *why = 0;
         e[i] = engine_open(&a, g, &o, &why);
         o.batch = 256;
@@ -763,7 +767,7 @@ static void test_partial_channels(void)
     if (!CHECK_MSG(!g->error, "%s", g->error)) return;
     CHECK_EQ(g->tables[0].count, 4); /* two edges, each an operation and a bypass */
     const float mix[4] = {0.3f, 0.6f, 0.2f, -0.4f};
-    Engine *e = open_engine(&a, g, "cpu", N, pools[0]);
+    Engine *e = open_engine(&a, g, tested, N, pools[0]);
     engine_set_mix(e, 0, mix);
     Batch b = hash_batch(&a, g, "train0", N);
     engine_batch(e, b.x, b.y, N);
@@ -805,7 +809,7 @@ static void test_noise(void)
     for (int32_t i = 0; i < g->op_count; i++)
         if (g->ops[i].kind == OP_NOISE) noise = g->ops[i].output;
     Batch b = hash_batch(&a, g, "train0", 8);
-    Engine *ref = open_engine(&a, g, "ref", 8, pools[0]), *cpu = open_engine(&a, g, "cpu", 8, pools[1]);
+    Engine *ref = open_engine(&a, g, "ref", 8, pools[0]), *cpu = open_engine(&a, g, tested, 8, pools[1]);
     enum { COUNT = 8 * 5 * 12 * 12 };
     float *x[3];
     for (int i = 0; i < 3; i++) {
@@ -840,7 +844,7 @@ static void test_drop_path(void)
     Arena a = memory;
     Graph *g = network(&a, 3);
     Batch b = hash_batch(&a, g, "train0", 6);
-    Engine *ref = open_engine(&a, g, "ref", 6, pools[0]), *cpu = open_engine(&a, g, "cpu", 6, pools[1]);
+    Engine *ref = open_engine(&a, g, "ref", 6, pools[0]), *cpu = open_engine(&a, g, tested, 6, pools[1]);
     Result plain = step(&a, g, cpu, b, GRAD_WEIGHTS);
     Result other[2];
     for (int i = 0; i < 2; i++) {
@@ -894,7 +898,7 @@ static void test_thread_counts(void)
             Graph *g = network(&a, which);
             Result r[3];
             for (int i = 0; i < 3; i++) {
-                Engine *e = open_engine(&a, g, d ? "ref" : "cpu", 5, pools[i]);
+                Engine *e = open_engine(&a, g, d ? "ref" : tested, 5, pools[i]);
                 set_hash_mix(g, e);
                 engine_set_drop(e, 0.2, 3, 1);
                 for (int s = 0; s < 3; s++) {
@@ -1045,13 +1049,13 @@ static void test_forward_only(void)
     Arena a = memory, scratch = arena_reserve(1 << 26);
     Graph *g = network(&a, 0);
     Batch b = hash_batch(&a, g, "train0", 4);
-    EngineOptions o = {.device = "cpu", .batch = 4, .pool = pools[0]};
+    EngineOptions o = {.device = tested, .batch = 4, .pool = pools[0]};
     int64_t whole = engine_memory(g, &o, scratch, 0, &a);
     o.forward_only = true;
     int64_t less = engine_memory(g, &o, scratch, 0, &a);
     CHECK_MSG(less < whole, "%d bytes without gradients, %d with them", (int)less, (int)whole);
     const char *why = 0;
-    Engine *lean = engine_open(&a, g, &o, &why), *full = open_engine(&a, g, "cpu", 4, pools[0]);
+    Engine *lean = engine_open(&a, g, &o, &why), *full = open_engine(&a, g, tested, 4, pools[0]);
     if (!CHECK_MSG(lean, "%s", why)) return;
     float *w = NEW(&a, float, g->weight_count), *s = NEW(&a, float, g->stat_floats);
     engine_download(full, BLOCK_WEIGHTS, w);
@@ -1326,18 +1330,37 @@ static void test_cudasim_trajectory(void)
     if (getenv("NAS_TEST_LONG")) check_oracle_trajectory("cudasim", losses);
 }
 
-int main(void)
+/* --device: whether it is there. If not, says so as a skipped case. */
+static void test_device_answers(void)
+{
+    Arena a = memory;
+    const char *why = 0;
+    Engine *e = engine_open(&a, network(&a, 4), &(EngineOptions){.device = tested, .batch = 1, .pool = pools[0]}, &why);
+    if (!e) CHECK_SKIP(arena_strdup(&memory, why));
+    printf("device %s\n", engine_device(e));
+    CHECK(strncmp(engine_device(e), tested, strlen(tested)) == 0);
+    engine_close(e);
+}
+
+int main(int argc, char **argv)
 {
     memory = arena_reserve((ptrdiff_t)1 << 33);
-    find_ways();
-    find_simulator();
-    for (int i = 1; i < way_count; i++) printf("cpu kernels %s\n", ways[i]);
+    bool other = argc > 2 && !strcmp(argv[1], "--device");
+    if (other)
+        tested = ways[way_count++] = argv[2];
+    else
+        find_ways(), find_simulator();
+    for (int i = 1; i < way_count; i++) printf("%s %s\n", other ? "device" : "cpu kernels", ways[i]);
     for (int i = 0; i < 3; i++)
         if (!CHECK(pools[i] = pool_open(pool_sizes[i]))) return check_done("engine");
+    if (other) CHECK_RUN(test_device_answers);
+    if (check_state.skipped_cases) return check_done("engine");
     CHECK_RUN(test_oracle_gradients);
     CHECK_RUN(test_ref_and_cpu);
-    CHECK_RUN(test_ref_and_cudasim);
-    CHECK_RUN(test_cudasim_promises);
+    if (!other) {
+        CHECK_RUN(test_ref_and_cudasim);
+        CHECK_RUN(test_cudasim_promises);
+    }
     CHECK_RUN(test_losses);
     CHECK_RUN(test_weight_gradients);
     CHECK_RUN(test_mix_gradients);
@@ -1354,9 +1377,11 @@ int main(void)
     CHECK_RUN(test_optimisers);
     CHECK_RUN(test_forward_only);
     CHECK_RUN(test_unknown_device);
-    CHECK_RUN(test_memory);
     CHECK_RUN(test_oracle_trajectory);
-    CHECK_RUN(test_cudasim_trajectory);
+    if (!other) {
+        CHECK_RUN(test_memory); /* that of the host */
+        CHECK_RUN(test_cudasim_trajectory);
+    }
     for (int i = 0; i < 3; i++) pool_close(pools[i]);
     return check_done("engine");
 }
