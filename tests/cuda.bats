@@ -93,3 +93,10 @@ TINY=(--layers 1 --channels 1 --batch 16 --nodes 1 --inputs 1 --epochs 1)
     done
     [[ $(wc -l <0.txt) -gt 5 ]]
 }
+
+@test "gpu-check refuses without a device, in one line" {
+    local obj=${SIM%/tests/../cudasim}
+    LD_LIBRARY_PATH='' run --separate-stderr -1 "$NAS_ROOT/tests/gpu-check" "$obj" "$NAS_BIN" quick
+    one_line "$stderr"
+    [[ $stderr == 'gpu-check: device cuda: '* && $stderr != *simulated* && -z $output ]]
+}

@@ -20,7 +20,8 @@
 #include "tests/cudasim/cudasim.h"
 
 enum { BATCH = 64, MOST = 64 };
-static const double launch_seconds = 3e-6; /* a small kernel in a stream, without a graph: an assumption, not a measurement */
+static const double launch_seconds =
+    3e-6; /* a small kernel in a stream, without a graph: an assumption, not a measurement */
 
 static const struct {
     const char *name;
@@ -142,9 +143,10 @@ int main(int argc, char **argv)
     engine_close(e);
 
     qsort(kernel, (size_t)kernels, sizeof *kernel, by_time);
-    printf("A MODEL, not a measurement: nothing ran on a GPU. Second-order search step, supernet C=%lld, %lld layers, %lldx%lld,\n"
-           "batch %d; ms a step, and what bounds the kernel. Counted by the simulator on one image, times the batch.\n\n",
-           (long long)channels, (long long)layers, (long long)size, (long long)size, BATCH);
+    printf(
+        "A MODEL, not a measurement: nothing ran on a GPU. Second-order search step, supernet C=%lld, %lld layers, %lldx%lld,\n"
+        "batch %d; ms a step, and what bounds the kernel. Counted by the simulator on one image, times the batch.\n\n",
+        (long long)channels, (long long)layers, (long long)size, (long long)size, BATCH);
     printf("%-24s %8s %10s %10s", "kernel", "launches", "GB", "GFLOP");
     for (int d = 0; d < DEVICES; d++) printf("   %18s", devices[d].name);
     printf("\n");

@@ -11,14 +11,14 @@
 typedef struct {
     const char *kernel; /* "conv_input<64,64,8>" */
     int64_t launches, blocks, threads, warp_instructions, lane_instructions, flops;
-    int64_t words; /* of global memory, each counted once a launch */
+    int64_t words;                                         /* of global memory, each counted once a launch */
     int64_t requests, sectors, least_sectors;              /* global memory, 32 bytes a sector */
     int64_t shared_requests, wavefronts, least_wavefronts; /* shared memory */
 } CudasimRow;
 
 /* What went wrong last, or 0; forgets it, and lets calls succeed again. */
 const char *cudasim_take_error(void);
-void cudasim_configure(const char *words); /* as NAS_CUDASIM */
+void cudasim_configure(const char *words);    /* as NAS_CUDASIM */
 const char *cudasim_refusal(const char *ptx); /* why a module of this text cannot be run, or 0 */
 /* Kernels that were launched since the last reset. */
 void cudasim_kernel_name(const char *mangled, char *to, size_t room);

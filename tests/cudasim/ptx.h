@@ -65,7 +65,7 @@ typedef struct {
     int64_t launches, blocks, threads;
     /* statistics: what every access of a warp asked for, and the least that would have served it */
     int64_t warp_instructions, lane_instructions, flops;
-    int64_t words; /* of global memory, each counted once a launch */
+    int64_t words;                                         /* of global memory, each counted once a launch */
     int64_t sectors, least_sectors, requests;              /* global memory, 32 bytes a sector */
     int64_t wavefronts, least_wavefronts, shared_requests; /* shared memory, 32 banks of 4 bytes */
 } Kernel;

@@ -118,8 +118,7 @@ static void check_atomic(const Warp *w, int lane, Cell *c, bool global)
         give_up(w, lane, "race: atomic access to %s memory that others read or write plainly",
                 global ? "global" : "shared");
     bool several = among_atomics && unordered(w, lane, c->writer, global);
-    c->writer =
-        (Stamp){block.epoch, (several ? SEVERAL << 6 | SEVERAL : who(w, lane)) | ATOMIC | w->collectives << 13};
+    c->writer = (Stamp){block.epoch, (several ? SEVERAL << 6 | SEVERAL : who(w, lane)) | ATOMIC | w->collectives << 13};
 }
 
 /* ---- memory ---- */

@@ -90,8 +90,8 @@ static void print_statistics(void)
 {
     CudasimRow row[MAX_FUNCTIONS];
     int64_t n = cudasim_statistics(row, MAX_FUNCTIONS);
-    fprintf(stderr, "%-24s %8s %14s %13s %11s %9s %9s\n", "kernel", "launches", "instructions", "flops", "words", "sectors",
-            "banks");
+    fprintf(stderr, "%-24s %8s %14s %13s %11s %9s %9s\n", "kernel", "launches", "instructions", "flops", "words",
+            "sectors", "banks");
     for (int64_t i = 0; i < n; i++)
         fprintf(stderr, "%-24s %8lld %14lld %13lld %11lld %8.0f%% %8.0f%%\n", row[i].kernel, (long long)row[i].launches,
                 (long long)row[i].lane_instructions, (long long)row[i].flops, (long long)row[i].words,

@@ -16,13 +16,14 @@
 typedef struct {
     const char *kernel;
     int sectors, banks; /* least %: of 32-byte sectors that a warp's access needs; of turns of shared memory's banks */
-    double instructions, traffic; /* most a word of global memory that is used: of threads; bytes through the caches / 4 */
-    int registers, shared;        /* most a thread; bytes a block */
-    int threads, occupancy;       /* of a block; least % of an SM's threads, of the worse of sm_75 and sm_90 */
+    double instructions,
+        traffic;            /* most a word of global memory that is used: of threads; bytes through the caches / 4 */
+    int registers, shared;  /* most a thread; bytes a block */
+    int threads, occupancy; /* of a block; least % of an SM's threads, of the worse of sm_75 and sm_90 */
 } Limit;
 
 static const Limit limits[] = {
-/* clang-format off: a row each */
+    /* clang-format off: a row each */
     /* kernel, sectors %, banks %, instructions and traffic a word, registers, shared, threads, occupancy % */
     {"conv_input<64,64,8>", 57, 90, 160.2, 2.29, 64, 4352, 256, 50},
     {"conv_input<32,128,8>", 91, 97, 108, 1.63, 64, 5184, 256, 50},
@@ -55,7 +56,7 @@ static const Limit limits[] = {
     {"norm_backward", 98, 98, 109, 1.33, 57, 4096, 256, 75},
     {"norm_eval", 98, 98, 19.63, 1.08, 25, 0, 64, 100},
     {"norm_train", 92, 98, 274.6, 8.64, 64, 0, 128, 100},
-/* clang-format on */
+    /* clang-format on */
 };
 
 /* Kernel launches of a first-order search step of the supernet below. */
@@ -287,7 +288,8 @@ static void test_limits(void)
         for (int k = 0; k < COUNTOF(limits) && !l; k++)
             if (!strcmp(limits[k].kernel, found[i].row.kernel)) l = &limits[k];
         if (!CHECK_MSG(l, "%s has no row of limits", found[i].row.kernel)) continue;
-        if (CHECK_MSG(!broken(l, &found[i], which, sizeof which), "%s: %s: limits, and what was found:", l->kernel, which))
+        if (CHECK_MSG(!broken(l, &found[i], which, sizeof which), "%s: %s: limits, and what was found:", l->kernel,
+                      which))
             continue;
         Limit r = reached(&found[i]);
         print_limit(stderr, l);
@@ -332,8 +334,8 @@ static int64_t launches;
 static void test_launches(void)
 {
     if (!sim.configure) CHECK_SKIP("built without nvcc: no CUDA code was run");
-    CHECK_MSG(launches > 0 && launches <= most_launches, "a search step takes %" PRId64 " launches, expected at most %" PRId64,
-              launches, most_launches);
+    CHECK_MSG(launches > 0 && launches <= most_launches,
+              "a search step takes %" PRId64 " launches, expected at most %" PRId64, launches, most_launches);
 }
 
 int main(int argc, char **argv)
@@ -344,7 +346,8 @@ int main(int argc, char **argv)
         collect();
     }
     if (argc > 1 && !strcmp(argv[1], "--print")) {
-        printf("    /* kernel, sectors %%, banks %%, instructions and traffic a word, registers, shared, threads, occupancy %% */\n");
+        printf(
+            "    /* kernel, sectors %%, banks %%, instructions and traffic a word, registers, shared, threads, occupancy %% */\n");
         for (int i = 0; i < kernels; i++) {
             Limit r = reached(&found[i]);
             print_limit(stdout, &r);
