@@ -195,7 +195,7 @@ $(OBJ)/plugin/%.o: %.c
 	@mkdir -p $(@D)
 	$(COMPILE) $(CUDA_INC) -fPIC -fvisibility=hidden -c -o $@ $<
 
-# The kernels twice: as PTX of one architecture for the simulator; for all devices, spills and doubles being errors.
+# The kernels twice: as PTX for the simulator; for all devices, spills and doubles being errors.
 $(OBJ)/cudasim/kernels/%.o: kernels/cuda/%.cu
 	@mkdir -p $(@D)
 	$(NVCC) $(CUDA_FLAGS) -I. -Werror all-warnings $(SIM_ARCH) -MMD -MP -c -o $@ $<

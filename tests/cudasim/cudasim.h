@@ -20,6 +20,7 @@ typedef struct {
 const char *cudasim_take_error(void);
 void cudasim_configure(const char *words);    /* as NAS_CUDASIM */
 const char *cudasim_refusal(const char *ptx); /* why a module of this text cannot be run, or 0 */
+int cudasim_architecture(void);               /* of the PTX that was launched last: 75, 100 */
 /* Kernels that were launched since the last reset. */
 void cudasim_kernel_name(const char *mangled, char *to, size_t room);
 int64_t cudasim_in_use(void); /* bytes allocated on the device */

@@ -33,6 +33,7 @@ enum { OLDEST, NEWEST, GENERATIONS }; /* of the PTX in an object, by architectur
 typedef struct {
     const void *fat; /* {magic, version, data, …} */
     Module *module[GENERATIONS];
+    int architecture[GENERATIONS]; /* 75, 100 */
     char error[512];
 } Binary;
 
@@ -58,6 +59,7 @@ static struct {
     char *at;
     size_t bytes;
 } pinned[MAX_PINNED];
+static int last_architecture; /* of what was launched last */
 static int binary_count, function_count, pending_count, pinned_count;
 static cudaError_t sticky, last;
 static char report[1200];
@@ -199,6 +201,7 @@ static void load_binary(Binary *b, int generation)
         snprintf(b->error, sizeof b->error, "the PTX is compressed: compile with --compress-mode=none");
     else
         b->module[generation] = ptx_load(text, b->error, sizeof b->error);
+    b->architecture[generation] = (int)best;
     free(text);
 }
 
@@ -250,6 +253,7 @@ SIM cudaError_t cudaLaunchKernel(const void *host, dim3 grid, dim3 block, void *
     if (!f) return result(cudaErrorInvalidDeviceFunction);
     Kernel *k = f->kernel[setting.generation];
     if (!k) return fault(cudaErrorInvalidPtx, f->binary->error);
+    last_architecture = f->binary->architecture[setting.generation];
     uint64_t threads = (uint64_t)block.x * block.y * block.z, total = k->shared_bytes + shared;
     if (!threads || threads > 1024 || block.z > 64 || !grid.x || !grid.y || !grid.z || grid.x > 0x7fffffff ||
         grid.y > 65535 || grid.z > 65535 || total > 48 << 10) {
@@ -531,6 +535,11 @@ SIM const char *cudaGetErrorString(cudaError_t e)
            : e == cudaErrorNoDevice         ? "no device"
            : e == cudaErrorMemoryAllocation ? "out of memory"
                                             : "error";
+}
+
+SIM int cudasim_architecture(void)
+{
+    return last_architecture;
 }
 
 SIM const char *cudasim_refusal(const char *ptx)

@@ -27,6 +27,7 @@ static struct {
     int64_t (*statistics)(CudasimRow *rows, int64_t room);
     void (*reset_statistics)(void);
     int64_t (*in_use)(void);
+    int (*architecture)(void);
     int (*allocate)(void **p, size_t bytes);
     int (*release)(void *p);
     int (*allocate_host)(void **p, size_t bytes);
@@ -66,6 +67,7 @@ static bool open_sim(void)
                    {&sim.statistics, "cudasim_statistics"},
                    {&sim.reset_statistics, "cudasim_reset_statistics"},
                    {&sim.in_use, "cudasim_in_use"},
+                   {&sim.architecture, "cudasim_architecture"},
                    {&sim.allocate, "cudaMalloc"},
                    {&sim.release, "cudaFree"},
                    {&sim.allocate_host, "cudaMallocHost"},
@@ -150,8 +152,10 @@ static void test_arithmetic(void)
 {
     NEED_SIM;
     check_arithmetic();
+    CHECK_EQ(sim.architecture(), 75);
     sim.configure("newest");
     check_arithmetic();
+    CHECK_EQ(sim.architecture(), 100);
     sim.configure("");
 }
 

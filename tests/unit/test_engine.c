@@ -23,6 +23,7 @@ static Arena memory; /* every test works on a copy */
 static Pool *pools[3];
 static const int pool_sizes[3] = {1, 2, 7};
 
+static int (*simulated_architecture)(void);
 static void (*configure_simulator)(const char *words); /* tests/cudasim/cudasim.h; 0: there is none */
 static const char without_nvcc[] = "built without nvcc: no CUDA code was run";
 
@@ -40,7 +41,8 @@ static void find_simulator(void)
     setenv("NAS_CUDA_SEPARATE", "1", 1); /* the simulator watches every buffer by itself */
     void *plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (CHECK_MSG(plugin, "%s", dlerror())) *(void **)&configure_simulator = dlsym(plugin, "cudasim_configure");
-    CHECK(configure_simulator);
+    if (plugin) *(void **)&simulated_architecture = dlsym(plugin, "cudasim_architecture");
+    CHECK(configure_simulator && simulated_architecture);
 }
 
 /* ---- numbers that tests/oracle/make_golden.py makes too ---- */
@@ -405,8 +407,10 @@ static void test_ref_and_cudasim(void)
     if (!configure_simulator) CHECK_SKIP(without_nvcc);
     check_cudasim(nets, getenv("NAS_TEST_LONG") ? COUNTOF(nets) : 6, 3, SEGMENT_WHOLE);
     check_cudasim((const int[]){3}, 1, 2, SEGMENT_CELL);
+    CHECK_EQ(simulated_architecture(), 75);
     configure_simulator("newest");
     check_cudasim(nets, getenv("NAS_TEST_LONG") ? COUNTOF(nets) : 2, 3, SEGMENT_WHOLE);
+    CHECK_EQ(simulated_architecture(), 100);
     configure_simulator("");
 }
 
