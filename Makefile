@@ -92,12 +92,13 @@ FORMATTED   = $(wildcard kernels/cuda/*.cu kernels/cuda/*.cuh src/*/*.[ch] src/d
 
 # The CUDA backend and its simulator: see "CUDA" below.
 CUDA_FLAGS  := -O3 -std=c++17 -lineinfo -Xcompiler -fPIC,-fno-exceptions,-fno-threadsafe-statics,-fvisibility=hidden
-SIM_ARCH    := -gencode arch=compute_75,code=compute_75 --compress-mode=none
+# PTX of the oldest and of a newer generation: they come from different compilers within nvcc, and look different.
+SIM_ARCH    := $(foreach a,75 100,-gencode arch=compute_$(a),code=compute_$(a)) --compress-mode=none
 CUDA_LIB    := $(dir $(patsubst %/,%,$(dir $(NVCC))))lib64
 CUDA_INC    := -isystem $(dir $(patsubst %/,%,$(dir $(NVCC))))include
 SIM_OBJ     := $(patsubst tests/cudasim/%.c,$(OBJ)/cudasim/%.o,$(filter-out %/driver.c,$(wildcard tests/cudasim/*.c)))
 # plain builds only: it has checks of memory of its own
-SIM_TESTS   := $(if $(SAN),,$(if $(filter 1,$(HAVE_CUDA)),$(addprefix $(OBJ)/cudasim/,libprobe.so libnas-cudasim.so libcuda.so.1)))
+SIM_TESTS   := $(if $(SAN),,$(if $(filter 1,$(HAVE_CUDA)),$(addprefix $(OBJ)/cudasim/,libprobe.so libnas-cudasim.so libcuda.so.1 registers.txt)))
 # What the plugin is made of beside the kernels, compiled again as position-independent code.
 PLUGIN_SRC  := src/engine/backend_cuda.c src/engine/plan.c src/engine/step.c src/engine/loss.c src/engine/graph.c src/base/arena.c src/base/rng.c
 PLUGIN_OBJ  := $(PLUGIN_SRC:%.c=$(OBJ)/plugin/%.o)
@@ -195,8 +196,8 @@ $(OBJ)/plugin/%.o: %.c
 	@mkdir -p $(@D)
 	$(COMPILE) $(CUDA_INC) -fPIC -fvisibility=hidden -c -o $@ $<
 
-# The kernels twice: as PTX of one architecture for the simulator; for all devices, spills and doubles being errors.
-$(OBJ)/cudasim/kernels/%.o: kernels/cuda/%.cu
+# The kernels twice: as PTX for the simulator; for all devices, spills and doubles being errors.
+$(OBJ)/cudasim/kernels/%.o: kernels/cuda/%.cu Makefile
 	@mkdir -p $(@D)
 	$(NVCC) $(CUDA_FLAGS) -I. -Werror all-warnings $(SIM_ARCH) -MMD -MP -c -o $@ $<
 
@@ -213,6 +214,11 @@ $(OBJ)/cudasim/libprobe.so: $(OBJ)/cudasim/probe.o $(SIM_OBJ)
 # A driver that answers, for programs that look for one before they open the plugin.
 $(OBJ)/cudasim/libcuda.so.1: $(OBJ)/cudasim/driver.o $(OBJ)/cudasim/visible_devices.o
 	$(CC) $(BASE_FLAGS) $(LDFLAGS) -shared -o $@ $^
+
+# What ptxas gives each kernel.
+$(OBJ)/cudasim/registers.txt: $(wildcard kernels/cuda/*) kernels/kernels.h tests/cuda-gates
+	@mkdir -p $(@D)
+	tests/cuda-gates --registers $(NVCC) > $@
 
 -include $(wildcard $(OBJ)/cudasim/*.d $(OBJ)/cudasim/kernels/*.d $(OBJ)/plugin/src/*/*.d)
 
@@ -233,10 +239,11 @@ cuda: $(OBJ)/libnas-cuda.so
 	@mkdir -p $(NAS_BIN)
 	cp -f $< $(NAS_BIN)/libnas-cuda.so
 
-# What can be said of the kernels without a device: no spills, no local memory, no doubles but in norm.cu, for every
-# architecture; registers and shared memory of each; nothing but the one symbol exported.
-cuda-gates: $(OBJ)/libnas-cuda.so
-	tests/cuda-gates $< $(NVCC)
+# What can be said of the plugin without a device: no spills, no local memory, no doubles but in norm.cu, for every
+# architecture; nothing but the one symbol exported; and of each kernel what the tests' table of limits is about.
+cuda-gates: $(OBJ)/libnas-cuda.so $(SIM_TESTS) $(OBJ)/tests/test_gates
+	tests/cuda-gates $<
+	$(OBJ)/tests/test_gates --print
 
 -include $(wildcard $(OBJ)/plugin/kernels/cuda/*.d)
 
@@ -254,6 +261,16 @@ bench: $(BENCHES)
 .PHONY: bench-structure
 bench-structure: $(OBJ)/bench/bench_structure
 	NAS_BENCH=$< tests/bench/bench-structure
+
+# What the CUDA kernels would take on GPUs, by a model: minutes on the simulator. MODEL: channels, layers, size.
+MODEL =
+.PHONY: bench-cuda-model gpu-check
+bench-cuda-model: $(OBJ)/bench/bench_cuda_model $(SIM_TESTS)
+	NAS_CUDASIM_PLUGIN=$(abspath $(OBJ))/cudasim/libnas-cudasim.so $< $(MODEL)
+
+# For a person with a GPU: builds, tests, times, and prints a block of text to send back.
+gpu-check: cuda programs $(OBJ)/tests/test_engine $(OBJ)/bench/bench_step
+	tests/gpu-check $(abspath $(OBJ)) $(abspath $(NAS_BIN))
 
 # Beside PyTorch, which is installed if need be: tests/bench/README.md.
 .PHONY: bench-peer

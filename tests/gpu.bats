@@ -18,7 +18,7 @@ SEARCH=(--layers 1 --reduce-at none --channels 2 --nodes 1 --epochs 2 --batch 8 
 
 @test "--device auto takes the GPU of a driver that answers, and says so; the CPU where there is none, and says why" {
     nas-train --data data.nas "${NET[@]}" -o t.nas 2>err
-    grep -q 'cuda: simulated on the CPU, sm_75 (auto: a CUDA driver and its device answered)' err
+    grep -q 'cuda: device 0 simulated on the CPU, sm_75 (auto: a CUDA driver and its device answered)' err
     CUDA_VISIBLE_DEVICES='' nas-train --data data.nas "${NET[@]}" -o t.nas 2>err
     grep -q 'cpu .*(the CUDA driver has no device for us (error 100; CUDA_VISIBLE_DEVICES is ""))' err
     NAS_CUDA_PLUGIN=/no/such.so nas-train --data data.nas "${NET[@]}" -o t.nas 2>err
@@ -27,7 +27,7 @@ SEARCH=(--layers 1 --reduce-at none --channels 2 --nodes 1 --epochs 2 --batch 8 
 
 @test "--device cuda:N: one of those that are visible, else one line" {
     NAS_CUDASIM_DEVICES=4 nas-train --device cuda:3 --data data.nas "${NET[@]}" -o t.nas 2>err
-    grep -q 'cuda:3: simulated' err
+    grep -q 'cuda:3: device 3 simulated' err
     NAS_CUDASIM_DEVICES=4 run -1 --separate-stderr nas-train -q --device cuda:4 --data data.nas "${NET[@]}" -o u.nas
     one_line "$stderr"
     [[ $stderr == *"device cuda:4: there are 4, counted from 0" && ! -e u.nas ]]

@@ -112,7 +112,9 @@ __global__ void __launch_bounds__(TM *TN / 16) conv_input(const __grid_constant_
     float acc[4][4] = {};
     for (int k0 = 0; k0 < depth; k0 += TK) {
         for (int i = threadIdx.x; i < TK * TM; i += T::threads) {
-            int m = i % TM, kk = i / TM, o = (k0 + kk) / taps, t = k0 + kk - o * taps;
+            /* the weights lie (out, in, taps): lanes along the taps, or, if there is one, along the inputs */
+            int m = taps > 1 ? i / TK : i % TM, kk = taps > 1 ? i % TK : i / TM;
+            int o = (k0 + kk) / taps, t = k0 + kk - o * taps;
             bool in = row0 + m < k.in_blocks && k0 + kk < depth;
             tile.a[kk][m] = in ? c.weight[((int64_t)o * k.in_blocks + row0 + m) * taps + t] : 0;
         }

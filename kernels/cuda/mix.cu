@@ -165,20 +165,30 @@ __global__ void head_weight(const __grid_constant__ KHead k, int64_t images, flo
     *(i < weights ? g_weight + i : g_bias + o) = sum;
 }
 
-__global__ void head_input(const __grid_constant__ KHead k, int64_t images) /* a warp an image and channel */
+/* A block of 256 threads takes 32 channels of an image: lanes along the channels, as the weights lie, and the outputs dealt
+ * to the warps; then all along the pixels. */
+__global__ void head_input(const __grid_constant__ KHead k, int64_t images)
 {
-    int64_t which = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) / 32;
-    if (which >= images * k.channels) return;
-    int64_t n = which / k.channels;
-    int c = (int)(which - n * k.channels), p = 0, local = c, pixels = k.height * k.width, lane = threadIdx.x & 31;
-    while (local >= k.part_channels[p]) local -= k.part_channels[p++];
-    if (!k.gx[p]) return;
-    float sum = 0;
-    for (int o = lane; o < k.outputs; o += 32)
-        sum = fmaf(k.g_logits[n * k.outputs + o], k.weight[(int64_t)o * k.channels + c], sum);
-    sum = warp_sum(sum) / (float)pixels;
-    float *gx = k.gx[p] + (n * k.part_channels[p] + local) * pixels;
-    for (int i = lane; i < pixels; i += 32) gx[i] += sum;
+    __shared__ float part[8][32], sum[32];
+    int groups = (k.channels + 31) / 32, lane = threadIdx.x & 31, warp = threadIdx.x / 32, pixels = k.height * k.width;
+    int64_t n = blockIdx.x / groups;
+    int c0 = (int)(blockIdx.x - n * groups) * 32, count = k.channels - c0 < 32 ? k.channels - c0 : 32;
+    float s = 0;
+    for (int o = warp; o < k.outputs && lane < count; o += 8)
+        s = fmaf(k.g_logits[n * k.outputs + o], k.weight[(int64_t)o * k.channels + c0 + lane], s);
+    part[warp][lane] = s;
+    __syncthreads();
+    if (!warp) {
+        float all = 0;
+        for (int w = 0; w < 8; w++) all += part[w][lane];
+        sum[lane] = all / (float)pixels;
+    }
+    __syncthreads();
+    for (int e = threadIdx.x; e < count * pixels; e += 256) {
+        int j = e / pixels, p = 0, local = c0 + j;
+        while (local >= k.part_channels[p]) local -= k.part_channels[p++];
+        if (k.gx[p]) k.gx[p][(n * k.part_channels[p] + local) * pixels + e - j * pixels] += sum[j];
+    }
 }
 
 /* ---- select ---- */
@@ -297,7 +307,7 @@ int cuda_head_backward(const KHead *k, int64_t n, float *g_weight, float *g_bias
 {
     int64_t weights = (int64_t)k->outputs * (k->channels + 1);
     if (g_weight) head_weight<<<(unsigned)((weights + 127) / 128), 128, 0, S>>>(*k, n, g_weight, g_bias);
-    head_input<<<(unsigned)((n * k->channels + 7) / 8), 256, 0, S>>>(*k, n);
+    head_input<<<(unsigned)(n * ((k->channels + 31) / 32)), 256, 0, S>>>(*k, n);
     return launched();
 }
 

@@ -39,19 +39,25 @@ __global__ void norm_eval(const __grid_constant__ CudaNorm k, double epsilon)
     k.shift[c] = (float)((k.beta ? (double)k.beta[c] : 0.0) - (double)k.running[c] * scale);
 }
 
-/* One block, a warp a channel in turn, so that dLoss/dweight is a sum in one block. */
+/* One block, so that dLoss/dweight is a sum in one block: 32 channels in turn, lanes along the channels, as the sums lie,
+ * and the parts dealt to the warps. */
 __global__ void norm_backward(const __grid_constant__ CudaNorm k, const float *sums, int64_t parts, int64_t stride,
                               const float *weight, double *g_weight)
 {
-    __shared__ double room[32];
-    int lane = threadIdx.x & 31;
+    __shared__ double room[2][8][32];
+    int lane = threadIdx.x & 31, warp = threadIdx.x / 32;
     double total = 0, count = (double)k.count, w = weight ? (double)*weight : 1.0;
-    for (int c = (int)threadIdx.x / 32; c < k.channels; c += (int)blockDim.x / 32) {
+    for (int64_t c0 = 0; c0 < k.channels; c0 += 32) {
+        int64_t c = c0 + lane;
         double s0 = 0, s1 = 0;
-        for (int64_t p = lane; p < parts; p += 32) s0 += sums[p * stride + c], s1 += sums[p * stride + k.channels + c];
-        s0 = warp_sum(s0);
-        s1 = warp_sum(s1);
-        if (lane) continue;
+        for (int64_t p = warp; p < parts && c < k.channels; p += 8)
+            s0 += sums[p * stride + c], s1 += sums[p * stride + k.channels + c];
+        __syncthreads(); /* the first warp may still read */
+        room[0][warp][lane] = s0;
+        room[1][warp][lane] = s1;
+        __syncthreads();
+        if (warp || c >= k.channels) continue;
+        for (int other = 1; other < 8; other++) s0 += room[0][other][lane], s1 += room[1][other][lane];
         if (!k.norm) {
             if (k.a) k.a[c] = (float)w;
             total += s1;
@@ -65,8 +71,9 @@ __global__ void norm_backward(const __grid_constant__ CudaNorm k, const float *s
         total += gamma * gx + (k.beta ? (double)k.beta[c] : 0.0) * s0;
         if (k.g_gamma) k.g_gamma[c] = (float)(w * gx), k.g_beta[c] = (float)(w * s0);
     }
-    total = block_sum(total, room);
-    if (!threadIdx.x && g_weight) *g_weight = total;
+    if (warp) return;
+    total = warp_sum(total);
+    if (!lane && g_weight) *g_weight = total;
 }
 
 __global__ void dot_parts(int64_t n, const float *x, const float *y, double *parts)

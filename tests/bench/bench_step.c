@@ -1,12 +1,12 @@
 /* bench_step: time of a training step and its parts, for the networks that the README's tables name.
  *
- *   bench_step [CONFIG] [THREADS] [ROUNDS] [profile|markdown] [none|cell|node] [PART]
+ *   bench_step [CONFIG] [THREADS] [ROUNDS] [profile|markdown] [none|cell|node] [PART] [DEVICE]
  *
  * Prints a line of key=value pairs when the network stands, then one per measured part: medians over the rounds of wall
  * and CPU time, and the process's peak memory. With `profile`, a table of the whole step instead: per kind of operation
  * time, rates, and what share of that time the machine's roofline (machine.h) would need. `markdown`: the same as
  * Markdown, sizes added up. cell and node say what is recomputed (engine/plan.h); PART, the name of one, limits what is
- * measured to it.
+ * measured to it. DEVICE: cpu, or cuda or cuda:N.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,6 +58,7 @@ typedef struct {
 static void part_forward(const Bench *b)
 {
     engine_forward(b->e, MODE_TRAIN);
+    engine_loss(b->e); /* waits for a device */
 }
 
 static void part_step(const Bench *b)
@@ -109,6 +110,12 @@ static void part_second_order(const Bench *b)
     pass(b, GRAD_MIX);
     engine_copy(e, BLOCK_WEIGHTS, BLOCK_SAVED);
     weight_step(b);
+}
+
+/* What has been launched is over: the norm is the host's only when it is. */
+static void wait_for(const Bench *b)
+{
+    engine_dot(b->e, BLOCK_GRAD, BLOCK_GRAD);
 }
 
 /* The engine's profile as a table. short_names: without channels, "sepconv 3x3 C16" as "sepconv 3x3". */
@@ -170,6 +177,7 @@ int main(int argc, char **argv)
     SegmentKind recompute = SEGMENT_WHOLE;
     int first = 0, end = PART_COUNT;
     setvbuf(stdout, 0, _IOLBF, 1 << 12); /* bench-peer reads the lines as they come */
+    const char *device = "cpu";
     const Config *c = 0;
     for (size_t i = 0; i < sizeof configs / sizeof configs[0]; i++)
         if (!strcmp(configs[i].name, name)) c = &configs[i];
@@ -181,6 +189,8 @@ int main(int argc, char **argv)
             recompute = (SegmentKind)kind;
         else if (part < PART_COUNT)
             first = part, end = part + 1;
+        else if (!strcmp(argv[i], "cpu") || !strncmp(argv[i], "cuda", 4))
+            device = argv[i];
         else if (!strcmp(argv[i], "profile") || !strcmp(argv[i], "markdown"))
             profile = true, markdown = *argv[i] == 'm', first = 2, end = 3;
         else
@@ -188,7 +198,7 @@ int main(int argc, char **argv)
     }
     if (!c || threads < 1 || rounds < 1 || rounds > MAX_ROUNDS) {
         fprintf(stderr, "usage: bench_step [a|b|c|v2|resnet] [THREADS] [ROUNDS] [profile|markdown] "
-                        "[none|cell|node] [PART]\n");
+                        "[none|cell|node] [PART] [DEVICE]\n");
         return 2;
     }
     Arena perm = arena_reserve((ptrdiff_t)1 << 33);
@@ -218,7 +228,7 @@ int main(int argc, char **argv)
     } else {
         g = network_named(&perm, c->net, &spec, &why);
     }
-    EngineOptions o = {.device = "cpu", .batch = c->batch, .recompute = recompute, .pool = pool_open(threads)};
+    EngineOptions o = {.device = device, .batch = c->batch, .recompute = recompute, .pool = pool_open(threads)};
     EngineMemory needs = {0};
     Arena scratch = arena_reserve((ptrdiff_t)1 << 30);
     if (!why) why = engine_memory(g, &o, scratch, &perm, &needs);
@@ -255,6 +265,7 @@ int main(int argc, char **argv)
         for (int r = 0; r < rounds; r++) {
             double t0 = clock_wall(), c0 = clock_cpu();
             parts[i].run(&b);
+            if (strcmp(device, "cpu")) wait_for(&b);
             all += wall[r] = clock_wall() - t0;
             cpu[r] = clock_cpu() - c0;
         }

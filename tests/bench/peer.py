@@ -7,7 +7,7 @@ Prints the key=value lines of bench_step: wall and CPU time, median over STEPS, 
 PyTorch at its best, as far as eager mode goes: channels_last throughout, gradients set to None instead of zeroed, fused
 or multi-tensor optimisers, the operation `none` left out (it adds zero), only the gradients that a pass needs; the
 second-order step perturbs the weights in place instead of building a second model. The allocator's settings come with
-the environment (bench-peer).
+the environment (bench-peer). NAS_PEER_DEVICE=cuda measures on a GPU (gpu-check).
 """
 import os
 import statistics
@@ -151,6 +151,9 @@ def main():
         sys.exit("usage: peer.py [%s] [THREADS] [STEPS]" % "|".join(CONFIGS))
     torch.set_num_threads(threads)
     torch.manual_seed(1)
+    place = os.environ.get("NAS_PEER_DEVICE", "cpu")
+    if place != "cpu":  # PyTorch 2.0 or later; everything is made there
+        torch.set_default_device(place)
     net, channels, layers, shape, batch, expected = CONFIGS[name]
     steps = Steps(net, channels, layers, shape, batch)
     params = sum(p.numel() for p in steps.params)
@@ -161,7 +164,7 @@ def main():
     assert features.is_contiguous(memory_format=torch.channels_last), "a layer left channels_last"
     del features
     same = "config=%s part=%%s threads=%d batch=%d" % (name, threads, batch)
-    device = "PyTorch %s, channels_last" % torch.__version__
+    device = "PyTorch %s, channels_last, %s" % (torch.__version__, place)
     print(same % "ready", 'params=%d gmacs=%.3f base_mb=%.1f device="%s"' % (params, macs / 1e9, base, device),
           flush=True)
     parts = [("forward", steps.forward), ("forward+backward", steps.forward_backward), ("step", steps.first_order)]
@@ -174,6 +177,8 @@ def main():
         for _ in range(count):
             t0, c0 = time.perf_counter(), time.process_time()
             run()
+            if place != "cpu":
+                torch.cuda.synchronize()
             wall.append(1e3 * (time.perf_counter() - t0))
             cpu.append(1e3 * (time.process_time() - c0))
         print(same % part, "wall_ms=%.2f cpu_ms=%.2f peak_mb=%.1f" % (statistics.median(wall), statistics.median(cpu),

@@ -12,6 +12,7 @@ static const size_t capacity = (size_t)8 << 30;
 uint64_t device_base;
 uint8_t *device_bytes, *device_valid;
 Cell *device_cell;
+uint32_t *device_touched;
 static Allocation table[MOST];
 static int count;
 static uint64_t top;
@@ -34,6 +35,7 @@ void device_open(void)
     device_bytes = reserve(capacity, PROT_READ | PROT_WRITE);
     device_valid = reserve(capacity, PROT_READ | PROT_WRITE);
     device_cell = reserve(capacity / 4 * sizeof *device_cell, PROT_READ | PROT_WRITE);
+    device_touched = reserve(capacity, PROT_READ | PROT_WRITE);
 }
 
 uint64_t device_alloc(size_t bytes)
@@ -71,6 +73,7 @@ bool device_free(uint64_t address)
     if (to > from) {
         madvise(device_bytes + from, to - from, MADV_DONTNEED);
         madvise(device_valid + from, to - from, MADV_DONTNEED);
+        madvise((char *)device_touched + from, to - from, MADV_DONTNEED);
         madvise((char *)device_cell + from * 4, (to - from) * 4, MADV_DONTNEED);
     }
     return true;

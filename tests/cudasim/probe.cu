@@ -11,6 +11,18 @@ __global__ void bug_misaligned(float *x, int n)
     float4 v = reinterpret_cast<float4 *>(x + 1)[threadIdx.x / n];
     x[threadIdx.x] = v.x + v.y + v.z + v.w;
 }
+__global__ void bug_misaligned_write(float *x, int n)
+{
+    __shared__ __align__(16) float s[128];
+    *reinterpret_cast<float2 *>(s + 1 + threadIdx.x / n) = make_float2(1, n);
+    __syncthreads();
+    x[threadIdx.x] = s[threadIdx.x + 1];
+}
+__global__ void bug_atomic_beside_plain(float *x, int n)
+{
+    if (threadIdx.x < 32) atomicAdd(x + threadIdx.x, (float)n);
+    else x[threadIdx.x] = x[threadIdx.x - 32];
+}
 __global__ void bug_missing_barrier(float *x, int n)
 {
     __shared__ float s[64];
@@ -113,6 +125,12 @@ __global__ void ok_atomics(float *x, int n)
     atomicAdd(count + 64 + threadIdx.x % 2, 1);
     atomicAdd(x + 66, (float)n);
 }
+__global__ void ok_stride(float *x, int n) /* 32 sectors where 4 would do; all lanes of one bank */
+{
+    __shared__ float s[32 * 64];
+    s[threadIdx.x * 32] = n;
+    x[(threadIdx.x * 8) % 64 + threadIdx.x / 8] = s[threadIdx.x * 32];
+}
 __global__ void ok_loop(float *x, int n) /* lanes leave a loop at different times and meet again */
 {
     int steps = 0, v = threadIdx.x * 7 + n;
@@ -127,11 +145,12 @@ static const struct {
     ProbeKernel kernel;
 } kernels[] = {
 #define ROW(k) {#k, k}
-    ROW(bug_out_of_bounds_read), ROW(bug_out_of_bounds_write), ROW(bug_misaligned), ROW(bug_missing_barrier),
+    ROW(bug_out_of_bounds_read), ROW(bug_out_of_bounds_write), ROW(bug_misaligned), ROW(bug_misaligned_write), ROW(bug_atomic_beside_plain),
+    ROW(bug_missing_barrier),
     ROW(bug_missing_second_barrier), ROW(bug_missing_warp_barrier), ROW(bug_plain_add), ROW(bug_blocks_meet),
     ROW(bug_divergent_barrier), ROW(bug_barrier_after_return), ROW(bug_shuffle_in_branch), ROW(bug_lane_not_in_mask),
     ROW(bug_uninitialised_shared), ROW(bug_uninitialised_global), ROW(bug_uninitialised_local), ROW(bug_local_overflow),
-    ROW(bug_shared_overflow), ROW(ok_warp), ROW(ok_atomics), ROW(ok_loop),
+    ROW(bug_shared_overflow), ROW(ok_warp), ROW(ok_atomics), ROW(ok_stride), ROW(ok_loop),
 };
 
 /* ---- arithmetic: the same expressions on both sides ---- */

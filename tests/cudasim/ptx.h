@@ -29,6 +29,7 @@ struct Ins {
     int32_t guard;       /* predicate word, -1: none */
     bool negate, conflict;
     uint8_t width, vector, extra, wide; /* bytes of an access; elements; what the handler needs; 64-bit address */
+    uint8_t flops;                      /* of a lane; a multiply-add is two */
     Space space;
     Type type, from;
     int64_t offset;
@@ -61,9 +62,10 @@ typedef struct {
     Constant *constant;
     int constants;
     uint32_t special[16]; /* words of %tid.x … (ptx_special), 0: not used */
-    int64_t launches, blocks;
+    int64_t launches, blocks, threads;
     /* statistics: what every access of a warp asked for, and the least that would have served it */
-    int64_t warp_instructions, lane_instructions;
+    int64_t warp_instructions, lane_instructions, flops;
+    int64_t words;                                         /* of global memory, each counted once a launch */
     int64_t sectors, least_sectors, requests;              /* global memory, 32 bytes a sector */
     int64_t wavefronts, least_wavefronts, shared_requests; /* shared memory, 32 banks of 4 bytes */
 } Kernel;

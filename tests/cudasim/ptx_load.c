@@ -84,13 +84,15 @@ static uint32_t type_bytes(const char *dot)
 static void parse_variable(Loader *l, char *text, char *name, uint32_t *bytes, uint32_t *align)
 {
     uint32_t each = 0, count = 1;
+    bool pointer = false; /* ".ptr .align 1" is of what a parameter points to */
     *align = 0;
     *name = 0;
     for (char *word = strtok(text, " "); word; word = strtok(0, " ")) {
         if (!strcmp(word, ".align")) {
             word = strtok(0, " ");
-            *align = word ? (uint32_t)atoi(word) : 1;
+            if (!pointer) *align = word ? (uint32_t)atoi(word) : 1;
         } else if (*word == '.') {
+            pointer |= !strcmp(word, ".ptr");
             if (strcmp(word, ".param") && strcmp(word, ".shared") && strcmp(word, ".local") &&
                 strcmp(word, ".extern") && strcmp(word, ".ptr") && strcmp(word, ".global") && strcmp(word, ".const"))
                 each = type_bytes(word);
@@ -445,6 +447,9 @@ static void parse_statement(Loader *l, char *text, bool second)
     }
     i->run = row->run;
     i->extra = row->extra;
+    static const char *const floating[] = {"add.f32", "sub.f32", "mul.f32", "add.f64", "sub.f64", "mul.f64"};
+    i->flops = !strncmp(key, "fma.", 4) ? 2 : 0;
+    for (size_t n = 0; n < sizeof floating / sizeof *floating; n++) i->flops |= !strcmp(key, floating[n]);
     if (!strcmp(part[0], "bra")) {
         i->target = -1;
         for (int n = 0; n < l->labels; n++)

@@ -12,7 +12,7 @@
 #include "device_memory.h"
 #include "ptx_ops.h"
 
-enum { MAX_SHARED = 228 << 10, SEVERAL = 63 };
+enum { MAX_SHARED = 228 << 10, SEVERAL = 63, ATOMIC = 1 << 12 };
 
 static jmp_buf gave_up;
 static char message[1024];
@@ -52,7 +52,7 @@ __attribute__((noreturn, format(printf, 3, 4))) static void give_up(const Warp *
 
 static uint32_t who(const Warp *w, int lane)
 {
-    return w->collectives << 12 | (uint32_t)w->index << 6 | (uint32_t)lane;
+    return w->collectives << 13 | (uint32_t)w->index << 6 | (uint32_t)lane;
 }
 
 /* Whether an earlier access by `s` is unordered with one by this lane now. */
@@ -61,7 +61,7 @@ static bool unordered(const Warp *w, int lane, Stamp s, bool global)
     if (s.epoch != block.epoch) return global && s.epoch >= block.launch_epoch && s.epoch < block.block_epoch;
     uint32_t warp = s.who >> 6 & 63, its_lane = s.who & 63;
     if (warp != (uint32_t)w->index) return true;
-    return its_lane != (uint32_t)lane && s.who >> 12 == w->collectives;
+    return its_lane != (uint32_t)lane && s.who >> 13 == w->collectives;
 }
 
 static void describe(char *to, size_t room, Stamp s)
@@ -106,8 +106,19 @@ static inline void check_race(const Warp *w, int lane, Cell *c, bool write, bool
     } else if ((r->who >> 6 & 63) != (uint32_t)w->index) {
         r->who |= SEVERAL << 6 | SEVERAL;
     } else if ((r->who & 63) != (uint32_t)lane) {
-        r->who = r->who >> 12 == w->collectives ? r->who | SEVERAL : who(w, lane);
+        r->who = r->who >> 13 == w->collectives ? r->who | SEVERAL : who(w, lane);
     }
+}
+
+/* An atomic access races with plain ones, not with its kind. */
+static void check_atomic(const Warp *w, int lane, Cell *c, bool global)
+{
+    bool among_atomics = c->writer.who & ATOMIC;
+    if ((!among_atomics && unordered(w, lane, c->writer, global)) || unordered(w, lane, c->reader, global))
+        give_up(w, lane, "race: atomic access to %s memory that others read or write plainly",
+                global ? "global" : "shared");
+    bool several = among_atomics && unordered(w, lane, c->writer, global);
+    c->writer = (Stamp){block.epoch, (several ? SEVERAL << 6 | SEVERAL : who(w, lane)) | ATOMIC | w->collectives << 13};
 }
 
 /* ---- memory ---- */
@@ -188,7 +199,9 @@ static uint8_t *reach(Warp *w, const Ins *i, int lane, uint64_t address, uint32_
                         : space == SPACE_SHARED ? "shared"
                                                 : "local");
     }
-    if (cell && !atomic)
+    if (cell && atomic)
+        check_atomic(w, lane, cell, space == SPACE_GLOBAL);
+    else if (cell)
         for (uint32_t b = 0; b < bytes; b += 4) check_race(w, lane, &cell[b / 4], write, space == SPACE_GLOBAL);
     return p;
 }
@@ -201,6 +214,25 @@ static uint64_t address_of(const Warp *w, const Ins *i, int lane)
     return base + (uint64_t)i->offset;
 }
 
+/* Those of all lanes; a lane that takes no part has the address of one that does. */
+static void addresses_of(const Warp *w, const Ins *i, uint32_t mask, uint64_t *address)
+{
+    const uint32_t *narrow = w->file + i->a[0];
+    const uint64_t *wide = (const uint64_t *)(const void *)narrow;
+    uint64_t offset = (uint64_t)i->offset, add = 0;
+    if (i->wide)
+        for (int l = 0; l < LANES; l++) address[l] = wide[l] + offset;
+    else if (i->space == SPACE_SHARED)
+        for (int l = 0; l < LANES; l++) address[l] = narrow[l] + (uint32_t)offset;
+    else
+        for (int l = 0; l < LANES; l++) address[l] = narrow[l] + offset;
+    int first = __builtin_ctz(mask);
+    if (i->space == SPACE_PARAM && address[first] < WINDOW_PARAM) add = WINDOW_PARAM;
+    for (int l = 0; l < LANES && add; l++) address[l] += add;
+    for (int l = 0; l < LANES && mask != ALL_LANES; l++)
+        if (!(mask >> l & 1)) address[l] = address[first];
+}
+
 /* Of one access of a warp: 32-byte sectors that its addresses lie in, and words that it wants; or the turns that the 32
  * banks of shared memory take. Wide accesses are served 128 bytes at a time. */
 static void count_access(Warp *w, const Ins *i, uint32_t mask, const uint64_t *address)
@@ -208,16 +240,21 @@ static void count_access(Warp *w, const Ins *i, uint32_t mask, const uint64_t *a
     Kernel *k = w->launch->kernel;
     uint32_t bytes = (uint32_t)i->width * i->vector, words = bytes < 4 ? 1 : bytes / 4, together = LANES / words;
     if (i->space == SPACE_GLOBAL) {
-        uint64_t sector[4 * LANES], word[4 * LANES];
+        uint64_t sector[4 * LANES], word[4 * LANES], top = 0; /* above all words so far */
         int sectors = 0, distinct = 0;
         for (int l = 0; l < LANES; l++)
             for (uint32_t b = 0; (mask >> l & 1) && b < words; b++) {
                 uint64_t a = address[l] / 4 + b;
-                int s = sectors - 1, d = distinct - 1;
+                int s = sectors - 1, d = a >= top ? -1 : distinct - 1;
                 while (s >= 0 && sector[s] != a / 8) s--;
                 if (s < 0) sector[sectors++] = a / 8;
                 while (d >= 0 && word[d] != a) d--;
-                if (d < 0) word[distinct++] = a;
+                if (d >= 0) continue;
+                word[distinct++] = a;
+                if (a >= top) top = a + 1;
+                uint32_t *touched = device_touched + (a - device_base / 4);
+                k->words += *touched != block.launch_epoch;
+                *touched = block.launch_epoch;
             }
         k->requests++;
         k->sectors += sectors;
@@ -253,17 +290,30 @@ static bool load_words(Warp *w, const Ins *i, uint32_t mask, const uint64_t *add
     uint64_t high = global ? near->end : w->launch->shared_bytes;
     const uint8_t *bytes = global ? device_bytes : block.shared, *valid = global ? device_valid : block.shared_valid;
     Cell *cell = global ? device_cell : block.shared_cell;
-    bool odd = high < 4;
-    for (int l = 0; l < LANES; l++)
-        odd |= (mask >> l & 1) && (address[l] < low || address[l] > high - 4 || address[l] % 4);
-    for (int l = 0; l < LANES && !odd && w->launch->checked; l++)
-        odd = (mask >> l & 1) && *(const uint32_t *)(const void *)(valid + (address[l] - origin)) != 0x01010101;
+    uint64_t odd = high - low < 4, room = high - low - 4;
+    for (int l = 0; l < LANES; l++) odd |= (address[l] - low > room) | (address[l] & 3);
     if (odd) return false;
-    uint32_t *d = w->file + i->d[0];
-    for (int l = 0; l < LANES; l++)
-        if (mask >> l & 1) d[l] = *(const uint32_t *)(const void *)(bytes + (address[l] - origin));
-    for (int l = 0; l < LANES && w->launch->checked; l++)
-        if (mask >> l & 1) check_race(w, l, &cell[(address[l] - origin) / 4], false, global);
+    if (w->launch->checked) {
+        uint32_t written = 0x01010101;
+        for (int l = 0; l < LANES; l++) written &= *(const uint32_t *)(const void *)(valid + (address[l] - origin));
+        if (written != 0x01010101) return false;
+        Stamp now = {block.epoch, w->collectives << 13 | (uint32_t)w->index << 6};
+        uint32_t launch = block.launch_epoch;
+        for (int l = 0; l < LANES; l++) {
+            if (!(mask >> l & 1)) continue;
+            Cell *c = &cell[(address[l] - origin) / 4];
+            if (c->writer.epoch < launch && c->reader.epoch < launch)
+                c->reader = (Stamp){now.epoch, now.who | (uint32_t)l};
+            else
+                check_race(w, l, c, false, global);
+        }
+    }
+    uint32_t *d = w->file + i->d[0], value[LANES];
+    for (int l = 0; l < LANES; l++) value[l] = *(const uint32_t *)(const void *)(bytes + (address[l] - origin));
+    if (mask == ALL_LANES)
+        memcpy(d, value, sizeof value);
+    else
+        for (int l = 0; l < LANES; l++) d[l] = mask >> l & 1 ? value[l] : d[l];
     return true;
 }
 
@@ -275,38 +325,45 @@ static void put_value(Warp *w, const Ins *i, uint32_t mask, int v, const uint8_t
     if (i->type == T_S16) x = (uint64_t)(int16_t)x;
     if (i->type == T_S32) x = (uint64_t)(int32_t)x;
     bool wide = i->width == 8 || i->extra >> v & 1;
-    uint64_t *d = (uint64_t *)(void *)(w->file + i->d[v]);
-    for (int l = 0; l < LANES; l++) {
-        if (!(mask >> l & 1)) continue;
-        if (wide)
-            d[l] = x;
-        else
-            w->file[i->d[v] + (uint32_t)l] = (uint32_t)x;
-    }
+    uint32_t *narrow = w->file + i->d[v];
+    uint64_t *d = (uint64_t *)(void *)narrow;
+    if (mask == ALL_LANES && wide)
+        for (int l = 0; l < LANES; l++) d[l] = x;
+    else if (mask == ALL_LANES)
+        for (int l = 0; l < LANES; l++) narrow[l] = (uint32_t)x;
+    else
+        for (uint32_t rest = mask; rest; rest &= rest - 1) {
+            int l = __builtin_ctz(rest);
+            if (wide)
+                d[l] = x;
+            else
+                narrow[l] = (uint32_t)x;
+        }
+}
+
+/* All lanes have read what the first of them was checked for: that there are several is on record, too. */
+static void note_second_reader(Warp *w, int lane, const uint8_t *p, uint32_t bytes)
+{
+    bool global = p - device_bytes >= 0 && p - device_bytes < device_capacity();
+    bool shared = p >= block.shared && p < block.shared + MAX_SHARED;
+    Cell *cell = global   ? device_cell + (p - device_bytes) / 4
+                 : shared ? block.shared_cell + (p - block.shared) / 4
+                          : 0;
+    for (uint32_t b = 0; cell && b < bytes; b += 4) check_race(w, lane, &cell[b / 4], false, global);
 }
 
 void ptx_load_op(Warp *w, const Ins *i, uint32_t mask)
 {
     uint32_t bytes = (uint32_t)i->width * i->vector;
-    uint64_t address[LANES];
+    uint64_t address[LANES], differ = 0;
     int first = __builtin_ctz(mask);
-    bool same = true;
-    for (int l = 0; l < LANES; l++) address[l] = address_of(w, i, l);
-    for (int l = 0; l < LANES; l++) {
-        if (i->space == SPACE_PARAM && address[l] < WINDOW_PARAM) address[l] += WINDOW_PARAM;
-        same &= !(mask >> l & 1) || address[l] == address[first];
-    }
-    if (same) { /* one access for all */
+    addresses_of(w, i, mask, address);
+    for (int l = 0; l < LANES; l++) differ |= address[l] ^ address[first];
+    if (!differ) { /* one access for all */
         const uint8_t *p = reach(w, i, first, address[first], bytes, false, false);
         for (int v = 0; v < i->vector; v++) put_value(w, i, mask, v, p + v * i->width);
-        bool global = p - device_bytes >= 0 && p - device_bytes < device_capacity();
-        bool shared = p >= block.shared && p < block.shared + MAX_SHARED;
-        Cell *cell = global   ? device_cell + (p - device_bytes) / 4
-                     : shared ? block.shared_cell + (p - block.shared) / 4
-                              : 0;
-        int other = mask & (mask - 1) ? __builtin_ctz(mask & (mask - 1)) : -1;
-        for (uint32_t b = 0; cell && other >= 0 && w->launch->checked && b < bytes; b += 4)
-            check_race(w, other, &cell[b / 4], false, global);
+        if (mask & (mask - 1) && i->space != SPACE_PARAM && w->launch->checked)
+            note_second_reader(w, __builtin_ctz(mask & (mask - 1)), p, bytes);
     } else if (!load_words(w, i, mask, address)) {
         for (int l = 0; l < LANES; l++) {
             if (!(mask >> l & 1)) continue;
@@ -336,7 +393,7 @@ void ptx_store_op(Warp *w, const Ins *i, uint32_t mask)
     if (w->launch->statistics) count_access(w, i, mask, address);
 }
 
-/* Lane after lane. An atomic access races with none of its kind; plain accesses beside it are seen by their own check. */
+/* Lane after lane. */
 void ptx_atomic_op(Warp *w, const Ins *i, uint32_t mask)
 {
     bool result = i->d[0] != 0;
@@ -452,7 +509,9 @@ void ptx_barrier_op(Warp *w, const Ins *i, uint32_t mask)
 
 static bool warp_collective(Warp *w, const Ins *i, uint32_t mask, const uint32_t *members, const char *what)
 {
-    for (int l = 0; l < LANES; l++)
+    uint32_t all = ALL_LANES;
+    for (int l = 0; l < LANES; l++) all &= members[l];
+    for (int l = 0; l < LANES && all != ALL_LANES; l++)
         if (mask >> l & 1 && !(members[l] >> l & 1))
             give_up(w, l, "%s by a lane that its mask 0x%x leaves out", what, members[l]);
     if (!gathered(w, i, mask, members[__builtin_ctz(mask)], what)) return false;
@@ -519,13 +578,14 @@ void ptx_active_op(Warp *w, const Ins *i, uint32_t mask)
 static void run_warp(Warp *w)
 {
     const Ins *code = w->launch->kernel->code;
-    int64_t instructions = 0, lanes = 0;
+    int64_t instructions = 0, lanes = 0, flops = 0;
     while (!w->done && !w->at_barrier) {
         const Ins *i = block.now = code + w->pc++;
         uint32_t mask = w->mask;
         if (i->guard >= 0) mask &= i->negate ? ~w->file[i->guard] : w->file[i->guard];
         instructions++;
         lanes += __builtin_popcount(mask);
+        flops += i->flops * __builtin_popcount(mask);
         if (mask) i->run(w, i, mask);
         if (w->pc >= w->next && !w->done && !w->at_barrier) { /* others are behind, or here */
             put_aside(w, w->pc, w->mask, false);
@@ -534,6 +594,7 @@ static void run_warp(Warp *w)
     }
     w->launch->kernel->warp_instructions += instructions;
     w->launch->kernel->lane_instructions += lanes;
+    w->launch->kernel->flops += flops;
 }
 
 static void set_special(Warp *w, int which, uint32_t value, bool thread)
@@ -663,5 +724,6 @@ const char *ptx_run(Launch *l)
     }
     k->launches++;
     k->blocks += blocks;
+    k->threads += (int64_t)blocks * threads;
     return 0;
 }

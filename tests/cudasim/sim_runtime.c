@@ -1,7 +1,7 @@
 /* sim_runtime: the functions of libcudart that nvcc's objects and our host code call. See cudasim.h.
  *
  * Registration runs from static constructors. An object's PTX is found in its fat binary: a header of 16 bytes, then
- * entries {kind 16 bits (1: PTX), 16 bits, header size 32, payload size 64, …}.
+ * entries {kind 16 bits (1: PTX), 16 bits, header size 32, payload size 64, 12 bytes, architecture 32 bits, …}.
  */
 #include "cudasim.h"
 
@@ -30,17 +30,20 @@ cudaError_t __cudaPopCallConfiguration(dim3 *grid, dim3 *block, size_t *shared, 
 cudaError_t __cudaGetKernel(cudaKernel_t *kernel, const void *host);
 cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void **args, size_t shared, cudaStream_t s);
 
+enum { OLDEST, NEWEST, GENERATIONS }; /* of the PTX in an object, by architecture */
+
 typedef struct {
     const void *fat; /* {magic, version, data, …} */
-    Module *module;
+    Module *module[GENERATIONS];
+    int architecture[GENERATIONS]; /* 75, 100 */
     char error[512];
 } Binary;
 
 typedef struct {
     const void *host;
-    char *name;
+    char *name, label[80];
     Binary *binary;
-    Kernel *kernel; /* 0: not looked up yet */
+    Kernel *kernel[GENERATIONS]; /* 0: not looked up yet */
 } Function;
 
 typedef struct {
@@ -58,12 +61,13 @@ static struct {
     char *at;
     size_t bytes;
 } pinned[MAX_PINNED];
+static int last_architecture; /* of what was launched last */
 static int binary_count, function_count, pending_count, pinned_count;
 static cudaError_t sticky, last;
 static char report[1200];
 static struct {
     bool known, unchecked, statistics, print;
-    int order;
+    int order, generation;
 } setting;
 static struct {
     dim3 grid, block;
@@ -97,10 +101,11 @@ static void print_statistics(void)
 {
     CudasimRow row[MAX_FUNCTIONS];
     int64_t n = cudasim_statistics(row, MAX_FUNCTIONS);
-    fprintf(stderr, "%-60s %8s %12s %9s %9s\n", "kernel", "launches", "instructions", "sectors", "banks");
+    fprintf(stderr, "%-24s %8s %14s %13s %11s %9s %9s\n", "kernel", "launches", "instructions", "flops", "words",
+            "sectors", "banks");
     for (int64_t i = 0; i < n; i++)
-        fprintf(stderr, "%-60.60s %8lld %12lld %8.0f%% %8.0f%%\n", row[i].kernel, (long long)row[i].launches,
-                (long long)row[i].lane_instructions,
+        fprintf(stderr, "%-24s %8lld %14lld %13lld %11lld %8.0f%% %8.0f%%\n", row[i].kernel, (long long)row[i].launches,
+                (long long)row[i].lane_instructions, (long long)row[i].flops, (long long)row[i].words,
                 row[i].sectors ? 100.0 * (double)row[i].least_sectors / (double)row[i].sectors : 100.0,
                 row[i].wavefronts ? 100.0 * (double)row[i].least_wavefronts / (double)row[i].wavefronts : 100.0);
 }
@@ -113,6 +118,7 @@ SIM void cudasim_configure(const char *words)
     if (!words) return;
     setting.unchecked = strstr(words, "unchecked") != 0;
     setting.order = strstr(words, "backward") ? 1 : strstr(words, "shuffled") ? 2 : 0;
+    setting.generation = strstr(words, "newest") ? NEWEST : OLDEST;
     setting.print = strstr(words, "report") != 0;
     setting.statistics = setting.print || strstr(words, "statistics");
     if (setting.print && !print) atexit(print_statistics);
@@ -125,6 +131,26 @@ SIM const char *cudasim_take_error(void)
     memcpy(taken, report, sizeof taken);
     *report = 0;
     return *taken ? taken : 0;
+}
+
+/* Of "_ZN39_GLOBAL__N__57a85106_7_conv_cu_ddce044710conv_inputILi64ELi64ELi8EEvK8CudaConv" the name and its numbers. */
+SIM void cudasim_kernel_name(const char *mangled, char *to, size_t room)
+{
+    const char *p = mangled, *file = strstr(mangled, "_cu_");
+    size_t n = 0;
+    if (strncmp(p, "_Z", 2)) {
+        snprintf(to, room, "%s", mangled);
+        return;
+    }
+    p = file ? file + 12 : p + 2; /* behind eight digits of a hash */
+    int length = atoi(p);
+    p += strspn(p, "0123456789");
+    n = (size_t)snprintf(to, room, "%.*s", length, p);
+    p += (size_t)length < strlen(p) ? (size_t)length : strlen(p);
+    if (*p++ != 'I') return;
+    for (char before = '<'; !strncmp(p, "Li", 2) && n < room; before = ',', p = strchr(p, 'E') + 1)
+        n += (size_t)snprintf(to + n, room - n, "%c%d", before, atoi(p + 2));
+    if (n < room) snprintf(to + n, room - n, ">");
 }
 
 /* ---- registration ---- */
@@ -151,10 +177,12 @@ SIM void __cudaRegisterFunction(void **handle, const char *host, char *device, c
 {
     (void)device, (void)limit, (void)tid, (void)bid, (void)block, (void)grid, (void)warp;
     if (function_count == MAX_FUNCTIONS) abort();
-    functions[function_count++] = (Function){host, strdup(name), (Binary *)(void *)handle, 0};
+    Function *f = &functions[function_count++];
+    *f = (Function){.host = host, .name = strdup(name), .binary = (Binary *)(void *)handle};
+    cudasim_kernel_name(name, f->label, sizeof f->label);
 }
 
-static void load_binary(Binary *b)
+static void load_binary(Binary *b, int generation)
 {
     struct {
         int magic, version;
@@ -162,38 +190,41 @@ static void load_binary(Binary *b)
     } wrapper;
     memcpy(&wrapper, b->fat, sizeof wrapper);
     uint16_t header, kind;
-    uint64_t size, payload;
-    uint32_t entry;
+    uint64_t size, payload, length = 0;
+    uint32_t entry, architecture, best = 0;
+    const uint8_t *found = 0;
     memcpy(&header, wrapper.data + 6, 2);
     memcpy(&size, wrapper.data + 8, 8);
     for (const uint8_t *p = wrapper.data + header, *end = p + size; p < end; p += entry + payload) {
         memcpy(&kind, p, 2);
         memcpy(&entry, p + 4, 4);
         memcpy(&payload, p + 8, 8);
-        if (kind != 1) continue;
-        char *text = strndup((const char *)p + entry, payload);
-        if (!strstr(text, ".version")) {
-            snprintf(b->error, sizeof b->error, "the PTX is compressed: compile with --compress-mode=none");
-            free(text);
-            return;
-        }
-        b->module = ptx_load(text, b->error, sizeof b->error);
-        free(text);
-        return;
+        memcpy(&architecture, p + 28, 4);
+        if (kind != 1 || (found && (generation == OLDEST) == (architecture > best))) continue;
+        found = p + entry, length = payload, best = architecture;
     }
-    snprintf(b->error, sizeof b->error, "no PTX in the object: compile with code=compute_NN");
+    char *text = found ? strndup((const char *)found, length) : 0;
+    if (!text)
+        snprintf(b->error, sizeof b->error, "no PTX in the object: compile with code=compute_NN");
+    else if (!strstr(text, ".version"))
+        snprintf(b->error, sizeof b->error, "the PTX is compressed: compile with --compress-mode=none");
+    else
+        b->module[generation] = ptx_load(text, b->error, sizeof b->error);
+    b->architecture[generation] = (int)best;
+    free(text);
 }
 
 static Function *find_function(const void *host)
 {
+    int generation = setting.generation;
     for (int f = 0; f < function_count; f++) {
         Function *fn = &functions[f];
         if (fn->host != host) continue;
-        if (!fn->kernel) {
-            if (!fn->binary->module && !*fn->binary->error) load_binary(fn->binary);
-            for (int k = 0; fn->binary->module && k < fn->binary->module->kernels; k++)
-                if (!strcmp(fn->binary->module->kernel[k]->name, fn->name)) fn->kernel = fn->binary->module->kernel[k];
-        }
+        Binary *b = fn->binary;
+        if (!fn->kernel[generation] && !b->module[generation] && !*b->error) load_binary(b, generation);
+        const Module *m = b->module[generation];
+        for (int k = 0; !fn->kernel[generation] && m && k < m->kernels; k++)
+            if (!strcmp(m->kernel[k]->name, fn->name)) fn->kernel[generation] = m->kernel[k];
         return fn;
     }
     return 0;
@@ -223,6 +254,7 @@ static void check_sources(bool done);
 
 typedef struct {
     Function *function;
+    int generation; /* of its PTX */
     dim3 grid, block;
     uint32_t shared; /* bytes in all */
     uint8_t param[4096];
@@ -232,8 +264,8 @@ static cudaError_t run_kernel(void *args)
 {
     KernelCall *c = args;
     if (sticky) return sticky;
-    Launch l = {.module = c->function->binary->module,
-                .kernel = c->function->kernel,
+    Launch l = {.module = c->function->binary->module[c->generation],
+                .kernel = c->function->kernel[c->generation],
                 .grid = {c->grid.x, c->grid.y, c->grid.z},
                 .block = {c->block.x, c->block.y, c->block.z},
                 .shared_bytes = c->shared,
@@ -252,8 +284,9 @@ SIM cudaError_t cudaLaunchKernel(const void *host, dim3 grid, dim3 block, void *
     if (sim_gone()) return sticky;
     Function *f = find_function(host);
     if (!f) return result(cudaErrorInvalidDeviceFunction);
-    Kernel *k = f->kernel;
+    Kernel *k = f->kernel[setting.generation];
     if (!k) return fault(cudaErrorInvalidPtx, f->binary->error);
+    last_architecture = f->binary->architecture[setting.generation];
     uint64_t threads = (uint64_t)block.x * block.y * block.z, total = k->shared_bytes + shared;
     if (!threads || threads > 1024 || block.z > 64 || !grid.x || !grid.y || !grid.z || grid.x > 0x7fffffff ||
         grid.y > 65535 || grid.z > 65535 || total > 48 << 10) {
@@ -264,7 +297,7 @@ SIM cudaError_t cudaLaunchKernel(const void *host, dim3 grid, dim3 block, void *
         return fault(cudaErrorInvalidConfiguration, text);
     }
     static KernelCall call;
-    call.function = f;
+    call.function = f, call.generation = setting.generation;
     call.grid = grid, call.block = block, call.shared = (uint32_t)total;
     for (int p = 0; p < k->params; p++) { /* a device takes no more than 4096 bytes */
         if (k->param[p].offset + k->param[p].size > sizeof call.param) return result(cudaErrorInvalidValue);
@@ -406,6 +439,8 @@ static cudaError_t copy(void *to, const void *from, size_t bytes, enum cudaMemcp
         return cudaSuccess;
     case cudaMemcpyDeviceToHost:
         if (!host_range(to, name) || !(s = device_range(from, bytes, name, false))) return sticky;
+        if (!setting.unchecked && memchr(device_valid + (s - device_bytes), 0, bytes))
+            return fault(cudaErrorInvalidValue, "cudaMemcpy: uninitialised: copies memory that nobody has written");
         if (asynchronous && is_pinned(to)) {
             pending[pending_count++] = (Pending){.to = to, .copy = memcpy(malloc(bytes), s, bytes), .bytes = bytes};
             memset(to, 0xff, bytes);
@@ -517,11 +552,12 @@ SIM cudaError_t cudaGetDevice(int *device)
     return sticky;
 }
 
-SIM cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device)
+SIM cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int index)
 {
-    if (device < 0 || device >= devices()) return result(cudaErrorInvalidDevice);
+    int device[MAX_DEVICES];
+    if (index < 0 || index >= visible_devices(device)) return result(cudaErrorInvalidDevice);
     memset(p, 0, sizeof *p);
-    snprintf(p->name, sizeof p->name, "simulated on the CPU");
+    snprintf(p->name, sizeof p->name, "device %d simulated on the CPU", device[index]);
     p->major = 7, p->minor = 5;
     p->multiProcessorCount = 40;
     p->totalGlobalMem = (size_t)sim_memory(device_capacity());
@@ -574,22 +610,49 @@ SIM const char *cudaGetErrorString(cudaError_t e)
 {
     return e == cudaSuccess                 ? "no error"
            : *report                        ? report
+           : e == cudaErrorNoDevice         ? "no device"
            : e == cudaErrorMemoryAllocation ? "out of memory"
-           : e == cudaErrorNoDevice         ? "no CUDA-capable device is detected"
                                             : "error";
 }
 
+SIM int cudasim_architecture(void)
+{
+    return last_architecture;
+}
+
+SIM const char *cudasim_refusal(const char *ptx)
+{
+    static char error[512];
+    return ptx_load(ptx, error, sizeof error) ? 0 : error;
+}
+
 /* ---- statistics ---- */
+
+SIM int64_t cudasim_in_use(void)
+{
+    return device_in_use();
+}
 
 SIM int64_t cudasim_statistics(CudasimRow *rows, int64_t room)
 {
     int64_t n = 0;
     for (int f = 0; f < function_count && n < room; f++) {
-        const Kernel *k = functions[f].kernel;
+        const Kernel *k = functions[f].kernel[setting.generation];
         if (!k || !k->launches) continue;
-        rows[n++] = (CudasimRow){
-            k->name,    k->launches,      k->blocks,          k->warp_instructions, k->lane_instructions, k->requests,
-            k->sectors, k->least_sectors, k->shared_requests, k->wavefronts,        k->least_wavefronts};
+        rows[n++] = (CudasimRow){.kernel = functions[f].label,
+                                 .launches = k->launches,
+                                 .blocks = k->blocks,
+                                 .threads = k->threads,
+                                 .warp_instructions = k->warp_instructions,
+                                 .lane_instructions = k->lane_instructions,
+                                 .flops = k->flops,
+                                 .words = k->words,
+                                 .requests = k->requests,
+                                 .sectors = k->sectors,
+                                 .least_sectors = k->least_sectors,
+                                 .shared_requests = k->shared_requests,
+                                 .wavefronts = k->wavefronts,
+                                 .least_wavefronts = k->least_wavefronts};
     }
     return n;
 }
@@ -597,9 +660,10 @@ SIM int64_t cudasim_statistics(CudasimRow *rows, int64_t room)
 SIM void cudasim_reset_statistics(void)
 {
     for (int f = 0; f < function_count; f++) {
-        Kernel *k = functions[f].kernel;
+        Kernel *k = functions[f].kernel[setting.generation];
         if (!k) continue;
-        k->launches = k->blocks = k->warp_instructions = k->lane_instructions = 0;
+        k->launches = k->blocks = k->threads = k->warp_instructions = k->lane_instructions = 0;
+        k->flops = k->words = 0;
         k->requests = k->sectors = k->least_sectors = 0;
         k->shared_requests = k->wavefronts = k->least_wavefronts = 0;
     }

@@ -22,9 +22,12 @@ static struct {
     void (*host_integers)(int a, int b, int *to);
     void (*host_floats)(float a, float b, float *to);
     const char *(*take_error)(void);
+    const char *(*refusal)(const char *ptx);
     void (*configure)(const char *words);
     int64_t (*statistics)(CudasimRow *rows, int64_t room);
     void (*reset_statistics)(void);
+    int64_t (*in_use)(void);
+    int (*architecture)(void);
     int (*allocate)(void **p, size_t bytes);
     int (*release)(void *p);
     int (*allocate_host)(void **p, size_t bytes);
@@ -59,9 +62,12 @@ static bool open_sim(void)
                    {&sim.host_integers, "probe_host_integers"},
                    {&sim.host_floats, "probe_host_floats"},
                    {&sim.take_error, "cudasim_take_error"},
+                   {&sim.refusal, "cudasim_refusal"},
                    {&sim.configure, "cudasim_configure"},
                    {&sim.statistics, "cudasim_statistics"},
                    {&sim.reset_statistics, "cudasim_reset_statistics"},
+                   {&sim.in_use, "cudasim_in_use"},
+                   {&sim.architecture, "cudasim_architecture"},
                    {&sim.allocate, "cudaMalloc"},
                    {&sim.release, "cudaFree"},
                    {&sim.allocate_host, "cudaMallocHost"},
@@ -100,9 +106,8 @@ static float *input(void)
 
 /* ---- arithmetic ---- */
 
-static void test_arithmetic(void)
+static void check_arithmetic(void)
 {
-    NEED_SIM;
     enum { N = 256, MOST = 32 };
     static const int special[] = {0, 1, -1, 7, -7, 31, 32, 1000003, -1000003, 0x7fffffff, -0x7fffffff};
     static int a[N], b[N], got[N * MOST], want[MOST];
@@ -143,6 +148,61 @@ static void test_arithmetic(void)
     sim.release(da), sim.release(db), sim.release(dt);
 }
 
+static void test_arithmetic(void)
+{
+    NEED_SIM;
+    check_arithmetic();
+    CHECK_EQ(sim.architecture(), 75);
+    sim.configure("newest");
+    check_arithmetic();
+    CHECK_EQ(sim.architecture(), 100);
+    sim.configure("");
+}
+
+/* A pair of operation and type that is not implemented is refused when the module is loaded, by name. */
+static void test_refusals(void)
+{
+    NEED_SIM;
+    static const struct {
+        const char *statement, *says;
+    } refused[] = {
+        {"add.f16 %s1, %s1, %s1", "instruction add.f16 is not implemented"},
+        {"fma.rn.bf16x2 %r1, %r1, %r1, %r1", "instruction fma.rn.bf16x2 is not implemented"},
+        {"add.sat.s32 %r1, %r1, %r1", "instruction add.sat.s32 is not implemented"},
+        {"mul.rz.f32 %f1, %f1, %f1", "instruction mul.rz.f32 is not implemented"},
+        {"fma.rm.f64 %d1, %d1, %d1, %d1", "instruction fma.rm.f64 is not implemented"},
+        {"cvt.rn.f16.f32 %s1, %f1", "instruction cvt.rn.f16.f32 is not implemented"},
+        {"setp.hi.u32 %p1, %r1, %r1", "instruction setp.hi.u32 is not implemented"},
+        {"dp4a.s32.s32 %r1, %r1, %r1, %r1", "instruction dp4a.s32.s32 is not implemented"},
+        {"mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%f1}, {%r1}, {%r1}, {%f1}", "is not implemented"},
+        {"cp.async.ca.shared.global [%l1], [%l1], 16", "instruction cp.async.ca.shared.global is not implemented"},
+        {"atom.global.cas.b32 %r1, [%l1], %r1, %r1", "instruction atom.global.cas.b32 is not implemented"},
+        {"red.global.add.f64 [%l1], %d1", "instruction red.global.add.f64 is not implemented"},
+        {"bar.red.popc.u32 %r1, 0, %p1", "instruction bar.red.popc.u32 is not implemented"},
+        {"ld.global.b128 %l1, [%l1]", "modifier .b128"},
+        {"ld.acquire.gpu.global.u32 %r1, [%l1]", "modifier .acquire"},
+        {"st.global.v8.f32 [%l1], {%f1}", "modifier .v8"},
+        {"mov.u32 %r1, %clock", "unknown register %clock"},
+        {"add.u32 %l1, %l1, %l1", "destination %l1"},
+        {"bra nowhere", "no label nowhere"},
+        {"call.uni f, (%r1)", "instruction call.uni is not implemented"},
+        {"tex.2d.v4.f32.s32 {%f1}, [t, {%r1}]", "instruction tex.2d.v4.f32.s32 is not implemented"},
+    };
+    static const char frame[] = ".version 7.8\n.target sm_75\n.address_size 64\n.visible .entry k(.param .u64 p)\n{\n"
+                                ".reg .pred %%p<2>; .reg .b16 %%s<2>; .reg .b32 %%r<2>; .reg .f32 %%f<2>;\n"
+                                ".reg .b64 %%l<2>; .reg .f64 %%d<2>;\n%s;\nret;\n}\n";
+    char text[1024];
+    snprintf(text, sizeof text, frame, "add.s32 %r1, %r1, 1");
+    CHECK_STR(sim.refusal(text), 0);
+    for (int i = 0; i < COUNTOF(refused); i++) {
+        snprintf(text, sizeof text, frame, refused[i].statement);
+        const char *why = sim.refusal(text);
+        CHECK_CONTAINS(why, refused[i].says);
+        CHECK_CONTAINS(why, "PTX line 8, kernel k: ");
+    }
+    CHECK_CONTAINS(sim.refusal(".version 7.8\n.func f() { ret; }\n"), "functions and variables outside of kernels");
+}
+
 /* ---- planted faults ---- */
 
 static const struct {
@@ -151,6 +211,8 @@ static const struct {
     {"bug_out_of_bounds_read", "out of bounds: reads 4 bytes at 0x"},
     {"bug_out_of_bounds_write", "out of bounds: writes 4 bytes at 0x"},
     {"bug_misaligned", "misaligned: reads 16 bytes"},
+    {"bug_misaligned_write", "misaligned: writes 8 bytes"},
+    {"bug_atomic_beside_plain", "race: "},
     {"bug_missing_barrier", "race: "},
     {"bug_missing_second_barrier", "race: "},
     {"bug_missing_warp_barrier", "race: reads shared memory that thread"},
@@ -170,7 +232,7 @@ static const struct {
 static void test_faults(void)
 {
     NEED_SIM;
-    static const char *const orders[] = {"", "backward", "shuffled"};
+    static const char *const orders[] = {"", "backward", "shuffled", "newest"};
     for (int o = 0; o < COUNTOF(orders); o++) {
         sim.configure(orders[o]);
         for (int i = 0; i < COUNTOF(faults); i++) {
@@ -215,6 +277,13 @@ static void test_host_faults(void)
     CHECK_CONTAINS(sim.take_error(), "device memory, not the host's");
     sim.copy(host, host + 1, 4, TO_HOST);
     CHECK_CONTAINS(sim.take_error(), "not device memory");
+    float never[64];
+    sim.copy(never, x + 32, sizeof never, TO_HOST);
+    CHECK_CONTAINS(sim.take_error(), "uninitialised: copies memory that nobody has written");
+    sim.spin(x, 0, 1);
+    CHECK_CONTAINS(sim.take_error(), "cannot be launched with grid (0,1,1)");
+    sim.spin(x, 1 << 30, 1);
+    CHECK_CONTAINS(sim.take_error(), "out of bounds");
     /* after a fault every call fails, as on a device */
     sim.run(spin, host);
     CHECK(sim.copy(host, x, 4, TO_HOST) != 0);
@@ -252,7 +321,7 @@ static void test_divergence(void)
     NEED_SIM;
     float *x = input(), got[64];
     CHECK_EQ(sim.run(index_of("ok_loop"), x), 0);
-    sim.copy(got, x, sizeof got, TO_HOST);
+    CHECK_EQ(sim.copy(got, x, sizeof got, TO_HOST), 0);
     for (int t = 0; t < 64; t++) {
         int steps = 0, v = t * 7 + 64;
         while (v != 1) v = v % 2 ? 3 * v + 1 : v / 2, steps++;
@@ -266,6 +335,7 @@ static void test_statistics(void)
     NEED_SIM;
     sim.configure("statistics");
     sim.reset_statistics();
+    int64_t before = sim.in_use();
     float *x = input();
     CHECK_EQ(sim.run(index_of("ok_warp"), x), 0);
     CudasimRow row[32];
@@ -280,8 +350,21 @@ static void test_statistics(void)
         CHECK_EQ(row[0].least_wavefronts, 4);
         CHECK(row[0].lane_instructions > 64 * 20 && row[0].warp_instructions * 32 >= row[0].lane_instructions);
     }
+    sim.reset_statistics();
+    CHECK_EQ(sim.run(index_of("ok_stride"), x), 0);
+    n = sim.statistics(row, 32);
+    if (CHECK_EQ(n, 1)) { /* a warp's 32 words lie in 8 sectors; a warp's store hits one bank */
+        CHECK_STR(row[0].kernel, "ok_stride");
+        CHECK_EQ(row[0].threads, 64);
+        CHECK_EQ(row[0].words, 64);
+        CHECK_EQ(row[0].sectors, 2 * 8);
+        CHECK_EQ(row[0].least_sectors, 2 * 4);
+        CHECK_EQ(row[0].wavefronts, 2 * 32);
+        CHECK_EQ(row[0].least_wavefronts, 2);
+    }
     sim.configure("");
     sim.release(x);
+    CHECK_EQ(sim.in_use(), before);
     float *y;
     enum { BLOCKS = 8, STEPS = 2000 };
     CHECK_EQ(sim.allocate((void **)&y, BLOCKS * 256 * sizeof *y), 0);
@@ -301,6 +384,7 @@ int main(void)
 {
     open_sim();
     CHECK_RUN(test_arithmetic);
+    CHECK_RUN(test_refusals);
     CHECK_RUN(test_faults);
     CHECK_RUN(test_host_faults);
     CHECK_RUN(test_divergence);

@@ -2,6 +2,10 @@
  * both against finite differences and against what PyTorch computed (tests/golden/oracle_*.txt); and the promises of
  * engine.h: bits do not depend on the thread count, a smaller batch is a batch, what is off costs and moves nothing,
  * memory is as forecast, no allocation.
+ *
+ *   test_engine                  as above; and CUDA's kernels on the simulator, where nvcc was
+ *   test_engine --device cuda    all that is said of a device, of that one in place of cpu; skipped if it is not there.
+ *                                "quick" behind it: one network of PyTorch's, for devices that are simulated
  */
 #include "base/rng.h"
 #include "engine/engine.h"
@@ -19,7 +23,8 @@ static Arena memory; /* every test works on a copy */
 static Pool *pools[3];
 static const int pool_sizes[3] = {1, 2, 7};
 
-static bool has_simulator;
+static int (*simulated_architecture)(void);
+static void (*configure_simulator)(const char *words); /* tests/cudasim/cudasim.h; 0: there is none */
 static const char without_nvcc[] = "built without nvcc: no CUDA code was run";
 
 /* CUDA's kernels on a simulated device, where nvcc was (tests/cudasim). */
@@ -34,7 +39,10 @@ static void find_simulator(void)
     if (access(path, R_OK)) return;
     setenv("NAS_CUDASIM_PLUGIN", path, 1);
     setenv("NAS_CUDA_SEPARATE", "1", 1); /* the simulator watches every buffer by itself */
-    has_simulator = true;
+    void *plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (CHECK_MSG(plugin, "%s", dlerror())) *(void **)&configure_simulator = dlsym(plugin, "cudasim_configure");
+    if (plugin) *(void **)&simulated_architecture = dlsym(plugin, "cudasim_architecture");
+    CHECK(configure_simulator && simulated_architecture);
 }
 
 /* ---- numbers that tests/oracle/make_golden.py makes too ---- */
@@ -204,7 +212,8 @@ static Graph *network(Arena *a, int which)
 /* ref, then the cpu kernels of every instruction set and lane count that this machine can run: "v4/8". */
 static const char *ways[16] = {"ref"};
 static int way_count = 1;
-static const char *isa_given; /* NAS_ISA as this test was called, or 0 */
+static const char *tested = "cpu"; /* --device */
+static const char *isa_given;      /* NAS_ISA as this test was called, or 0 */
 
 static void find_ways(void)
 {
@@ -412,13 +421,19 @@ static void check_cudasim(const int *nets, int count, int64_t n, SegmentKind rec
     }
 }
 
-/* One network of each kind: every instruction of every thread takes its time. NAS_TEST_LONG=1 takes all. */
+/* One network of each kind: every instruction of every thread takes its time. NAS_TEST_LONG=1 takes all. Then some by
+ * the newer PTX. */
 static void test_ref_and_cudasim(void)
 {
     static const int nets[] = {1, 3, 6, 8, 12, 15, 0, 2, 4, 5, 7, 9, 10, 11, 13, 14, 16};
-    if (!has_simulator) CHECK_SKIP(without_nvcc);
+    if (!configure_simulator) CHECK_SKIP(without_nvcc);
     check_cudasim(nets, getenv("NAS_TEST_LONG") ? COUNTOF(nets) : 6, 3, SEGMENT_WHOLE);
     check_cudasim((const int[]){3}, 1, 2, SEGMENT_CELL);
+    CHECK_EQ(simulated_architecture(), 75);
+    configure_simulator("newest");
+    check_cudasim(nets, getenv("NAS_TEST_LONG") ? COUNTOF(nets) : 2, 3, SEGMENT_WHOLE);
+    CHECK_EQ(simulated_architecture(), 100);
+    configure_simulator("");
 }
 
 /* Launched one by one, and as graphs that were captured: the same bits, while the batch, the operations that are on and what
@@ -432,7 +447,7 @@ static void test_cudasim_graphs(void)
     } pass[] = {{3, 0, GRAD_ALL}, {3, 0, GRAD_ALL},       {3, 0, GRAD_MIX},
                 {2, 0, GRAD_ALL}, {3, 1, GRAD_WEIGHTS},   {3, 1, GRAD_WEIGHTS},
                 {3, 0, GRAD_ALL}, {2, 0, GRAD_ALL, true}, {2, 0, GRAD_ALL, true}};
-    if (!has_simulator) CHECK_SKIP(without_nvcc);
+    if (!configure_simulator) CHECK_SKIP(without_nvcc);
     void *plugin = dlopen(getenv("NAS_CUDASIM_PLUGIN"), RTLD_NOW | RTLD_LOCAL);
     int64_t (*launches)(void) = 0;
     *(void **)&launches = plugin ? dlsym(plugin, "cudasim_graph_launches") : 0;
@@ -491,7 +506,7 @@ static void test_cudasim_graphs(void)
 /* Convolutions as products by cuBLAS, whose place the simulator takes. */
 static void test_cudasim_products(void)
 {
-    if (!has_simulator) CHECK_SKIP(without_nvcc);
+    if (!configure_simulator) CHECK_SKIP(without_nvcc);
     setenv("NAS_CUDA_GEMM", "always", 1);
     check_cudasim((const int[]){1, 3, 6}, 3, 3, SEGMENT_WHOLE);
     Arena a = memory;
@@ -516,11 +531,7 @@ static void test_cudasim_products(void)
  * about a smaller batch, operations that are off, and dropped paths, beside ref. */
 static void test_cudasim_promises(void)
 {
-    if (!has_simulator) CHECK_SKIP(without_nvcc);
-    void *plugin = dlopen(getenv("NAS_CUDASIM_PLUGIN"), RTLD_NOW | RTLD_LOCAL);
-    void (*configure)(const char *) = 0;
-    *(void **)&configure = plugin ? dlsym(plugin, "cudasim_configure") : 0;
-    if (!CHECK(configure)) return;
+    if (!configure_simulator) CHECK_SKIP(without_nvcc);
     Arena a = memory;
     Graph *g = network(&a, 1);
     Batch b = hash_batch(&a, g, "train0", 3), less = hash_batch(&a, g, "train1", 2);
@@ -531,10 +542,10 @@ static void test_cudasim_promises(void)
     float *stats = NEW(&a, float, g->stat_floats);
     engine_download(e, BLOCK_STATS, stats);
     Result first = step(&a, g, e, b, GRAD_ALL);
-    configure("shuffled");
+    configure_simulator("shuffled");
     engine_upload(e, BLOCK_STATS, stats);
     Result again = step(&a, g, e, b, GRAD_ALL);
-    configure("");
+    configure_simulator("");
     same_result("cudasim, another order", g, &again, &first, b.n);
     engine_upload(e, BLOCK_STATS, stats);
     Result want = step(&a, g, ref, less, GRAD_ALL);
@@ -568,7 +579,6 @@ static void test_cudasim_promises(void)
     near_result("cudasim, drop-path", g, &got, &want, b.n, 1e-4);
     engine_close(e);
     engine_close(ref);
-    dlclose(plugin);
 }
 
 /* The losses by their formulas, from the logits. */
@@ -579,7 +589,7 @@ static void test_losses(void)
         Graph *g = network(&a, i);
         if (g->table_count || g->auxiliary >= 0) continue;
         Batch b = hash_batch(&a, g, "train0", 5);
-        Engine *e = open_engine(&a, g, "cpu", 5, pools[0]);
+        Engine *e = open_engine(&a, g, tested, 5, pools[0]);
         Result r = step(&a, g, e, b, GRAD_WEIGHTS);
         double loss = 0, over = 0;
         for (int64_t n = 0; n < b.n; n++) {
@@ -715,7 +725,7 @@ static void test_partial_gradients(void)
     Arena a = memory;
     Graph *g = network(&a, 0);
     Batch b = hash_batch(&a, g, "train0", 4);
-    Engine *e = open_engine(&a, g, "cpu", 4, pools[1]);
+    Engine *e = open_engine(&a, g, tested, 4, pools[1]);
     set_hash_mix(g, e);
     Result all = step(&a, g, e, b, GRAD_ALL), mix = step(&a, g, e, b, GRAD_MIX),
            weights = step(&a, g, e, b, GRAD_WEIGHTS);
@@ -733,7 +743,7 @@ static void test_smaller_batch(void)
         Arena a = memory;
         Graph *g = network(&a, i % 2 ? 3 : 0);
         Batch whole = hash_batch(&a, g, "train1", 7), b = hash_batch(&a, g, "train0", n);
-        Engine *large = open_engine(&a, g, "cpu", 7, pools[0]), *small = open_engine(&a, g, "cpu", n, pools[0]);
+        Engine *large = open_engine(&a, g, tested, 7, pools[0]), *small = open_engine(&a, g, tested, n, pools[0]);
         set_hash_mix(g, large);
         set_hash_mix(g, small);
         float *stats = NEW(&a, float, g->stat_floats);
@@ -752,7 +762,7 @@ static void test_inactive(void)
     Arena a = memory;
     Graph *g = network(&a, 0);
     Batch b = hash_batch(&a, g, "train0", 4);
-    Engine *off = open_engine(&a, g, "cpu", 4, pools[1]), *zero = open_engine(&a, g, "cpu", 4, pools[1]);
+    Engine *off = open_engine(&a, g, tested, 4, pools[1]), *zero = open_engine(&a, g, tested, 4, pools[1]);
     float *before = NEW(&a, float, g->stat_floats);
     engine_download(off, BLOCK_STATS, before);
     for (int t = 0; t < 2; t++) {
@@ -813,7 +823,7 @@ static void test_single_path(void)
     Engine *e[2];
     int64_t bytes[2];
     for (int i = 0; i < 2; i++) {
-        EngineOptions o = {.device = "cpu", .batch = 4, .single_path = i, .pool = pools[1]};
+        EngineOptions o = {.device = tested, .batch = 4, .single_path = i, .pool = pools[1]};
         const char *why = 0;
         e[i] = engine_open(&a, g, &o, &why);
         o.batch = 256;
@@ -875,7 +885,7 @@ static void test_partial_channels(void)
     if (!CHECK_MSG(!g->error, "%s", g->error)) return;
     CHECK_EQ(g->tables[0].count, 4); /* two edges, each an operation and a bypass */
     const float mix[4] = {0.3f, 0.6f, 0.2f, -0.4f};
-    Engine *e = open_engine(&a, g, "cpu", N, pools[0]);
+    Engine *e = open_engine(&a, g, tested, N, pools[0]);
     engine_set_mix(e, 0, mix);
     Batch b = hash_batch(&a, g, "train0", N);
     engine_batch(e, b.x, b.y, N);
@@ -917,7 +927,7 @@ static void test_noise(void)
     for (int32_t i = 0; i < g->op_count; i++)
         if (g->ops[i].kind == OP_NOISE) noise = g->ops[i].output;
     Batch b = hash_batch(&a, g, "train0", 8);
-    Engine *ref = open_engine(&a, g, "ref", 8, pools[0]), *cpu = open_engine(&a, g, "cpu", 8, pools[1]);
+    Engine *ref = open_engine(&a, g, "ref", 8, pools[0]), *cpu = open_engine(&a, g, tested, 8, pools[1]);
     enum { COUNT = 8 * 5 * 12 * 12 };
     float *x[3];
     for (int i = 0; i < 3; i++) {
@@ -952,7 +962,7 @@ static void test_drop_path(void)
     Arena a = memory;
     Graph *g = network(&a, 3);
     Batch b = hash_batch(&a, g, "train0", 6);
-    Engine *ref = open_engine(&a, g, "ref", 6, pools[0]), *cpu = open_engine(&a, g, "cpu", 6, pools[1]);
+    Engine *ref = open_engine(&a, g, "ref", 6, pools[0]), *cpu = open_engine(&a, g, tested, 6, pools[1]);
     Result plain = step(&a, g, cpu, b, GRAD_WEIGHTS);
     Result other[2];
     for (int i = 0; i < 2; i++) {
@@ -1006,7 +1016,7 @@ static void test_thread_counts(void)
             Graph *g = network(&a, which);
             Result r[3];
             for (int i = 0; i < 3; i++) {
-                Engine *e = open_engine(&a, g, d ? "ref" : "cpu", 5, pools[i]);
+                Engine *e = open_engine(&a, g, d ? "ref" : tested, 5, pools[i]);
                 set_hash_mix(g, e);
                 engine_set_drop(e, 0.2, 3, 1);
                 for (int s = 0; s < 3; s++) {
@@ -1157,13 +1167,13 @@ static void test_forward_only(void)
     Arena a = memory, scratch = arena_reserve(1 << 26);
     Graph *g = network(&a, 0);
     Batch b = hash_batch(&a, g, "train0", 4);
-    EngineOptions o = {.device = "cpu", .batch = 4, .pool = pools[0]};
+    EngineOptions o = {.device = tested, .batch = 4, .pool = pools[0]};
     int64_t whole = host_memory(&a, scratch, g, &o);
     o.forward_only = true;
     int64_t less = host_memory(&a, scratch, g, &o);
     CHECK_MSG(less < whole, "%d bytes without gradients, %d with them", (int)less, (int)whole);
     const char *why = 0;
-    Engine *lean = engine_open(&a, g, &o, &why), *full = open_engine(&a, g, "cpu", 4, pools[0]);
+    Engine *lean = engine_open(&a, g, &o, &why), *full = open_engine(&a, g, tested, 4, pools[0]);
     if (!CHECK_MSG(lean, "%s", why)) return;
     float *w = NEW(&a, float, g->weight_count), *s = NEW(&a, float, g->stat_floats);
     engine_download(full, BLOCK_WEIGHTS, w);
@@ -1347,12 +1357,12 @@ static void check_oracle_gradients(const char *device)
 static void test_oracle_gradients(void)
 {
     for (int i = 0; i < way_count; i++) check_oracle_gradients(ways[i]);
-    if (has_simulator) check_oracle_gradients("cudasim");
+    if (configure_simulator) check_oracle_gradients("cudasim");
 }
 
 /* Twenty steps of a first-order search. Rounding grows along the way (some per mille after twenty steps of this tiny,
  * strongly clipped net), so the tolerance does. */
-static void check_oracle_trajectory(const char *device, double *losses)
+static void check_oracle_trajectory(const char *device, double *losses, int most)
 {
     enum { STEPS = 20 };
     Arena a = memory;
@@ -1371,6 +1381,7 @@ static void check_oracle_trajectory(const char *device, double *losses)
         int s, t, i;
         if (*line == '#') continue;
         if (sscanf(line, "step %d %lf %lf %lf", &s, &valid, &train, &length) == 4) {
+            if (s >= most) break;
             char name[24];
             double tolerance = 2e-5 * pow(1.4, s);
             snprintf(name, sizeof name, "valid%d", s % 4);
@@ -1414,8 +1425,8 @@ static void check_oracle_trajectory(const char *device, double *losses)
             CHECK_MSG(false, "oracle_trajectory.txt: %s", line);
         }
     }
-    CHECK_EQ(steps, STEPS);
-    CHECK_EQ(alphas, 2 * EDGES * OPS);
+    CHECK_EQ(steps, most);
+    CHECK_EQ(alphas, most < STEPS ? 0 : 2 * EDGES * OPS);
     if (f) fclose(f);
     engine_close(e);
 }
@@ -1423,37 +1434,57 @@ static void check_oracle_trajectory(const char *device, double *losses)
 static void test_oracle_trajectory(void)
 {
     double ref[40] = {0}, cpu[40] = {0};
-    check_oracle_trajectory(ways[0], ref);
+    check_oracle_trajectory(ways[0], ref, 20);
     for (int way = 1; way < way_count; way++) {
-        check_oracle_trajectory(ways[way], cpu);
+        check_oracle_trajectory(ways[way], cpu, 20);
         for (int i = 0; i < 40; i++)
             CHECK_MSG(fabs(cpu[i] - ref[i]) <= 4e-5 * pow(1.4, i / 2) * ref[i], "%s, step %d: loss %.9g, ref has %.9g",
                       ways[way], i / 2, cpu[i], ref[i]);
     }
 }
 
-/* The same on the simulator: only when asked for. */
+/* The same on the simulator: three steps, or when asked for all. */
 static void test_cudasim_trajectory(void)
 {
     double losses[40] = {0};
-    if (!has_simulator) CHECK_SKIP(without_nvcc);
-    if (getenv("NAS_TEST_LONG")) check_oracle_trajectory("cudasim", losses);
+    if (!configure_simulator) CHECK_SKIP(without_nvcc);
+    check_oracle_trajectory("cudasim", losses, getenv("NAS_TEST_LONG") ? 20 : 3);
 }
 
-int main(void)
+/* --device: whether it is there. If not, says so as a skipped case. */
+static void test_device_answers(void)
+{
+    Arena a = memory;
+    const char *why = 0;
+    Engine *e = engine_open(&a, network(&a, 4), &(EngineOptions){.device = tested, .batch = 1, .pool = pools[0]}, &why);
+    if (!e) CHECK_SKIP(arena_strdup(&memory, why));
+    printf("device %s\n", engine_device(e));
+    CHECK(strncmp(engine_device(e), tested, strlen(tested)) == 0);
+    engine_close(e);
+}
+
+int main(int argc, char **argv)
 {
     memory = arena_reserve((ptrdiff_t)1 << 33);
-    find_ways();
-    find_simulator();
-    for (int i = 1; i < way_count; i++) printf("cpu kernels %s\n", ways[i]);
+    bool other = argc > 2 && !strcmp(argv[1], "--device");
+    if (other)
+        tested = ways[way_count++] = argv[2];
+    else
+        find_ways(), find_simulator();
+    for (int i = 1; i < way_count; i++) printf("%s %s\n", other ? "device" : "cpu kernels", ways[i]);
     for (int i = 0; i < 3; i++)
         if (!CHECK(pools[i] = pool_open(pool_sizes[i]))) return check_done("engine");
+    if (other) CHECK_RUN(test_device_answers);
+    if (check_state.skipped_cases) return check_done("engine");
     CHECK_RUN(test_oracle_gradients);
+    if (argc > 3 && !strcmp(argv[3], "quick")) return check_done("engine");
     CHECK_RUN(test_ref_and_cpu);
-    CHECK_RUN(test_ref_and_cudasim);
-    CHECK_RUN(test_cudasim_graphs);
-    CHECK_RUN(test_cudasim_products);
-    CHECK_RUN(test_cudasim_promises);
+    if (!other) {
+        CHECK_RUN(test_ref_and_cudasim);
+        CHECK_RUN(test_cudasim_graphs);
+        CHECK_RUN(test_cudasim_products);
+        CHECK_RUN(test_cudasim_promises);
+    }
     CHECK_RUN(test_losses);
     CHECK_RUN(test_weight_gradients);
     CHECK_RUN(test_mix_gradients);
@@ -1470,9 +1501,11 @@ int main(void)
     CHECK_RUN(test_optimisers);
     CHECK_RUN(test_forward_only);
     CHECK_RUN(test_unknown_device);
-    CHECK_RUN(test_memory);
     CHECK_RUN(test_oracle_trajectory);
-    CHECK_RUN(test_cudasim_trajectory);
+    if (!other) {
+        CHECK_RUN(test_memory); /* that of the host */
+        CHECK_RUN(test_cudasim_trajectory);
+    }
     for (int i = 0; i < 3; i++) pool_close(pools[i]);
     return check_done("engine");
 }

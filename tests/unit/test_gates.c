@@ -1,0 +1,362 @@
+/* test_gates: what can be said of the CUDA kernels' speed without a GPU. A search step and all optimisers run on the
+ * simulator, which counts; ptxas says what registers and shared memory each kernel takes. Every kernel has a row of limits
+ * here, and a kernel without a row fails. With --print the table of what was found, instead of checks (make cuda-gates).
+ *
+ * A limit is somewhat beyond what the kernel reaches now: it is there to notice a kernel that becomes worse. Who makes one
+ * better lowers its limits.
+ */
+#include "base/rng.h"
+#include "engine/engine.h"
+#include "nn/network.h"
+#include "tests/cudasim/cudasim.h"
+#include "tests/unit/check.h"
+
+#include <dlfcn.h>
+
+typedef struct {
+    const char *kernel;
+    int sectors, banks; /* least %: of 32-byte sectors that a warp's access needs; of turns of shared memory's banks */
+    double instructions,
+        traffic;            /* most a word of global memory that is used: of threads; bytes through the caches / 4 */
+    int registers, shared;  /* most a thread; bytes a block */
+    int threads, occupancy; /* of a block; least % of an SM's threads, of the worse of sm_75 and sm_90 */
+} Limit;
+
+static const Limit limits[] = {
+    /* clang-format off: a row each */
+    /* kernel, sectors %, banks %, instructions and traffic a word, registers, shared, threads, occupancy % */
+    {"conv_input<64,64,8>", 57, 90, 160.2, 2.29, 64, 4352, 256, 50},
+    {"conv_input<32,128,8>", 91, 97, 108, 1.63, 64, 5184, 256, 50},
+    {"conv_input<16,256,8>", 97, 97, 68.61, 1.57, 64, 8768, 256, 50},
+    {"conv_weight<64,64,32>", 82, 98, 85.96, 2.11, 64, 16640, 256, 62},
+    {"conv_weight<32,32,32>", 82, 98, 244.2, 6.51, 76, 8448, 64, 43},
+    {"conv_forward<64,64,8>", 91, 89, 157.4, 1.26, 64, 4352, 256, 50},
+    {"conv_forward<32,128,8>", 66, 93, 249.7, 6.11, 64, 5184, 256, 50},
+    {"conv_forward<16,256,8>", 85, 97, 386.7, 9.33, 64, 8768, 256, 50},
+    {"add_slots", 98, 98, 23.78, 1.08, 47, 0, 128, 100},
+    {"depthwise_weight", 89, 98, 693.9, 16.6, 63, 0, 256, 75},
+    {"depthwise_input", 94, 98, 317.2, 6.46, 54, 128, 256, 75},
+    {"scale", 98, 98, 49.71, 2.16, 30, 0, 256, 100},
+    {"axpy", 98, 98, 27.56, 1.62, 32, 0, 256, 100},
+    {"adam", 98, 98, 23.51, 1.89, 40, 0, 256, 75},
+    {"sgd", 98, 98, 24.49, 2.16, 30, 0, 256, 100},
+    {"select_backward", 94, 98, 17.4, 1.95, 44, 0, 256, 100},
+    {"select_forward", 98, 98, 53, 1.33, 42, 0, 256, 100},
+    {"head_input", 98, 98, 77.72, 2.37, 40, 1152, 256, 100},
+    {"head_weight", 98, 98, 78.13, 3.12, 46, 0, 128, 100},
+    {"head_logits", 98, 98, 67.74, 3.81, 52, 0, 256, 100},
+    {"head_pool", 98, 98, 317.1, 2.26, 46, 0, 256, 100},
+    {"mix_input", 98, 98, 65.69, 4.16, 31, 0, 256, 100},
+    {"mix_sums", 89, 98, 426.3, 7.19, 50, 128, 128, 62},
+    {"mix_forward", 88, 98, 113.8, 7.19, 44, 0, 256, 62},
+    {"pool_backward", 73, 98, 554, 25.2, 43, 0, 256, 62},
+    {"pool_sums", 74, 98, 322.7, 6.25, 44, 128, 128, 100},
+    {"dot_add", 89, 98, 27.46, 1.3, 44, 0, 32, 50},
+    {"dot_parts", 97, 98, 20.97, 2.16, 39, 256, 256, 100},
+    {"norm_backward", 98, 98, 109, 1.33, 57, 4096, 256, 75},
+    {"norm_eval", 98, 98, 19.63, 1.08, 25, 0, 64, 100},
+    {"norm_train", 92, 98, 274.6, 8.64, 64, 0, 128, 100},
+    /* clang-format on */
+};
+
+/* Kernel launches of a first-order search step of the supernet below. */
+static const int64_t most_launches = 1700;
+
+typedef struct {
+    CudasimRow row;
+    int registers[2], shared[2]; /* of sm_75, sm_90 */
+} Found;
+
+static struct {
+    void (*configure)(const char *words);
+    int64_t (*statistics)(CudasimRow *rows, int64_t room);
+    void (*reset)(void);
+    void (*kernel_name)(const char *mangled, char *to, size_t room);
+    int64_t (*in_use)(void);
+} sim;
+static Arena memory;
+static char folder[1024];
+static Found found[64];
+static int kernels;
+
+static bool open_sim(void)
+{
+    ssize_t n = readlink("/proc/self/exe", folder, sizeof folder - 64);
+    if (n < 0) return false;
+    folder[n] = 0;
+    *strrchr(folder, '/') = 0;
+    strcpy(strrchr(folder, '/'), "/cudasim");
+    char path[1100];
+    snprintf(path, sizeof path, "%s/libnas-cudasim.so", folder);
+    if (access(path, R_OK)) return false;
+    setenv("NAS_CUDASIM_PLUGIN", path, 1);
+    void *plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!CHECK_MSG(plugin, "%s", dlerror())) return false;
+    *(void **)&sim.configure = dlsym(plugin, "cudasim_configure");
+    *(void **)&sim.statistics = dlsym(plugin, "cudasim_statistics");
+    *(void **)&sim.reset = dlsym(plugin, "cudasim_reset_statistics");
+    *(void **)&sim.kernel_name = dlsym(plugin, "cudasim_kernel_name");
+    *(void **)&sim.in_use = dlsym(plugin, "cudasim_in_use");
+    return CHECK(sim.configure && sim.statistics && sim.reset && sim.kernel_name && sim.in_use);
+}
+
+/* ---- what runs ---- */
+
+/* channels 0: a ResNet. */
+static Engine *open_net(Arena *a, Graph **graph, int64_t channels, int64_t size, int64_t share, int64_t batch)
+{
+    Space space;
+    NetSpec spec = {.input_channels = 3,
+                    .height = size,
+                    .width = size,
+                    .outputs = 10,
+                    .channels = channels,
+                    .layers = 3,
+                    .loss = LOSS_CROSS_ENTROPY,
+                    .reduce_count = -1,
+                    .stem_multiplier = 3,
+                    .share = share};
+    const char *why = space_make(a, "darts", 2, 1, 2, &space);
+    if (!CHECK_MSG(!why, "%s", why)) return 0;
+    if (!channels) spec.channels = 16;
+    Graph *g = *graph = channels ? network_supernet(a, &space, &spec) : network_named(a, "resnet-tiny", &spec, &why);
+    if (!CHECK_MSG(g, "%s", why)) return 0;
+    Engine *e = engine_open(a, g, &(EngineOptions){.device = "cudasim", .batch = batch}, &why);
+    if (!CHECK_MSG(e, "%s", why)) return 0;
+    float *w = NEW(a, float, g->weight_count), *s = NEW(a, float, g->stat_floats);
+    graph_init(g, 1, w, s);
+    engine_upload(e, BLOCK_WEIGHTS, w);
+    int64_t pixels = batch * 3 * size * size;
+    float *x = NEW(a, float, pixels), *y = NEW(a, float, batch);
+    for (int64_t i = 0; i < pixels; i++) x[i] = (float)rng_normal(1, RNG_TEST, (uint64_t)i);
+    engine_batch(e, x, y, batch);
+    return e;
+}
+
+static void pass(Engine *e, GradWhat what)
+{
+    engine_forward(e, MODE_TRAIN);
+    engine_backward(e, what);
+}
+
+/* A first-order search step; then what else there is: evaluation, the flat blocks' functions, a partial supernet
+ * and a net of dense convolutions. */
+static int64_t run_all(void)
+{
+    Arena a = memory;
+    Graph *g;
+    int64_t before = sim.in_use(), launches = 0;
+    sim.configure("statistics");
+    sim.reset();
+    Engine *e = open_net(&a, &g, 8, 16, 1, 2);
+    if (!e) return 0;
+    pass(e, GRAD_MIX);
+    pass(e, GRAD_WEIGHTS);
+    engine_sgd(e, 0.01, 0.9, 3e-4, false, 1 / engine_grad_norm(e));
+    CudasimRow row[64];
+    int64_t n = sim.statistics(row, COUNTOF(row));
+    for (int64_t i = 0; i < n; i++) launches += row[i].launches;
+    engine_adam(e, 0.01, 0.9, 0.999, 1e-8, 0, false, 1, 1);
+    engine_axpy(e, BLOCK_WEIGHTS, -0.01, BLOCK_GRAD);
+    engine_scale(e, BLOCK_GRAD, 0.5);
+    engine_forward(e, MODE_EVAL);
+    engine_loss(e);
+    engine_close(e);
+    a = memory;
+    e = open_net(&a, &g, 16, 8, 2, 2);
+    if (!e) return 0;
+    pass(e, GRAD_ALL);
+    engine_close(e);
+    a = memory;
+    e = open_net(&a, &g, 0, 8, 1, 2);
+    if (!e) return 0;
+    pass(e, GRAD_WEIGHTS);
+    engine_close(e);
+    sim.configure("");
+    CHECK_EQ(sim.in_use(), before);
+    return launches;
+}
+
+static void collect(void)
+{
+    CudasimRow row[COUNTOF(found)];
+    char path[1100], mangled[512], name[80];
+    kernels = (int)sim.statistics(row, COUNTOF(row));
+    for (int i = 0; i < kernels; i++) found[i] = (Found){.row = row[i]};
+    snprintf(path, sizeof path, "%s/registers.txt", folder);
+    FILE *f = fopen(path, "r");
+    int arch, registers, shared, lines = 0;
+    while (f && fscanf(f, "sm_%d %511s %d %d ", &arch, mangled, &registers, &shared) == 4) {
+        lines++;
+        sim.kernel_name(mangled, name, sizeof name);
+        for (int i = 0; i < kernels; i++)
+            if (!strcmp(found[i].row.kernel, name))
+                found[i].registers[arch == 90] = registers, found[i].shared[arch == 90] = shared;
+    }
+    CHECK_MSG(lines, "%s: nothing in it", path);
+    if (f) fclose(f);
+}
+
+/* ---- limits ---- */
+
+static double share(int64_t least, int64_t used)
+{
+    return used ? 100.0 * (double)least / (double)used : 100;
+}
+
+static int block_threads(const Found *f)
+{
+    return (int)(f->row.threads / f->row.blocks);
+}
+
+/* % of an SM's threads that can be there at once: CUDA C++ Programming Guide, table of technical specifications; registers
+ * are given to warps in units of 256, and from 8.0 on a block takes 1 KiB of shared memory beside its own. */
+static int occupancy(const Found *f, int which)
+{
+    static const struct {
+        int threads, blocks, shared, reserved;
+    } sm[] = {{1024, 16, 64 << 10, 0}, {2048, 32, 228 << 10, 1 << 10}};
+    int warps = (block_threads(f) + 31) / 32, of_warp = (f->registers[which] * 32 + 255) / 256 * 256;
+    int blocks = sm[which].blocks, by_threads = sm[which].threads / (32 * warps);
+    int by_registers = 65536 / (of_warp ? of_warp : 256) / warps;
+    int by_shared = sm[which].shared / (f->shared[which] + sm[which].reserved + 1);
+    if (by_threads < blocks) blocks = by_threads;
+    if (by_registers < blocks) blocks = by_registers;
+    if (by_shared < blocks) blocks = by_shared;
+    return 100 * blocks * warps * 32 / sm[which].threads;
+}
+
+static int worse(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* How many limits the kernel breaks; their names in `which`. */
+static int broken(const Limit *l, const Found *f, char *which, size_t room)
+{
+    const CudasimRow *r = &f->row;
+    double words = (double)r->words;
+    const struct {
+        const char *name;
+        bool kept;
+    } gate[] = {
+        {"sectors", share(r->least_sectors, r->sectors) >= l->sectors},
+        {"banks", share(r->least_wavefronts, r->wavefronts) >= l->banks},
+        {"instructions", (double)r->lane_instructions <= l->instructions * words},
+        {"traffic", (double)r->sectors * 8 <= l->traffic * words},
+        {"registers", f->registers[0] <= l->registers && f->registers[1] <= l->registers},
+        {"shared", f->shared[0] <= l->shared && f->shared[1] <= l->shared},
+        {"threads", block_threads(f) == l->threads},
+        {"occupancy", f->registers[0] && worse(occupancy(f, 0), occupancy(f, 1)) >= l->occupancy},
+    };
+    int count = 0;
+    *which = 0;
+    for (int i = 0; i < COUNTOF(gate); i++)
+        if (!gate[i].kept) {
+            size_t n = strlen(which);
+            snprintf(which + n, room - n, "%s%s", count++ ? ", " : "", gate[i].name);
+        }
+    return count;
+}
+
+static Limit reached(const Found *f)
+{
+    const CudasimRow *r = &f->row;
+    return (Limit){.kernel = r->kernel,
+                   .sectors = (int)share(r->least_sectors, r->sectors),
+                   .banks = (int)share(r->least_wavefronts, r->wavefronts),
+                   .instructions = (double)r->lane_instructions / (double)r->words,
+                   .traffic = (double)r->sectors * 8 / (double)r->words,
+                   .registers = f->registers[0] > f->registers[1] ? f->registers[0] : f->registers[1],
+                   .shared = f->shared[0] > f->shared[1] ? f->shared[0] : f->shared[1],
+                   .threads = block_threads(f),
+                   .occupancy = worse(occupancy(f, 0), occupancy(f, 1))};
+}
+
+static void print_limit(FILE *to, const Limit *l)
+{
+    fprintf(to, "    {\"%s\", %d, %d, %.4g, %.3g, %d, %d, %d, %d},\n", l->kernel, l->sectors, l->banks, l->instructions,
+            l->traffic, l->registers, l->shared, l->threads, l->occupancy);
+}
+
+static void test_limits(void)
+{
+    if (!sim.configure) CHECK_SKIP("built without nvcc: no CUDA code was run");
+    char which[200];
+    for (int i = 0; i < kernels; i++) {
+        const Limit *l = 0;
+        for (int k = 0; k < COUNTOF(limits) && !l; k++)
+            if (!strcmp(limits[k].kernel, found[i].row.kernel)) l = &limits[k];
+        if (!CHECK_MSG(l, "%s has no row of limits", found[i].row.kernel)) continue;
+        if (CHECK_MSG(!broken(l, &found[i], which, sizeof which), "%s: %s: limits, and what was found:", l->kernel,
+                      which))
+            continue;
+        Limit r = reached(&found[i]);
+        print_limit(stderr, l);
+        print_limit(stderr, &r);
+    }
+    for (int k = 0; k < COUNTOF(limits); k++) {
+        bool seen = false;
+        for (int i = 0; i < kernels; i++) seen |= !strcmp(limits[k].kernel, found[i].row.kernel);
+        CHECK_MSG(seen, "%s has limits, but was not run", limits[k].kernel);
+    }
+}
+
+/* Each kind of limit, drawn a little closer than what a kernel reaches, is broken, and that one alone. */
+static void test_limits_can_fail(void)
+{
+    if (!sim.configure) CHECK_SKIP("built without nvcc: no CUDA code was run");
+    char which[200];
+    for (int i = 0; i < kernels; i++) {
+        Limit r = reached(&found[i]), closer[8];
+        r.instructions *= 1.001, r.traffic *= 1.001; /* rounding */
+        CHECK_EQ(broken(&r, &found[i], which, sizeof which), 0);
+        for (int k = 0; k < COUNTOF(closer); k++) closer[k] = r;
+        closer[0].sectors++;
+        closer[1].banks++;
+        closer[2].instructions *= 0.99;
+        closer[3].traffic *= 0.99;
+        closer[4].registers--;
+        closer[5].shared--;
+        closer[6].threads *= 2;
+        closer[7].occupancy++;
+        static const char *const names[] = {"sectors",   "banks",  "instructions", "traffic",
+                                            "registers", "shared", "threads",      "occupancy"};
+        for (int k = 0; k < COUNTOF(closer); k++) {
+            CHECK_EQ(broken(&closer[k], &found[i], which, sizeof which), 1);
+            CHECK_STR(which, names[k]);
+        }
+    }
+}
+
+static int64_t launches;
+
+static void test_launches(void)
+{
+    if (!sim.configure) CHECK_SKIP("built without nvcc: no CUDA code was run");
+    CHECK_MSG(launches > 0 && launches <= most_launches,
+              "a search step takes %" PRId64 " launches, expected at most %" PRId64, launches, most_launches);
+}
+
+int main(int argc, char **argv)
+{
+    memory = arena_reserve((ptrdiff_t)1 << 33);
+    if (open_sim()) {
+        launches = run_all();
+        collect();
+    }
+    if (argc > 1 && !strcmp(argv[1], "--print")) {
+        printf(
+            "    /* kernel, sectors %%, banks %%, instructions and traffic a word, registers, shared, threads, occupancy %% */\n");
+        for (int i = 0; i < kernels; i++) {
+            Limit r = reached(&found[i]);
+            print_limit(stdout, &r);
+        }
+        printf("a search step: %" PRId64 " launches\n", launches);
+        return 0;
+    }
+    CHECK_RUN(test_limits);
+    CHECK_RUN(test_limits_can_fail);
+    CHECK_RUN(test_launches);
+    return check_done("gates");
+}
