@@ -40,7 +40,7 @@ equal() { cmp <(records "$1") <(records "$2"); }
 
 @test "guards go on from any step, and a search that one has ended stays at its end" {
     need lz4 protoc
-    local guarded=("${SEARCH[@]}" --epochs 5 --alpha-lr 1e-9 --guard stable:2,eigenvalue,skips) every
+    local guarded=("${SEARCH[@]}" --epochs 5 --warmup 0 --alpha-lr 1e-9 --guard stable:2,eigenvalue,skips) every
     "${guarded[@]}" "$DATA" -o whole.nas
     [[ $(nas-stats --json whole.nas | grep -c '"what":"guard"') = 1 && $(nas-stats --json whole.nas | grep -c '"search_epoch"') = 4 ]]
     for every in 1 4 7 11; do

@@ -425,6 +425,13 @@ static void make_hostile(void)
     PUT(w, REC_EVENT, event);
     ProfileRecord profile = {.run = HOSTILE, .op = HOSTILE, .calls = INT64_MAX, .seconds = NAN, .share = -INFINITY};
     PUT(w, REC_PROFILE, profile);
+    ProblemRecord problem = {.name = HOSTILE,
+                             .family = HOSTILE,
+                             .index = INT64_MAX,
+                             .width = INT64_MAX,
+                             .density = NAN,
+                             .reference = INFINITY};
+    PUT(w, REC_PROBLEM, problem);
     finish(w);
 }
 
@@ -654,7 +661,7 @@ static void test_tsv(void)
         CHECK_EQ(occurrences(t.s, "\t"), occurrences(columns, "\t") * occurrences(t.s, "\n"));
         rows += occurrences(t.s, "\n");
     }
-    CHECK_EQ(rows, 4 + 2 + 9 + 5 + 66 + 2 + 80 + 4 + 2 + 1);
+    CHECK_EQ(rows, 4 + 2 + 9 + 5 + 66 + 2 + 80 + 4 + 2 + 1 + 1);
 }
 
 static void test_kinds(void)

@@ -163,7 +163,7 @@ static void test_table(void)
     CHECK(!memcmp(y, copy, sizeof y));
     for (int64_t i = 0; i < task_count; i++) { /* every task's metric is known, and is one of its own */
         const MetricInfo *selects = task_metric(task_table[i].metric);
-        CHECK(selects && selects->losses & 1U << task_table[i].loss);
+        if (!task_table[i].simulated) CHECK(selects && selects->losses & 1U << task_table[i].loss);
     }
     CHECK(!task_metric("accuracies"));
     CHECK(task_metric("rmse") && !task_metric("rmse")->higher);
