@@ -9,7 +9,7 @@
 
 bool problems_are(const DatasetInfo *info)
 {
-    const Task *task = task_find(info->task);
+    const Task *task = info->task ? task_find(info->task) : 0; /* 0: nothing is read yet */
     return task && task->simulated;
 }
 

@@ -155,7 +155,7 @@ Compliance *compliance_open(Arena *perm, const Problem *p, const char **why)
     cholmod_start(&c->common);
     c->common.print = 0;
     c->common.nmethods = 1;
-    c->common.method[0].ordering = CHOLMOD_METIS;
+    c->common.method[0].ordering = CHOLMOD_AMD; /* METIS draws from the process's one rand(): other bits with threads */
     c->common.supernodal = CHOLMOD_SUPERNODAL;
     if ((*why = open_matrix(c))) {
         compliance_close(c);
