@@ -263,6 +263,9 @@ static void quote(Arena *a, Text *t, const char *s)
 /* Options that print something and end the program. */
 static void answer(const CliProgram *program)
 {
+    /* All in one write, by cli_end(): the reason why an earlier one failed would be forgotten by then. */
+    static char whole[1 << 16];
+    if (!isatty(STDOUT_FILENO)) setvbuf(stdout, whole, _IOFBF, sizeof whole);
     if (table_help)
         help_print(program, program->options);
     else if (table_version)
