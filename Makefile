@@ -25,6 +25,8 @@ FUZZ_SECONDS = 10
 PKG_CONFIG   ?= pkg-config
 PROTOC_C     ?= protoc-c
 CLANG_FORMAT ?= clang-format
+# the schema of ONNX models, of Debian's libonnx-dev
+ONNX_PROTO   ?= /usr/include/onnx/onnx.proto
 NVCC         ?= $(shell command -v nvcc 2>/dev/null || ls /usr/local/cuda/bin/nvcc 2>/dev/null)
 MACHINE      := $(shell $(CC) -dumpmachine 2>/dev/null)
 LIB_PACKAGES := liblz4 libprotobuf-c zlib netcdf hdf5-serial libpng libjpeg sndfile samplerate fftw3f libzip nlopt
@@ -76,7 +78,7 @@ ISA_FLAGS_base :=
 
 # ---- what there is ----
 PROTO      := $(wildcard schemas/nas/v1/nas.proto)
-GEN        := $(PROTO:schemas/%.proto=$(OBJ)/gen/%.pb-c)
+GEN        := $(PROTO:schemas/%.proto=$(OBJ)/gen/%.pb-c) $(OBJ)/gen/onnx/onnx.pb-c
 LIB_SRC    := $(filter-out src/cmd/% src/engine/backend_cuda.c,$(wildcard src/*/*.c)) $(wildcard src/data/readers/*.c)
 ISA_SRC    := $(wildcard kernels/cpu/*_isa.c)
 KERNEL_SRC := $(filter-out $(ISA_SRC),$(wildcard kernels/*/*.c))
@@ -117,7 +119,7 @@ all: programs
 help:
 	@echo 'targets: all cuda test bench fuzz man install uninstall clean check-layers check-aarch64 format check-format cuda-gates'
 	@echo 'knobs:   CC OPT CFLAGS LDFLAGS SAN WERROR CUDA PREFIX DESTDIR FUZZ_SECONDS'
-	@echo 'probes:  PKG_CONFIG PROTOC_C CLANG_FORMAT NVCC LIBS'
+	@echo 'probes:  PKG_CONFIG PROTOC_C ONNX_PROTO CLANG_FORMAT NVCC LIBS'
 	@echo 'now:     CC=$(CC) OPT="$(OPT)" SAN=$(SAN) objects in $(OBJ)'
 	@echo 'cuda:    $(if $(filter 1,$(HAVE_CUDA)),$(NVCC),without)'
 
@@ -180,11 +182,18 @@ $(OBJ)/gen/%.pb-c.c $(OBJ)/gen/%.pb-c.h &: schemas/%.proto
 	@mkdir -p $(OBJ)/gen
 	$(PROTOC_C) --proto_path=schemas --c_out=$(OBJ)/gen $<
 
+$(OBJ)/gen/onnx/onnx.pb-c.c $(OBJ)/gen/onnx/onnx.pb-c.h &: $(ONNX_PROTO)
+	@mkdir -p $(OBJ)/gen/onnx
+	$(PROTOC_C) --proto_path=$(dir $<) --c_out=$(OBJ)/gen/onnx $<
+
+$(ONNX_PROTO):
+	@echo '$@ is missing: install the Debian package libonnx-dev' >&2; exit 1
+
 # Generated code is not ours to correct.
 $(OBJ)/gen/%.o: $(OBJ)/gen/%.c
 	$(COMPILE) -w -c -o $@ $<
 
--include $(wildcard $(OBJ)/src/*/*.d $(OBJ)/src/data/readers/*.d $(OBJ)/kernels/*/*.d $(OBJ)/tests/*/*.d $(OBJ)/gen/nas/v1/*.d)
+-include $(wildcard $(OBJ)/src/*/*.d $(OBJ)/src/data/readers/*.d $(OBJ)/kernels/*/*.d $(OBJ)/tests/*/*.d $(OBJ)/gen/nas/v1/*.d $(OBJ)/gen/onnx/*.d)
 
 # ---- CUDA ----
 # tests/cudasim: what stands in for libcudart runs the kernels' PTX on the CPU. Built where it runs, so for this machine.

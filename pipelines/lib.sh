@@ -17,6 +17,7 @@ NAS_BUILD_PACKAGES=(
     "pkg-config: finds the libraries below"
     "protobuf-c-compiler: makes C code from the stream format, schemas/nas/v1/nas.proto"
     "libprotobuf-c-dev: encodes and decodes the records of a stream"
+    "libonnx-dev: the schema of ONNX models, onnx.proto"
     "protobuf-compiler: decodes a stream by hand with protoc --decode"
     "liblz4-dev: compresses streams"
     "lz4: unpacks a stream by hand"

@@ -2,6 +2,7 @@
 #include "base/npy.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char magic[] = "\x93NUMPY";
@@ -134,6 +135,22 @@ static double half(uint64_t bits)
     double fraction = (double)(bits & 1023) / 1024, sign = bits >> 15 & 1 ? -1 : 1;
     if (exponent == 31) return fraction > 0 ? NAN : sign * INFINITY;
     return sign * (exponent ? ldexp(1 + fraction, exponent - 15) : ldexp(fraction, -14));
+}
+
+void npy_head(char *to, const int64_t *shape, int64_t rank)
+{
+    enum { BEFORE = 10, LEFT = NPY_HEAD - BEFORE }; /* magic, version and length; the whole is a multiple of 64 */
+    char sides[96] = "", text[LEFT + 1];
+    int n = 0;
+    for (int64_t i = 0; i < rank && n < (int)sizeof sides; i++)
+        n += snprintf(sides + n, sizeof sides - (size_t)n, rank > 1 && i + 1 == rank ? "%lld" : "%lld, ",
+                      (long long)shape[i]);
+    snprintf(text, sizeof text, "{'descr': '<f4', 'fortran_order': False, 'shape': (%.60s), }", sides);
+    memcpy(to, magic, MAGIC_BYTES);
+    memcpy(to + MAGIC_BYTES, (char[]){1, 0, LEFT, 0}, BEFORE - MAGIC_BYTES);
+    memset(to + BEFORE, ' ', LEFT);
+    memcpy(to + BEFORE, text, strlen(text));
+    to[NPY_HEAD - 1] = '\n';
 }
 
 double npy_real(const NpyHeader *h, const void *data, int64_t place)

@@ -11,7 +11,7 @@
 
 #include "base/arena.h"
 
-enum { NPY_MAX_RANK = 16, NPY_MAX_TEXT = 1 << 20 };
+enum { NPY_MAX_RANK = 16, NPY_MAX_TEXT = 1 << 20, NPY_HEAD = 128 };
 
 typedef struct {
     char kind;    /* 'f' float, 'i' signed, 'u' unsigned, 'b' bool */
@@ -27,6 +27,8 @@ bool npy_is(const void *bytes, int64_t n);
 /* Parses the head of the n bytes. Returns 0, or why not. Types other than the above (objects, structures, complex numbers,
  * text) are refused. The data may be shorter than count × size, which is not looked at: a reader may map them later. */
 const char *npy_parse(Arena *perm, const void *bytes, int64_t n, NpyHeader *out);
+/* The head of a file of float32 in C order, version 1.0, always NPY_HEAD bytes; rank at most 4. */
+void npy_head(char *to, const int64_t *shape, int64_t rank);
 /* The value of a place, counted in C order whatever the order in the file; data: where the first one lies. */
 double npy_real(const NpyHeader *h, const void *data, int64_t place);
 #endif

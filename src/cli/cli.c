@@ -263,6 +263,9 @@ static void quote(Arena *a, Text *t, const char *s)
 /* Options that print something and end the program. */
 static void answer(const CliProgram *program)
 {
+    /* All in one write, by cli_end(): the reason why an earlier one failed would be forgotten by then. */
+    static char whole[1 << 16];
+    if (!isatty(STDOUT_FILENO)) setvbuf(stdout, whole, _IOFBF, sizeof whole);
     if (table_help)
         help_print(program, program->options);
     else if (table_version)
@@ -280,8 +283,6 @@ char **cli_begin(int argc, char **argv, const CliProgram *program)
 {
     signal(SIGPIPE, SIG_DFL); /* the parent may have it ignored: a reader that goes away must end us */
     console_set_program(program->name);
-    static char output[1 << 18]; /* takes a help whole: of a write in the middle that fails, stdio forgets why */
-    if (!isatty(STDOUT_FILENO)) setvbuf(stdout, output, _IOFBF, sizeof output);
     int cpus = pool_cpus();
     cli_common.threads = cpus < 256 ? cpus : 256;
 

@@ -109,6 +109,7 @@ void cli_guard_file(const char *path);
  * on every other way out but a second signal. Both end the program with status 1 if they fail. */
 FILE *cli_file_open(const char *path);
 void cli_file_close(FILE *f);
+void cli_file_put(const char *path, const void *bytes, int64_t count); /* a whole file at once */
 
 /* Progress on stderr: shown if --progress=always, or auto and stderr is a terminal and not --quiet. A line is redrawn in
  * place on a terminal (at most 10 times a second), printed as a line otherwise. */

@@ -23,13 +23,23 @@ static void remove_files(void)
 
 FILE *cli_file_open(const char *path)
 {
-    if (count == FILES || strlen(path) >= PATH_BYTES) cli_die(EXIT_FAILED, "%s: too many files or too long", path);
+    int i = 0;
+    while (i < count && files[i].f) i++; /* a place that was closed, or a new one */
+    if (i == FILES || strlen(path) >= PATH_BYTES) cli_die(EXIT_FAILED, "%s: too many files or too long", path);
     if (!count) atexit(remove_files);
-    snprintf(files[count].path, sizeof files[count].path, "%s", path);
-    snprintf(files[count].temporary, sizeof files[count].temporary, "%s.%ld.tmp", path, (long)getpid());
-    FILE *f = fopen(files[count].temporary, "w");
+    snprintf(files[i].path, sizeof files[i].path, "%s", path);
+    snprintf(files[i].temporary, sizeof files[i].temporary, "%s.%ld.tmp", path, (long)getpid());
+    FILE *f = fopen(files[i].temporary, "w");
     if (!f) cli_die(EXIT_FAILED, "%s: %s", path, strerror(errno));
-    return files[count++].f = f;
+    if (i == count) count++;
+    return files[i].f = f;
+}
+
+void cli_file_put(const char *path, const void *bytes, int64_t size)
+{
+    FILE *f = cli_file_open(path);
+    fwrite(bytes, 1, (size_t)size, f);
+    cli_file_close(f);
 }
 
 void cli_file_close(FILE *f)

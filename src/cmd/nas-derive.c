@@ -15,6 +15,7 @@
 #include "stream/record.h"
 #include "train/netio.h"
 #include "train/settings.h"
+#include "train/supernet.h"
 
 enum { MAX_TEXT = 64 << 20, EPOCH_LAST = -1, EPOCH_BEST = -2 };
 
@@ -208,7 +209,7 @@ static const char *derive_by_rule(Bench *b, Arena *perm, const Search *search, c
         b->place.data = &data;
         PerturbReport report;
         NetSpec besides = {0};
-        const char *why = netio_besides(perm, &search->network, &besides);
+        const char *why = supernet_parts(perm, &search->network, s, &besides);
         if (!why)
             why = perturb_derive(perm, b->scratch, &b->place, &perturb, s, &besides, search->graph,
                                  search->weights.weights, search->weights.stats, weight[0], weight[1], d, &report);
@@ -355,7 +356,7 @@ static const char *search_epoch(Search *s, Output *o, Bench *b, const SearchEpoc
 /* The supernet of the present search, and its weights. */
 static const char *search_network(Search *s, Arena *perm, const Bench *b, const NetworkRecord *n)
 {
-    if (strcmp(n->net, netio_supernet)) return 0;
+    if (strcmp(n->net, netio_supernet) || strcmp(n->run, netio_supernet)) return 0; /* none that was pruned or tuned */
     if (!s->open) return "a supernet without a search space before it";
     s->network = netio_copy(perm, n);
     s->weights = (NetWeights){.set = netio_supernet};
@@ -366,12 +367,14 @@ static const char *search_network(Search *s, Arena *perm, const Bench *b, const 
     if (!why && (there.op_count != s->space.op_count || memcmp(there.op, s->space.op, sizeof there.op) ||
                  there.nodes != s->space.nodes))
         why = "its space is not that of the search";
+    if (!why && setting_get(n->settings, n->setting_count, "kept"))
+        why = "it does not have all operations of its space";
     return why ? arena_printf(perm, "the supernet: %s", why) : 0;
 }
 
 static const char *search_tensor(Search *s, Arena *perm, const TensorRecord *t)
 {
-    if (!s->graph || strcmp(t->set, netio_supernet) || !strncmp(t->name, "alphas_", 7)) return 0;
+    if (!s->graph || strcmp(t->set, netio_supernet) || netio_is_alpha(t->name)) return 0;
     return netio_take(perm, s->graph, t, &s->weights);
 }
 

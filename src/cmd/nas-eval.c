@@ -7,15 +7,18 @@
 #include "cli/cli.h"
 #include "train/average.h"
 #include "train/evaluate.h"
+#include "train/export.h"
 #include "train/forecast.h"
 #include "train/netio.h"
 #include "train/predictions.h"
 #include "train/settings.h"
+#include "train/supernet.h"
 #include "train/workplace.h"
 
-static const char *data_path = "", *split_text = "test", *wanted_set = "best", *csv_path = "", *npy_path = "";
+static const char *data_path = "", *split_text = "test", *wanted_set = "best", *csv_path = "", *npy_path = "",
+                  *onnx_path = "", *weights_path = "";
 static int64_t batch = 64, limit, memory, bootstrap, views;
-static bool predictions, keep_weights, ensemble;
+static bool predictions, keep_weights, ensemble, onnx_normalised;
 
 static const CliOption options[] = {
     {CLI_HEADING, 0, "What is evaluated"},
@@ -37,6 +40,11 @@ static const CliOption options[] = {
     {CLI_STRING, 0, "csv", "FILE", &csv_path, "Write the same as CSV to FILE."},
     {CLI_STRING, 0, "npy", "FILE", &npy_path,
      "Write the predictions as a NumPy array (networks, samples, outputs) of float32 to FILE."},
+    {CLI_STRING, 0, "onnx", "FILE", &onnx_path, EXPORT_ONNX_HELP},
+    {CLI_FLAG, 0, "onnx-normalised", 0, &onnx_normalised, EXPORT_NORMALISED_HELP},
+    {CLI_STRING, 0, "weights-npz", "FILE", &weights_path,
+     "Write the weights of the network as a NumPy archive to FILE, under the names of PyTorch's state_dict; {run} as for "
+     "--onnx. nas-train --init reads it."},
     {CLI_FLAG, 0, "keep-weights", 0, &keep_weights, "Pass the weights on."},
     {CLI_TABLE, .to = (void *)cli_common_options},
     {CLI_END},
@@ -46,23 +54,24 @@ static const CliProgram program = {
     .name = "nas-eval",
     .summary = "evaluate trained networks on a whole split",
     .usage = "--data FILE [STREAM]",
-    .details = "Reads networks and their weights from STREAM (or standard input; nas-train writes them) and adds an "
-               "Evaluation record for each: the task's metrics over the whole split, those of a predictor that always "
-               "says the same beside them, the confusion matrix, and the health check (the loss of the same samples by "
-               "running and by batch statistics). All else is passed on, but for samples and weights.\n\n"
-               "Samples are normalised as they were for the training of the network. A network that does not fit the "
-               "dataset ends the program with status 1; one without weights in the stream is passed on with a note.\n\n"
-               "Examples:\n\n"
-               "nas-train --data data.nas cells.nas | nas-eval --data data.nas -o result.nas\n\n"
-               "nas-eval --data data.nas --split validation --csv said.csv net.nas -o result.nas\n\n"
-               "cat run1.nas run2.nas run3.nas | nas-eval --data data.nas --ensemble --bootstrap 1000 -o result.nas",
+    .details =
+        "Reads networks and their weights from STREAM (or standard input; nas-train writes them, nas-search --weights "
+        "a supernet) and adds an Evaluation record for each: the task's metrics over the whole split, those of a "
+        "predictor that always says the same beside them, the confusion matrix, and the health check (the loss of the "
+        "same samples by running and by batch statistics). All else is passed on, but for samples and weights.\n\n"
+        "Samples are normalised as they were for the training of the network. A network that does not fit the "
+        "dataset ends the program with status 1; one without weights in the stream is passed on with a note.\n\n"
+        "Examples:\n\n"
+        "nas-train --data data.nas cells.nas | nas-eval --data data.nas -o result.nas\n\n"
+        "nas-eval --data data.nas --split validation --csv said.csv net.nas -o result.nas\n\n"
+        "cat run1.nas run2.nas run3.nas | nas-eval --data data.nas --ensemble --bootstrap 1000 -o result.nas",
     .options = options,
     .reads_stdin = true,
 };
 
-enum { SETS = 3 };
-static const char *const set_name[SETS] = {"best", "last",
-                                           "mean"}; /* in the order in which one stands in for another */
+enum { SETS = 4 };
+static const char *const set_name[SETS] = {"best", "last", "mean",
+                                           netio_supernet}; /* in the order in which one stands in for another */
 
 typedef struct {
     Arena *perm;
@@ -73,6 +82,7 @@ typedef struct {
     FILE *csv, *npy;
     int64_t evaluated, passed; /* networks */
     int64_t written;           /* evaluations, the ensemble's among them */
+    int64_t onnx, weights;     /* files written */
     Average members;           /* of the ensemble */
     int64_t member_parameters, member_macs;
     double member_seconds;
@@ -106,7 +116,7 @@ static const NetWeights *choose_set(Eval *e)
         if (!strcmp(e->set[i].set, wanted_set)) return &e->set[i];
         other = &e->set[i];
     }
-    if (other)
+    if (other && strcmp(other->set, netio_supernet)) /* a search has no other */
         cli_warn("network %s: no weights \"%s\" in the stream: \"%s\" are taken", e->net.run, wanted_set, other->set);
     return other;
 }
@@ -189,6 +199,15 @@ static void put_ensemble(Eval *e, Arena scratch)
                                 .eval_mode_loss = NAN});
 }
 
+/* The network as files for other programs. */
+static void put_files(Eval *e, Arena scratch, const NetWeights *w)
+{
+    const ExportNet net = {.net = &e->net, .graph = e->graph, .weights = w};
+    const char *why = export_onnx(scratch, onnx_path, &net, onnx_normalised, &e->onnx);
+    if (!why) why = export_npz(scratch, weights_path, &net, &e->weights);
+    if (why) die_net(e, why);
+}
+
 static void evaluate(Eval *e, Arena scratch, const NetWeights *w)
 {
     Arena *a = &e->mine;
@@ -213,6 +232,7 @@ static void evaluate(Eval *e, Arena scratch, const NetWeights *w)
     if (why) die_net(e, why);
     engine_upload(engine, BLOCK_WEIGHTS, w->weights);
     engine_upload(engine, BLOCK_STATS, w->stats);
+    supernet_mix(engine, scratch, e->graph, (const float *const *)w->mixing);
     Health health;
     Average mean;
     if (views && (why = average_open(a, &d, rows, &mean))) die_net(e, why);
@@ -221,7 +241,10 @@ static void evaluate(Eval *e, Arena scratch, const NetWeights *w)
               : evaluate_split(engine, &d, e->split, rows, o.batch, MODE_EVAL, &t, &why);
     if (!why) why = evaluate_health(engine, &d, e->split, o.batch, scratch, &health);
     if (why) die_net(e, why);
-    if (done && !cli_interrupted()) put_network(e, scratch, &d, w, &t, &health);
+    if (done && !cli_interrupted()) {
+        put_network(e, scratch, &d, w, &t, &health);
+        put_files(e, scratch, w);
+    }
     engine_close(engine);
 }
 
@@ -243,11 +266,6 @@ static void end_network(Eval *e, Arena scratch)
 static void begin_network(Eval *e, Arena scratch, const NetworkRecord *n)
 {
     end_network(e, scratch);
-    if (!strcmp(n->net, netio_supernet)) { /* its weights alone do not make a network */
-        e->passed++;
-        cli_note("network %s: a supernet is not evaluated", n->run);
-        return;
-    }
     e->mine = e->room;
     e->net = netio_copy(&e->mine, n);
     e->seconds = 0;
@@ -259,7 +277,7 @@ static void begin_network(Eval *e, Arena scratch, const NetworkRecord *n)
 
 static void take_tensor(Eval *e, const TensorRecord *t)
 {
-    if (!e->graph || strcmp(t->run, e->net.run)) return;
+    if (!e->graph || strcmp(t->run, e->net.run) || netio_is_alpha(t->name)) return;
     for (int i = 0; i < SETS; i++) {
         if (strcmp(t->set, e->set[i].set)) continue;
         const char *why = netio_take(&e->mine, e->graph, t, &e->set[i]);

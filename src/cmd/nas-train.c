@@ -7,11 +7,14 @@
 #include "nn/network.h"
 #include "report/report.h"
 #include "train/candidates.h"
+#include "train/export.h"
+#include "train/supernet.h"
 #include "train/trainer.h"
 
-static const char *data_path = "";
+static const char *data_path = "", *init_path = "", *onnx_path = "";
 static CliList genotypes, nets;
-static bool dry_run, no_weights, profile;
+static bool dry_run, no_weights, profile, supernet, untrained, onnx_normalised;
+static Prune prune;
 
 static const CliOption options[] = {
     {CLI_HEADING, 0, "What is trained"},
@@ -20,11 +23,24 @@ static const CliOption options[] = {
      "A genotype as text, or the name of a published cell; beside the stream's."},
     {CLI_LIST, 0, "net", "NAME", &nets,
      "A hand-designed net, as listed under Nets; several are trained one after the other."},
+    {CLI_HEADING, 0, "What it starts from"},
+    {CLI_STRING, 0, "init", "FILE", &init_path,
+     "Initial weights of the one network that is trained: a NumPy archive, .npz, under the names of PyTorch's state_dict."},
+    {CLI_FLAG, 0, "supernet", 0, &supernet,
+     "Go on with the supernet of STREAM (nas-search --weights) and its weights, in place of the genotypes; the weights of "
+     "its operations stay as they are."},
+    {CLI_INT, 0, "prune-top", "N", &prune.top,
+     "Keep the N heaviest operations of every edge of the supernet, none not counted; 0: all.", 0, SPACE_MAX_OPS},
+    {CLI_DOUBLE, 0, "prune-below", "F", &prune.below, "Leave out the operations of the supernet that weigh less.", 0,
+     1},
+    {CLI_FLAG, 0, "untrained", 0, &untrained, "Do not train: write the network as it starts."},
     {CLI_TABLE, .to = (void *)train_network_options},
     {CLI_TABLE, .to = (void *)train_setting_options},
     {CLI_HEADING, 0, "Output"},
     {CLI_FLAG, 'n', "dry-run", 0, &dry_run, "Print what the training would take, and stop."},
     {CLI_FLAG, 0, "no-weights", 0, &no_weights, "Do not write the weights."},
+    {CLI_STRING, 0, "onnx", "FILE", &onnx_path, EXPORT_ONNX_HELP " With the best weights."},
+    {CLI_FLAG, 0, "onnx-normalised", 0, &onnx_normalised, EXPORT_NORMALISED_HELP},
     {CLI_FLAG, 0, "profile", 0, &profile,
      "After each network, tell where the time went, as a table and as Profile records; some percent slower, same results."},
     {CLI_TABLE, .to = (void *)checkpoint_options},
@@ -40,19 +56,101 @@ static const char about[] =
     "TrainEpoch record after every epoch, and the weights as two sets of Tensor records: best (by the metric "
     "on the validation split) and last; with --ema also mean. After every epoch the loss on some samples is measured by running and "
     "by batch statistics; where they disagree, evaluation says nothing, and a warning is given.\n\n"
+    "--supernet trains the continuous network of a search, its mixing weights constants, whole or pruned: of every edge the "
+    "heaviest operations, or those that weigh enough. Pruned and --untrained, it is what is left of it as it stands: "
+    "running statistics are those of the whole, which nas-eval's health check will show.\n\n"
     "A training whose loss is no longer finite ends with an Event record and exit status 1, after the other "
     "networks. SIGINT or SIGTERM ends after the present step, with the weights so far and status 130 or 143.\n\n" CHECKPOINT_DETAILS;
 static const char examples[] =
     "\n\nExamples:\n\n"
     "nas-derive search.nas | nas-train --data data.nas --epochs 30 -o net.nas\n\n"
-    "nas-train --data data.nas --genotype DARTS_V2 --net resnet-tiny | nas-eval --data data.nas";
+    "nas-train --data data.nas --genotype DARTS_V2 --net resnet-tiny | nas-eval --data data.nas\n\n"
+    "nas-train --data data.nas --supernet --prune-top 2 --epochs 5 --lr 0.01 search.nas | nas-eval --data data.nas\n\n"
+    "nas-train --data data.nas --net resnet-20 --init pytorch.npz --untrained | nas-eval --data data.nas";
 
 typedef struct {
     Reader *in;  /* or 0 */
     Writer *out; /* 0: nothing is passed on */
     Candidates todo;
     bool dataset_seen; /* the dataset's description is in the stream already */
+    /* what the one network starts from; else each has initial weights */
+    const NetWeights *start;
+    NetworkRecord like; /* --supernet; like.run 0: none yet */
+    Graph *graph;       /* its */
+    NetWeights set[3];  /* the first one that there is is taken */
 } Input;
+
+static void begin_supernet(Input *s, Arena *perm, const NetworkRecord *n)
+{
+    if (s->like.run)
+        cli_die(EXIT_FAILED, "%s: two supernets in it, %s and %s", reader_name(s->in), s->like.run, n->run);
+    static const char *const sets[] = {"best", "last", netio_supernet};
+    const char *why;
+    s->like = netio_copy(perm, n);
+    s->graph = netio_build(perm, &s->like, &why);
+    if (why) cli_die(EXIT_FAILED, "%s: network %s: %s", reader_name(s->in), n->run, why);
+    for (int i = 0; i < COUNTOF(sets); i++) s->set[i] = (NetWeights){.set = sets[i]};
+}
+
+static void take_tensor(Input *s, Arena *perm, const TensorRecord *t)
+{
+    if (!s->graph || strcmp(t->run, s->like.run) || netio_is_alpha(t->name)) return;
+    for (int i = 0; i < COUNTOF(s->set); i++) {
+        const char *why = strcmp(t->set, s->set[i].set) ? 0 : netio_take(perm, s->graph, t, &s->set[i]);
+        if (why) cli_die(EXIT_FAILED, "%s: network %s: %s", reader_name(s->in), s->like.run, why);
+    }
+}
+
+/* The supernet becomes what is to be trained. */
+static void end_supernet(Input *s, Arena *perm, const DatasetInfo *d)
+{
+    const char *why =
+        s->like.run ? netio_mismatch(perm, &s->like, d) : "no supernet in it: nas-search --weights writes one";
+    if (!why) why = netio_normalised(&s->like, d);
+    int i = 0;
+    while (!why && i < COUNTOF(s->set) && !s->set[i].have) i++;
+    if (i == COUNTOF(s->set)) why = "the supernet has no weights";
+    const char *missing = why ? 0 : netio_missing(perm, s->graph, &s->set[i]);
+    if (missing) why = arena_printf(perm, "the weights of the supernet lack %s", missing);
+    NetWeights *start = NEW(perm, NetWeights, 1);
+    NetworkRecord whole = s->like;
+    if (!why) why = supernet_pruned(perm, &whole, &s->set[i], prune, &s->like, start);
+    if (why) cli_die(EXIT_FAILED, "%s: %s", reader_name(s->in), why);
+    s->start = start;
+    Text name = {0};
+    text_add(perm, &name, s->like.run);
+    if (prune.top) text_addf(perm, &name, "-top%lld", (long long)prune.top);
+    if (prune.below > 0) text_addf(perm, &name, "-above%g", prune.below);
+    if (!untrained) text_add(perm, &name, "-tuned");
+    candidates_add(perm, &s->todo, (Candidate){name.s, netio_supernet, "", d->name});
+}
+
+static NetworkRecord network_of(Arena *perm, const Input *s, const Workplace *w, const Candidate *c)
+{
+    NetworkRecord n = train_network(perm, w, &train_settings, c->run, c->net, c->genotype);
+    if (supernet) supernet_like(perm, &s->like, &n);
+    return n;
+}
+
+/* Builds everything once: what cannot be trained is told now. */
+static const char *check(Input *s, Arena *perm, Arena room, Arena scratch, const Workplace *w, Text *forecasts)
+{
+    if (*init_path && s->todo.count != 1)
+        return arena_printf(perm, "--init: weights of one network, there are %lld", (long long)s->todo.count);
+    const char *why = export_check(perm, onnx_path, s->todo.count);
+    if (why) return why;
+    if (!supernet && !*init_path) return trainer_check(perm, room, scratch, w, &train_settings, &s->todo, forecasts);
+    const Candidate *c = &s->todo.item[0];
+    NetworkRecord net = network_of(perm, s, w, c);
+    Trainer t;
+    why = trainer_open(perm, scratch, w, &train_settings, &net, false, &t);
+    if (why) return arena_printf(perm, "%s: %s", c->run, why);
+    text_addf(perm, forecasts, "%s: %s\n", c->run, forecast_text(perm, &t.forecast));
+    if (!*init_path) return 0;
+    NetWeights *start = NEW(perm, NetWeights, 1);
+    s->start = start;
+    return import_npz(perm, scratch, init_path, t.graph, start);
+}
 
 static void read_stream(Input *s, Arena *perm, Arena scratch, uint64_t digest)
 {
@@ -63,12 +161,15 @@ static void read_stream(Input *s, Arena *perm, Arena scratch, uint64_t digest)
         if (status == STREAM_END) break;
         if (status == STREAM_ERROR) cli_die_input(reader_damaged(s->in), reader_error(s->in));
         if (r.kind == REC_DATASET) s->dataset_seen |= digest && r.dataset.digest == digest;
-        if (r.kind == REC_GENOTYPE)
+        if (supernet && r.kind == REC_NETWORK && !strcmp(r.network.net, netio_supernet))
+            begin_supernet(s, perm, &r.network);
+        if (r.kind == REC_TENSOR) take_tensor(s, perm, &r.tensor);
+        if (r.kind == REC_GENOTYPE && !supernet)
             candidates_add(perm, &s->todo,
                            (Candidate){r.genotype.name, netio_genotype, r.genotype.text, r.genotype.dataset});
         if (s->out && r.kind != REC_SAMPLES && r.kind != REC_TENSOR) writer_pass(s->out, &r);
     }
-    if (!s->todo.count && !genotypes.count && !nets.count)
+    if (!s->todo.count && !genotypes.count && !nets.count && !supernet)
         cli_die(EXIT_FAILED, "%s: no genotype in it: nas-derive makes one", reader_name(s->in));
 }
 
@@ -100,19 +201,37 @@ static void begin_checkpoint(Checkpoint *c, Arena *perm, Arena scratch, const Da
     const char *why = checkpoint_open(perm, scratch, options, &d->info, c);
     if (why) cli_die(EXIT_FAILED, "%s", why);
     trainer_identity(c, perm, scratch, &input->todo);
+    if (input->start) checkpoint_identity(c, "initial weights", netio_digest(perm, input->start));
     bool damaged;
     why = checkpoint_begin(c, perm, input->out, &damaged);
     if (why) cli_die_input(damaged, why);
 }
 
+static void put_model(Arena *perm, Arena scratch, const Trainer *t, int64_t *written)
+{
+    if (!*onnx_path) return;
+    bool best = t->best_epoch >= 0;
+    NetWeights w = {.mixing = (float **)t->mixing};
+    w.weights = NEW(perm, float, t->graph->weight_count);
+    w.stats = NEW(perm, float, t->graph->stat_floats);
+    engine_download(t->engine, best ? BLOCK_BEST : BLOCK_WEIGHTS, w.weights);
+    engine_download(t->engine, best ? BLOCK_STATS_BEST : BLOCK_STATS, w.stats);
+    if (engine_error(t->engine)) cli_die(EXIT_FAILED, "%s: the weights: %s", t->net.run, engine_error(t->engine));
+    const ExportNet net = {.net = &t->net, .graph = t->graph, .weights = &w};
+    const char *why = export_onnx(scratch, onnx_path, &net, onnx_normalised, written);
+    if (why) cli_die(EXIT_FAILED, "%s: %s", t->net.run, why);
+}
+
 /* room: for what the run keeps while it lasts; apart from scratch, which its callees use anew. */
-static TrainEnd train_one(const Candidate *c, Arena room, Arena scratch, const Workplace *w)
+static TrainEnd train_one(const Input *input, int64_t item, Arena room, Arena scratch, const Workplace *w)
 {
     Arena perm = room;
-    NetworkRecord net = train_network(&perm, w, &train_settings, c->run, c->net, c->genotype);
+    const Candidate *c = &input->todo.item[item];
+    NetworkRecord net = network_of(&perm, input, w, c);
     Trainer t;
     const char *why = trainer_open(&perm, scratch, w, &train_settings, &net, true, &t);
     if (why) cli_die(EXIT_FAILED, "%s: %s", c->run, why);
+    if (input->start) trainer_begin_with(&t, scratch, input->start);
     cli_note("%s: %s, %s", c->run, forecast_text(&perm, &t.forecast), engine_device(t.engine));
     engine_set_profile(t.engine, profile);
     TrainEnd end = trainer_run(&t, scratch);
@@ -121,6 +240,7 @@ static TrainEnd train_one(const Candidate *c, Arena room, Arena scratch, const W
         cli_warn("%s", t.trouble);
     else if (!no_weights && (why = trainer_write_weights(&t, scratch)))
         cli_die(EXIT_FAILED, "%s: the weights: %s", c->run, why);
+    if (end == TRAIN_DONE) put_model(&perm, scratch, &t, &item);
     trainer_close(&t);
     return end;
 }
@@ -144,6 +264,11 @@ int main(int argc, char **argv)
                 program.name, program.usage);
     const char *why = train_settings_check(&perm, &train_settings);
     if (why) cli_die(EXIT_USAGE, "%s", why);
+    if (supernet && (genotypes.count || nets.count || *init_path))
+        cli_die(EXIT_USAGE, "--supernet excludes --genotype, --net and --init");
+    if (!supernet && (prune.top || prune.below > 0))
+        cli_die(EXIT_USAGE, "--prune-top and --prune-below prune a --supernet");
+    if (untrained) train_settings.epochs = 0;
     if (!*data_path) cli_die(EXIT_USAGE, "--data FILE is needed: a dataset of nas-ingest");
     if (file[0] && file[1]) cli_die(EXIT_USAGE, "one STREAM, not also %s", file[1]);
     if (path && !strcmp(path, "-") && !strcmp(data_path, "-"))
@@ -171,10 +296,11 @@ int main(int argc, char **argv)
     }
     if (input.in) read_stream(&input, &perm, scratch, data.info.digest);
     add_options(&input, &perm);
+    if (supernet) end_supernet(&input, &perm, &data.info);
     Workplace place;
     Text forecasts = {0};
     why = workplace_open(&perm, &place, &whole, input.out);
-    if (!why) why = trainer_check(&perm, room, scratch, &place, &train_settings, &input.todo, &forecasts);
+    if (!why) why = check(&input, &perm, room, scratch, &place, &forecasts);
     if (why) cli_die(EXIT_FAILED, "%s", why);
     if (dry_run) {
         fputs(forecasts.s, stdout);
@@ -189,7 +315,7 @@ int main(int argc, char **argv)
     for (; checkpoint.item < input.todo.count && end != TRAIN_INTERRUPTED && end != TRAIN_FAILED &&
            !writer_error(input.out);
          checkpoint.item++) {
-        end = train_one(&input.todo.item[checkpoint.item], room, scratch, &place);
+        end = train_one(&input, checkpoint.item, room, scratch, &place);
         checkpoint.diverged += end == TRAIN_DIVERGED;
     }
     if (!writer_finish(input.out)) cli_die(EXIT_FAILED, "%s", writer_error(input.out));

@@ -174,13 +174,6 @@ static void split_state(Net *n, CellBuild *c, int64_t i, Value x, int64_t shuffl
     c->rest[i] = take_channels(n, x, c->channels, shuffle, part, c->channels, join(n, name, "rest"));
 }
 
-static bool has_edge(const Cell *cell, int64_t node, int64_t input, int op)
-{
-    for (int64_t k = node * cell->inputs; k < (node + 1) * cell->inputs; k++)
-        if (cell->edge[k].input == input && cell->edge[k].op == op) return true;
-    return false;
-}
-
 /* What the operations of all edges into a node add up to; with partial channels, *bypass: the same of the bypasses. */
 static Value search_node(Net *n, const CellBuild *c, const Space *s, const NetSpec *spec, int64_t node, Value *bypass)
 {
@@ -197,9 +190,7 @@ static Value search_node(Net *n, const CellBuild *c, const Space *s, const NetSp
         for (int64_t op = 0; op < s->op_count; op++) {
             const Primitive *p = &primitive_table[s->op[op]];
             if (p->kind == PRIM_NONE) continue; /* adds zero, whatever its weight */
-            if (spec->only &&
-                !has_edge(c->reduction ? &spec->only->reduce : &spec->only->normal, node, input, s->op[op]))
-                continue;
+            if (spec->only && !spec->only[(c->reduction * space_edges(s) + edge) * s->op_count + op]) continue;
             const char *prefix =
                 arena_printf(perm, "%s._ops.%lld._ops.%lld", c->prefix, (long long)edge, (long long)op);
             graph_alternative(n->g, (int32_t)(c->index * space_edges(s) + edge + 1), (int32_t)op + 1);

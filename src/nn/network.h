@@ -13,9 +13,9 @@ typedef struct {
     int64_t stem_multiplier;            /* 3 */
     double auxiliary; /* of a derived network: weight of the loss of an auxiliary tower, 0: there is none */
     /* of a supernet alone */
-    int64_t share;        /* K > 1: 1 of K channels goes through the operations of an edge (partial channels) */
-    bool auxiliary_skip;  /* beside its operations, every edge has a skip of its own weight */
-    const Genotype *only; /* build the operations of these cells alone, or 0: all */
+    int64_t share;       /* K > 1: 1 of K channels goes through the operations of an edge (partial channels) */
+    bool auxiliary_skip; /* beside its operations, every edge has a skip of its own weight */
+    const uint8_t *only; /* (2 tables, edges, operations): build those alone that are not 0; or 0: all */
 } NetSpec;
 
 /* The supernet: tables 0 "normal" and 1 "reduce", (edges, columns) mixing weights each, shared by the cells of that kind;

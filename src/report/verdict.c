@@ -1,6 +1,7 @@
 /* verdict: was searching worth it? Evaluations of the same metric on the same split of the same dataset form a contest;
- * its contenders are kinds of networks: those of a search, random cells, each published cell, each hand-designed net. A
- * value is a run's: another cell, or the same with another seed.
+ * its contenders are kinds of networks: those of a search, random cells, each published cell, each hand-designed net; and
+ * the supernet itself, whole, pruned or tuned, which stands beside its cell and is no control of it. A value is a run's:
+ * another cell, or the same with another seed.
  *
  * Two contenders are compared by the means of their runs: by pairs where each seed occurs once on either side and three or
  * more are shared, else by Welch's test; a single run is set against the spread of the other side's runs. The difference
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #include "report/verdict.h"
+#include "train/netio.h"
 
 enum { LEAST_PAIRS = 3 };
 static const double significant = 0.05, alike = 1.25; /* costs within this factor count as equal */
@@ -44,9 +46,20 @@ static const StorySearch *search_of(const Story *s, const char *genotype, double
     return found;
 }
 
+/* How long the latest search in a file took, which a supernet there is of. */
+static double search_beside(const Story *s, const char *file)
+{
+    double seconds = 0;
+    for (int64_t i = 0; i < s->count; i++)
+        if (s->item[i].r.kind == REC_SEARCH_EPOCH && s->item[i].file == file)
+            seconds = s->item[i].r.search_epoch.seconds;
+    return seconds;
+}
+
 static const char *name_of(const Story *s, Arena *a, const Evaluation *e, Origin *origin)
 {
-    *origin = BY_HAND;
+    *origin = strcmp(e->net, netio_supernet) ? BY_HAND : SEARCHED_NET;
+    if (*origin == SEARCHED_NET) return e->run;
     if (strcmp(e->net, "genotype")) return e->net;
     const GenotypeRecord *g = genotype_of(s, e);
     if (!g) return "a cell of unknown origin";
@@ -132,9 +145,10 @@ static void add_run(Arena *a, const Story *s, const StoryItem *item, Contender *
     x->room = room;
     x->seed = grow(a, x->seed, x->count, &x->room, sizeof *x->seed);
     x->seed[x->count++] = seed_of(s, item->file, e);
-    double seconds;
-    search_of(s, e->genotype, &seconds);
-    if (x->origin == BY_SEARCH) x->search_seconds += seconds;
+    double seconds = 0;
+    if (x->origin == BY_SEARCH) search_of(s, e->genotype, &seconds);
+    if (x->origin == SEARCHED_NET) seconds = search_beside(s, item->file);
+    x->search_seconds += seconds;
 }
 
 /* Test splits, where a dataset has been evaluated on one. */
@@ -309,7 +323,7 @@ static void say_whole(Arena *a, Text *out, const Contest *c)
     int64_t better = 0, worse = 0, others = 0;
     for (int64_t i = 0; i < c->count; i++)
         for (int64_t k = 0; k < c->count && c->contender[i].origin == BY_SEARCH; k++) {
-            if (c->contender[k].origin == BY_SEARCH) continue;
+            if (c->contender[k].origin == BY_SEARCH || c->contender[k].origin == SEARCHED_NET) continue;
             Judgement j = verdict_judge(a, c, &c->contender[i], &c->contender[k]);
             others++;
             better += j.better;

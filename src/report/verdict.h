@@ -6,7 +6,7 @@
 
 enum { MOST_CONTENDERS = 64 };
 
-typedef enum { BY_SEARCH, BY_CHANCE, BY_HAND } Origin;
+typedef enum { BY_SEARCH, BY_CHANCE, BY_HAND, SEARCHED_NET } Origin; /* the last: a supernet, which is no control */
 
 typedef struct {
     const char *name;

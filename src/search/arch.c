@@ -47,16 +47,22 @@ void arch_mix(Arch *a, double skip, Engine *e, Arena scratch)
         if (a->bypass >= 0) to[a->bypass] = whole;
         if (a->skip >= 0) to[a->skip] = whole * skip;
     }
-    float *weight = NEW(&scratch, float, n);
     uint8_t *active = NEW(&scratch, uint8_t, n);
     for (int32_t table = 0; table < ARCH_TABLES; table++) {
-        for (int64_t i = 0; i < n; i++) {
-            weight[i] = (float)a->mixing[table * n + i];
-            active[i] = weight[i] != 0; /* a NaN stays visible */
-        }
+        Arena once = scratch;
+        const float *weight = arch_mixing(&once, a, table);
+        for (int64_t i = 0; i < n; i++) active[i] = weight[i] != 0; /* a NaN stays visible */
         engine_set_mix(e, table, weight);
         engine_set_active(e, table, active);
     }
+}
+
+const float *arch_mixing(Arena *perm, const Arch *a, int32_t table)
+{
+    int64_t n = a->edges * a->columns;
+    float *weight = NEW(perm, float, n);
+    for (int64_t i = 0; i < n; i++) weight[i] = (float)a->mixing[table * n + i];
+    return weight;
 }
 
 void arch_mix_back(Arch *a)
@@ -75,6 +81,25 @@ void arch_mix_back(Arch *a)
     }
 }
 
+/* Where pair k of a cell is in a block of (tables, edges, ops). */
+static int64_t element_of(const Space *s, int64_t table, const Cell *cell, int64_t k)
+{
+    GeneEdge e = cell->edge[k];
+    int64_t edge = table * space_edges(s) + space_edge(k / cell->inputs, e.input), column = 0;
+    while (column < s->op_count && s->op[column] != e.op) column++;
+    assert(column < s->op_count);
+    return edge * s->op_count + column;
+}
+
+const uint8_t *arch_kept(Arena *perm, const Space *s, const Genotype *g)
+{
+    uint8_t *kept = NEW(perm, uint8_t, ARCH_TABLES * space_edges(s) * s->op_count);
+    const Cell *cells[ARCH_TABLES] = {&g->normal, &g->reduce};
+    for (int64_t table = 0; table < ARCH_TABLES; table++)
+        for (int64_t k = 0; k < s->nodes * cells[table]->inputs; k++) kept[element_of(s, table, cells[table], k)] = 1;
+    return kept;
+}
+
 void arch_one_hot(const Arch *a, const Genotype *g, double *weight)
 {
     const Space *s = a->space;
@@ -82,13 +107,7 @@ void arch_one_hot(const Arch *a, const Genotype *g, double *weight)
     for (int64_t i = a->op_count; i < a->count; i++) weight[i] = 1;
     const Cell *cells[ARCH_TABLES] = {&g->normal, &g->reduce};
     for (int64_t table = 0; table < ARCH_TABLES; table++)
-        for (int64_t k = 0; k < s->nodes * cells[table]->inputs; k++) {
-            GeneEdge e = cells[table]->edge[k];
-            int64_t edge = table * a->edges + space_edge(k / cells[table]->inputs, e.input), column = 0;
-            while (column < a->ops && s->op[column] != e.op) column++;
-            assert(column < a->ops);
-            weight[edge * a->ops + column] = 1;
-        }
+        for (int64_t k = 0; k < s->nodes * cells[table]->inputs; k++) weight[element_of(s, table, cells[table], k)] = 1;
 }
 
 double *arch_effective(Arena *perm, const Arch *a)

@@ -50,6 +50,11 @@ void arch_mix_back(Arch *a);
 /* One-hot weights of a genotype of this space, in a block of `count` values (1 for every edge where edges have alphas). */
 void arch_one_hot(const Arch *a, const Genotype *g, double *weight);
 
+/* The operations of a genotype of this space, as NetSpec.only has them. */
+const uint8_t *arch_kept(Arena *perm, const Space *s, const Genotype *g);
+/* A table of mixing weights as it is in the engine. */
+const float *arch_mixing(Arena *perm, const Arch *a, int32_t table);
+
 /* What an edge's operations weigh in its node: weight × weight of the edge; (tables, edges, ops), what a genotype is
  * derived from. */
 double *arch_effective(Arena *perm, const Arch *a);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "search/derive.h"
 #include "train/evaluate.h"
+#include "train/supernet.h"
 
 /* ---- before the run ---- */
 
@@ -151,9 +152,8 @@ const char *search_open(Arena *perm, Arena scratch, const Workplace *w, const Se
     why = task_detail(perm, s->task, d->info.outputs, d->info.class_weight, d->info.tree, &s->net.detail);
     if (why) return why;
     if (s->strategy.choice->kind == CHOICE_RANDOM) {
-        Genotype *only = NEW(perm, Genotype, 1);
-        *only = strategy_random(&s->space, w->seed);
-        s->net.only = only;
+        Genotype only = strategy_random(&s->space, w->seed);
+        s->net.only = arch_kept(perm, &s->space, &only);
     }
     s->graph = network_supernet(perm, &s->space, &s->net);
     if (s->graph->error) return s->graph->error;
@@ -514,16 +514,7 @@ const char *search_write_weights(Search *s, Arena scratch)
 {
     Writer *out = s->place->out;
     Settings list = {0};
-    Text ops = {0};
-    for (int64_t i = 0; i < s->space.op_count; i++)
-        text_addf(&scratch, &ops, "%s%s", i ? "," : "", primitive_table[s->space.op[i]].name);
-    settings_add(&scratch, &list, "ops", "%s", ops.s);
-    settings_add(&scratch, &list, "nodes", "%lld", (long long)s->space.nodes);
-    settings_add(&scratch, &list, "inputs", "%lld", (long long)s->space.inputs);
-    settings_add(&scratch, &list, "concat", "%lld", (long long)s->space.concat);
-    if (*s->settings->reduce_at) settings_add(&scratch, &list, "reduce_at", "%s", s->settings->reduce_at);
-    if (s->net.share > 1) settings_add(&scratch, &list, "channel_share", "%lld", (long long)s->net.share);
-    if (s->net.auxiliary_skip) settings_add(&scratch, &list, "auxiliary_skip", "on");
+    supernet_describe(&scratch, &list, &s->space, &s->net, s->settings->reduce_at);
     NetworkRecord n = {.run = netio_supernet,
                        .net = netio_supernet,
                        .genotype = "",
@@ -537,8 +528,11 @@ const char *search_write_weights(Search *s, Arena scratch)
                        .setting_count = list.count};
     netio_fit(&n, &s->place->data->info);
     writer_put(out, &(Record){.kind = REC_NETWORK, .network = n});
+    mix(s, STEP_VALIDATION, scratch);
+    const float *mixing[ARCH_TABLES];
+    for (int i = 0; i < ARCH_TABLES; i++) mixing[i] = arch_mixing(&scratch, s->arch, i);
     const char *why = engine_write_tensors(s->engine, s->graph, out, scratch, netio_supernet, netio_supernet,
-                                           BLOCK_WEIGHTS, BLOCK_STATS);
+                                           BLOCK_WEIGHTS, BLOCK_STATS, mixing);
     if (why) return why;
     int64_t shape[2] = {s->arch->edges, s->arch->ops}, count = s->arch->edges * s->arch->ops;
     static const char *const names[ARCH_TABLES] = {"alphas_normal", "alphas_reduce"};

@@ -8,6 +8,7 @@
 #include "data/task.h"
 #include "nn/network.h"
 #include "train/settings.h"
+#include "train/supernet.h"
 
 const char netio_genotype[] = "genotype", netio_supernet[] = "supernet";
 
@@ -40,17 +41,6 @@ const char *netio_space(Arena *perm, const NetworkRecord *n, Space *out)
                       whole_setting(n, "concat"), out);
 }
 
-const char *netio_besides(Arena *perm, const NetworkRecord *n, NetSpec *spec)
-{
-    const char *share = setting_get(n->settings, n->setting_count, "channel_share");
-    const char *skip = setting_get(n->settings, n->setting_count, "auxiliary_skip");
-    spec->share = share ? strtoll(share, 0, 10) : 1;
-    spec->auxiliary_skip = skip && !strcmp(skip, "on");
-    if (spec->share < 1 || n->channels % spec->share)
-        return arena_printf(perm, "a channel share of \"%s\" with %lld channels", share, (long long)n->channels);
-    return 0;
-}
-
 Graph *netio_build(Arena *perm, const NetworkRecord *n, const char **why)
 {
     const Task *task = task_find(n->task);
@@ -80,7 +70,7 @@ Graph *netio_build(Arena *perm, const NetworkRecord *n, const char **why)
     if (!strcmp(n->net, netio_supernet)) {
         Space s;
         *why = netio_space(perm, n, &s);
-        if (!*why) *why = netio_besides(perm, n, &spec);
+        if (!*why) *why = supernet_parts(perm, n, &s, &spec);
         if (*why) return 0;
         Graph *g = network_supernet(perm, &s, &spec);
         *why = g->error;
@@ -148,98 +138,159 @@ const char *netio_mismatch(Arena *perm, const NetworkRecord *n, const DatasetInf
     return 0;
 }
 
+static bool same_reals(const double *a, const double *b, int64_t n)
+{
+    return (!a && !b) || (a && b && !memcmp(a, b, (size_t)n * sizeof *a));
+}
+
+const char *netio_normalised(const NetworkRecord *n, const DatasetInfo *d)
+{
+    if (same_reals(n->mean, d->mean, d->channels) && same_reals(n->sd, d->sd, d->channels) &&
+        same_reals(n->target_mean, d->target_mean, d->outputs) && same_reals(n->target_sd, d->target_sd, d->outputs))
+        return 0;
+    return "its normalisation is not that of the data: were they ingested in another way?";
+}
+
 /* ---- weights ---- */
 
 static const char *const stat_suffix[2] = {"running_mean", "running_var"}; /* the halves of a NormStat */
+static const char table_prefix[] = "mixing.";
 
-static void write_tensor(Writer *out, TensorRecord *t, const char *name, const int64_t *shape, int rank,
-                         const float *data, int64_t count)
+/* The tensors of a graph, counted: parameters, the two halves of every normalisation, tables of mixing weights. */
+typedef enum { PLACE_PARAM, PLACE_STAT, PLACE_TABLE } PlaceKind;
+typedef struct {
+    PlaceKind kind;
+    int64_t index; /* of its kind; of the two halves of a normalisation: half */
+    int half;
+    const int64_t *shape;
+    int rank;
+    int64_t offset, count; /* in the block of weights, of statistics, or of this table */
+} Place;
+
+static Place tensor_place(const Graph *g, int64_t i)
 {
-    t->name = name;
-    t->shape = (int64_t *)shape; /* read only */
-    t->rank = rank;
-    t->data = data;
-    t->data_bytes = count * (int64_t)sizeof(float);
-    writer_put(out, &(Record){.kind = REC_TENSOR, .tensor = *t});
+    if (i < g->param_count) {
+        const Param *p = &g->params[i];
+        return (Place){PLACE_PARAM, i, 0, p->shape, p->rank, p->offset, p->count};
+    }
+    i -= g->param_count;
+    if (i < 2 * g->stat_count) {
+        const NormStat *s = &g->stats[i / 2];
+        return (Place){PLACE_STAT, i / 2, (int)(i % 2), &s->channels, 1, s->offset + i % 2 * s->channels, s->channels};
+    }
+    i -= 2 * g->stat_count;
+    return (Place){PLACE_TABLE, i, 0, &g->tables[i].count, 1, 0, g->tables[i].count};
+}
+
+static const char *tensor_name(Arena *a, const Graph *g, int64_t i)
+{
+    Place p = tensor_place(g, i);
+    if (p.kind == PLACE_PARAM) return g->params[p.index].name;
+    if (p.kind == PLACE_TABLE) return arena_printf(a, "%s%s", table_prefix, g->tables[p.index].name);
+    return arena_printf(a, "%s.%s", g->stats[p.index].name, stat_suffix[p.half]);
+}
+
+/* Is this the name of tensor i? */
+static bool tensor_is(const Graph *g, int64_t i, const char *name)
+{
+    Place p = tensor_place(g, i);
+    if (p.kind == PLACE_PARAM) return !strcmp(g->params[p.index].name, name);
+    const char *first = p.kind == PLACE_TABLE ? table_prefix : g->stats[p.index].name;
+    const char *rest = p.kind == PLACE_TABLE ? g->tables[p.index].name : stat_suffix[p.half];
+    size_t n = strlen(first);
+    if (strncmp(name, first, n)) return false;
+    return p.kind == PLACE_TABLE ? !strcmp(name + n, rest) : name[n] == '.' && !strcmp(name + n + 1, rest);
+}
+
+int64_t netio_tensors(const Graph *g)
+{
+    return g->param_count + 2 * g->stat_count + g->table_count;
+}
+
+NetTensor netio_tensor(Arena *perm, const Graph *g, int64_t i, const float *weights, const float *stats,
+                       const float *const *mixing)
+{
+    Place p = tensor_place(g, i);
+    const float *from = p.kind == PLACE_PARAM ? weights : p.kind == PLACE_STAT ? stats : mixing ? mixing[p.index] : 0;
+    return (NetTensor){tensor_name(perm, g, i), p.shape, p.rank, p.count, from ? from + p.offset : 0};
 }
 
 void netio_write(Writer *out, Arena scratch, const Graph *g, const char *run, const char *set, const float *weights,
-                 const float *stats)
+                 const float *stats, const float *const *mixing)
 {
-    TensorRecord t = {.run = run, .set = set, .dtype = DTYPE_F32};
-    for (int32_t i = 0; i < g->param_count; i++) {
-        const Param *p = &g->params[i];
-        write_tensor(out, &t, p->name, p->shape, p->rank, weights + p->offset, p->count);
-    }
-    for (int32_t i = 0; i < g->stat_count; i++) {
-        const NormStat *s = &g->stats[i];
-        for (int k = 0; k < 2; k++) {
-            Arena once = scratch;
-            write_tensor(out, &t, arena_printf(&once, "%s.%s", s->name, stat_suffix[k]), &s->channels, 1,
-                         stats + s->offset + k * s->channels, s->channels);
-        }
+    for (int64_t i = 0; i < netio_tensors(g); i++) {
+        Arena once = scratch;
+        NetTensor n = netio_tensor(&once, g, i, weights, stats, mixing);
+        TensorRecord t = {.run = run,
+                          .set = set,
+                          .name = n.name,
+                          .shape = (int64_t *)n.shape, /* read only */
+                          .rank = n.rank,
+                          .dtype = DTYPE_F32,
+                          .data = n.data,
+                          .data_bytes = n.count * (int64_t)sizeof(float)};
+        writer_put(out, &(Record){.kind = REC_TENSOR, .tensor = t});
     }
 }
 
-/* Is `name` "<norm>.<suffix>"? */
-static bool is_stat(const char *name, const char *norm, const char *suffix)
+static const char *shape_text(Arena *a, const int64_t *shape, int64_t rank)
 {
-    size_t n = strlen(norm);
-    return !strncmp(name, norm, n) && name[n] == '.' && !strcmp(name + n + 1, suffix);
-}
-
-/* Where the tensor `index` (params, then the two halves of every normalisation) is, and its name test. */
-static bool tensor_at(const Graph *g, int64_t index, const char *name)
-{
-    if (index < g->param_count) return !strcmp(g->params[index].name, name);
-    int64_t s = index - g->param_count;
-    return is_stat(name, g->stats[s / 2].name, stat_suffix[s % 2]);
+    Text t = {0};
+    for (int64_t i = 0; i < rank; i++) text_addf(a, &t, "%s%lld", i ? "x" : "", (long long)shape[i]);
+    return t.s ? t.s : "a number";
 }
 
 const char *netio_take(Arena *perm, const Graph *g, const TensorRecord *t, NetWeights *w)
 {
-    int64_t total = g->param_count + 2 * g->stat_count;
+    int64_t total = netio_tensors(g);
     if (!w->have) {
+        w->graph = g;
         w->have = NEW(perm, bool, total);
         w->weights = NEW(perm, float, g->weight_count);
         w->stats = NEW(perm, float, g->stat_floats);
+        w->mixing = NEW(perm, float *, g->table_count);
+        for (int32_t i = 0; i < g->table_count; i++) w->mixing[i] = NEW(perm, float, g->tables[i].count);
     }
     /* Tensors come in the order in which they were written, so the search begins where the last one was. */
     int64_t index = 0;
-    while (index < total && !tensor_at(g, (w->count + index) % total, t->name)) index++;
+    while (index < total && !tensor_is(g, (w->count + index) % total, t->name)) index++;
     if (index == total) return arena_printf(perm, "tensor %s: the network has none of this name", t->name);
     index = (w->count + index) % total;
-    const int64_t *shape =
-        index < g->param_count ? g->params[index].shape : &g->stats[(index - g->param_count) / 2].channels;
-    int rank = index < g->param_count ? g->params[index].rank : 1;
-    bool same = t->rank == rank && t->dtype == DTYPE_F32 && t->data;
-    int64_t count = 1;
-    for (int i = 0; same && i < rank; i++) {
-        same = t->shape[i] == shape[i];
-        count *= shape[i];
-    }
-    if (!same || t->data_bytes != count * (int64_t)sizeof(float))
-        return arena_printf(perm, "tensor %s: its shape or type is not that of the network", t->name);
+    Place p = tensor_place(g, index);
+    bool same = t->rank == p.rank && t->dtype == DTYPE_F32 && t->data;
+    for (int i = 0; same && i < p.rank; i++) same = t->shape[i] == p.shape[i];
+    if (!same || t->data_bytes != p.count * (int64_t)sizeof(float))
+        return arena_printf(perm, "tensor %s: its shape or type is not that of the network: %s, there %s", t->name,
+                            shape_text(perm, t->shape, t->rank), shape_text(perm, p.shape, p.rank));
     if (w->have[index]) return arena_printf(perm, "tensor %s: a second one of this name", t->name);
-    for (int64_t i = 0; i < count; i++)
+    for (int64_t i = 0; i < p.count; i++)
         if (!isfinite(((const float *)t->data)[i]))
             return arena_printf(perm, "tensor %s: a value is not finite", t->name);
     w->have[index] = true;
     w->count++;
-    int64_t s = index - g->param_count;
-    float *to = s < 0 ? w->weights + g->params[index].offset
-                      : w->stats + g->stats[s / 2].offset + s % 2 * g->stats[s / 2].channels;
-    memcpy(to, t->data, (size_t)t->data_bytes);
+    float *to = p.kind == PLACE_PARAM ? w->weights : p.kind == PLACE_STAT ? w->stats : w->mixing[p.index];
+    memcpy(to + p.offset, t->data, (size_t)t->data_bytes);
     return 0;
+}
+
+const char *netio_digest(Arena *perm, const NetWeights *w)
+{
+    const Graph *g = w->graph;
+    uint64_t hash = dataset_hash(0, w->weights, g->weight_count * (int64_t)sizeof(float));
+    hash = dataset_hash(hash, w->stats, g->stat_floats * (int64_t)sizeof(float));
+    for (int32_t i = 0; i < g->table_count; i++)
+        hash = dataset_hash(hash, w->mixing[i], g->tables[i].count * (int64_t)sizeof(float));
+    return arena_printf(perm, "%016llx", (unsigned long long)hash);
+}
+
+bool netio_is_alpha(const char *name)
+{
+    return !strncmp(name, "alphas_", 7);
 }
 
 const char *netio_missing(Arena *perm, const Graph *g, const NetWeights *w)
 {
-    for (int64_t i = 0; i < g->param_count + 2 * g->stat_count; i++) {
-        if (w->have && w->have[i]) continue;
-        if (i < g->param_count) return g->params[i].name;
-        int64_t s = i - g->param_count;
-        return arena_printf(perm, "%s.%s", g->stats[s / 2].name, stat_suffix[s % 2]);
-    }
+    for (int64_t i = 0; i < netio_tensors(g); i++)
+        if (!w->have || !w->have[i]) return tensor_name(perm, g, i);
     return 0;
 }

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/npy.h"
+
 void predictions_make(Tally *t)
 {
     task_predict(t->info, t->logits, t->rows);
@@ -87,12 +89,9 @@ void predictions_csv(FILE *f, const Tally *t, const char *run, const int64_t *id
 
 void predictions_npy_head(FILE *f, int64_t networks, int64_t rows, int64_t columns)
 {
-    enum { HEAD = 128, BEFORE = 10 }; /* magic, version and length are 10 bytes; the whole is a multiple of 64 */
-    char text[HEAD - BEFORE + 1];
-    snprintf(text, sizeof text, "{'descr': '<f4', 'fortran_order': False, 'shape': (%lld, %lld, %lld), }",
-             (long long)networks, (long long)rows, (long long)columns);
-    fwrite("\x93NUMPY\1\0\x76\0", 1, BEFORE, f); /* 0x76: what follows is 118 bytes */
-    fprintf(f, "%-*s\n", HEAD - BEFORE - 1, text);
+    char head[NPY_HEAD];
+    npy_head(head, (int64_t[3]){networks, rows, columns}, 3);
+    fwrite(head, 1, sizeof head, f);
 }
 
 void predictions_npy(FILE *f, const Tally *t)

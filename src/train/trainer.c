@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "data/problems.h"
 #include "train/evaluate.h"
+#include "train/supernet.h"
 
 const char *train_whole(Arena *perm, const Dataset *d, Dataset *whole)
 {
@@ -277,6 +278,15 @@ void trainer_close(Trainer *t)
     t->engine = 0;
 }
 
+void trainer_begin_with(Trainer *t, Arena scratch, const NetWeights *w)
+{
+    t->mixing = (const float *const *)w->mixing;
+    supernet_mix(t->engine, scratch, t->graph, t->mixing);
+    if (t->resumed) return;
+    engine_upload(t->engine, BLOCK_WEIGHTS, w->weights);
+    engine_upload(t->engine, BLOCK_STATS, w->stats);
+}
+
 /* ---- the run ---- */
 
 const char *trainer_check(Arena *perm, Arena room, Arena scratch, const Workplace *w, const TrainSettings *s,
@@ -542,12 +552,12 @@ TrainEnd trainer_run(Trainer *t, Arena scratch)
 /* ---- after the run ---- */
 
 const char *engine_write_tensors(Engine *e, const Graph *g, Writer *out, Arena scratch, const char *run,
-                                 const char *set, Block w, Block s)
+                                 const char *set, Block w, Block s, const float *const *mixing)
 {
     float *weights = NEW(&scratch, float, g->weight_count + 1), *stats = NEW(&scratch, float, g->stat_floats + 1);
     engine_download(e, w, weights);
     engine_download(e, s, stats);
-    if (!engine_error(e)) netio_write(out, scratch, g, run, set, weights, stats);
+    if (!engine_error(e)) netio_write(out, scratch, g, run, set, weights, stats, mixing);
     return engine_error(e);
 }
 
@@ -556,10 +566,14 @@ const char *trainer_write_weights(Trainer *t, Arena scratch)
     Writer *out = t->place->out;
     const char *why = 0, *run = t->net.run;
     if (t->best_epoch >= 0)
-        why = engine_write_tensors(t->engine, t->graph, out, scratch, run, "best", BLOCK_BEST, BLOCK_STATS_BEST);
-    if (!why) why = engine_write_tensors(t->engine, t->graph, out, scratch, run, "last", BLOCK_WEIGHTS, BLOCK_STATS);
+        why = engine_write_tensors(t->engine, t->graph, out, scratch, run, "best", BLOCK_BEST, BLOCK_STATS_BEST,
+                                   t->mixing);
+    if (!why)
+        why =
+            engine_write_tensors(t->engine, t->graph, out, scratch, run, "last", BLOCK_WEIGHTS, BLOCK_STATS, t->mixing);
     if (!why && t->settings->ema > 0 && t->updates)
-        why = engine_write_tensors(t->engine, t->graph, out, scratch, run, "mean", BLOCK_MEAN, BLOCK_STATS_MEAN);
+        why = engine_write_tensors(t->engine, t->graph, out, scratch, run, "mean", BLOCK_MEAN, BLOCK_STATS_MEAN,
+                                   t->mixing);
     writer_flush(out);
     return why;
 }

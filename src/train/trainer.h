@@ -52,6 +52,7 @@ typedef struct { /* a run; all that changes while it runs is here and in the eng
     const Task *task;
     NetworkRecord net;
     Graph *graph;
+    const float *const *mixing; /* of a supernet, constants */
     Engine *engine;
     Loader *loader;
     Forecast forecast;
@@ -107,7 +108,11 @@ const char *trainer_write_weights(Trainer *t, Arena scratch);
 void trainer_use_best(Trainer *t);
 void trainer_close(Trainer *t);
 
-/* A network's tensors of a set as they are in the engine, from blocks w and s. Returns 0 or why not (the device). */
+/* A network's tensors of a set as they are in the engine, from blocks w and s; mixing: as for netio_write(). Returns 0 or
+ * why not (the device). */
 const char *engine_write_tensors(Engine *e, const Graph *g, Writer *out, Arena scratch, const char *run,
-                                 const char *set, Block w, Block s);
+                                 const char *set, Block w, Block s, const float *const *mixing);
+/* Puts weights in the place of the initial ones, unless the run was resumed, and mixing weights into the engine: after
+ * trainer_open() with `start`. w must outlive the run. */
+void trainer_begin_with(Trainer *t, Arena scratch, const NetWeights *w);
 #endif

@@ -150,7 +150,7 @@ static void test_weights_round_trip(void)
     const char *path = arena_printf(&perm, "%s/w.nas", dir);
     Provenance self = {.program = "test", .version = "", .command = "", .host = ""};
     Writer *out = writer_open(&perm, path, 0, &self);
-    netio_write(out, scratch, g, "r", "best", weights, stats);
+    netio_write(out, scratch, g, "r", "best", weights, stats, 0);
     CHECK(writer_finish(out));
 
     NetWeights w = {.set = "best"}, again = {.set = "best"};
