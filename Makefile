@@ -27,11 +27,11 @@ PROTOC_C     ?= protoc-c
 CLANG_FORMAT ?= clang-format
 NVCC         ?= $(shell command -v nvcc 2>/dev/null || ls /usr/local/cuda/bin/nvcc 2>/dev/null)
 MACHINE      := $(shell $(CC) -dumpmachine 2>/dev/null)
-LIB_PACKAGES := liblz4 libprotobuf-c zlib netcdf hdf5-serial libpng libjpeg sndfile samplerate fftw3f libzip
+LIB_PACKAGES := liblz4 libprotobuf-c zlib netcdf hdf5-serial libpng libjpeg sndfile samplerate fftw3f libzip nlopt
 LIB_CFLAGS   := $(shell $(PKG_CONFIG) --cflags $(LIB_PACKAGES) 2>/dev/null)
-# hdf5_hl has no .pc file; --as-needed: a program is linked with what it uses
+# hdf5_hl and cholmod have no .pc file; --as-needed: a program is linked with what it uses
 LIBS         := -Wl,--as-needed $(or $(shell $(PKG_CONFIG) --libs $(LIB_PACKAGES) 2>/dev/null),-llz4 -lprotobuf-c -lz \
-                -lnetcdf -lhdf5_serial -lpng -ljpeg -lsndfile -lsamplerate -lfftw3f -lzip) -lhdf5_hl
+                -lnetcdf -lhdf5_serial -lpng -ljpeg -lsndfile -lsamplerate -lfftw3f -lzip -lnlopt) -lhdf5_hl -lcholmod
 
 VERSION := 0.1.0
 
@@ -249,6 +249,11 @@ BENCH =
 bench: $(BENCHES)
 	$(OBJ)/bench/bench_kernels $(BENCH)
 	$(OBJ)/bench/bench_step a $$(nproc) 5 $(if $(findstring --markdown,$(BENCH)),markdown,profile)
+
+# Designs of optimisers beside the published ones; the time of a solution beside SciPy, which is installed if need be.
+.PHONY: bench-structure
+bench-structure: $(OBJ)/bench/bench_structure
+	NAS_BENCH=$< tests/bench/bench-structure
 
 # Beside PyTorch, which is installed if need be: tests/bench/README.md.
 .PHONY: bench-peer

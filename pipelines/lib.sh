@@ -29,6 +29,8 @@ NAS_BUILD_PACKAGES=(
     "libsndfile1-dev: reads WAV, FLAC, AU and other sound files"
     "libsamplerate0-dev: brings clips of sound to one rate"
     "libfftw3-dev: Fourier transforms of sound"
+    "libsuitesparse-dev: sparse Cholesky factorisation (CHOLMOD), for structures"
+    "libnlopt-dev: the method of moving asymptotes, for structures"
 )
 # shellcheck disable=SC2034
 NAS_TEST_PACKAGES=(

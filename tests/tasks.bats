@@ -153,7 +153,7 @@ refused()
     run -2 --separate-stderr nas-ingest idx x.idx two.idx --task tree -o no.nas
     [[ $stderr = *'the tree of questions is missing: --tree NAME or FILE' ]]
     run -2 --separate-stderr nas-ingest idx x.idx two.idx --task trees -o no.nas
-    [[ $stderr = *'not a task; classification, regression, multi-label, tree' ]]
+    [[ $stderr = *'not a task; classification, regression, multi-label, tree, simulation' ]]
 }
 
 @test "trees that are none are refused in one line" {

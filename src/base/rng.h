@@ -25,6 +25,7 @@ typedef enum {
     RNG_MASK = 22,        /* bands of a sample that are zeroed */
     RNG_JITTER = 23,      /* noise on a sample: the seed for its elements */
     RNG_MIX = 24,         /* parts of two samples that are mixed */
+    RNG_STRUCTURE = 25,   /* random structural problems; index = sample << 32 | draw */
     RNG_TEST = 100
 } RngPurpose;
 

@@ -8,6 +8,7 @@
 
 #include "cli/cli.h"
 #include "data/prepare.h"
+#include "data/problems.h"
 #include "data/raster.h"
 #include "data/split.h"
 #include "data/task.h"
@@ -27,7 +28,7 @@ static CliList format_options;
 static const CliOption options[] = {
     {CLI_HEADING, 0, "What is read"},
     {CLI_STRING, 0, "task", "NAME", &task,
-     "classification, regression, multi-label or tree; by default the format's usual one."},
+     "classification, regression, multi-label, tree or simulation; by default the format's usual one."},
     {CLI_STRING, 0, "name", "NAME", &name, "Name of the dataset; by default taken from the source."},
     {CLI_LIST, 0, "option", "KEY=VALUE", &format_options, "An option of the format, as listed under Formats."},
     {CLI_STRING, 0, "targets", "COLUMNS", &targets,
@@ -231,6 +232,38 @@ static int choice(const char *word, const char *const *words)
     return i;
 }
 
+/* All that is decided about samples: task, normalisation, splits, balance, weights; returns what leaks to tell of, or 0. */
+static const char *prepare_samples(Arena *perm, Arena scratch, Dataset *d, const IngestSpec *spec, const char *source)
+{
+    prepare_task(perm, d, spec->tree, source);
+    static const char *const balances[] = {"none", "cut", "repeat"};
+    static const char *const normalises[] = {"channel", "global", "sample", "none"};
+    const char *why = prepare_normalise(perm, d, (Normalise)choice(normalize, normalises));
+    if (!why) why = split_assign(perm, scratch, d, spec);
+    const char *leaks = why ? 0 : look_for_leaks(perm, scratch, d, source);
+    if (!why) why = prepare_balance(perm, scratch, d, (Balance)choice(balance, balances));
+    if (!why) why = prepare_missing(perm, scratch, d);
+    d->info.metric = metric;
+    if (!why) why = weights_assign(perm, d, class_weights, metric_weights);
+    if (!why) why = task_check(perm, &d->info);
+    if (why) cli_die(EXIT_FAILED, "%s: %s", source, why);
+    return leaks;
+}
+
+/* The same of structural problems. */
+static void prepare_problems(Arena *perm, Dataset *d, const IngestSpec *spec, const char *source)
+{
+    if (!d->split[SPLIT_TRAIN].problems)
+        cli_die(EXIT_USAGE, "--task simulation: %s has no problems to simulate; format structural has", source);
+    if (flip_horizontal || flip_vertical || crop_padding || cutout || *metric || strcmp(class_weights, "none") ||
+        strcmp(metric_weights, "none") || strcmp(balance, "none") || strcmp(normalize, "channel"))
+        cli_die(EXIT_USAGE,
+                "structural problems have no samples: augmentation, weights, metric, balance and normalisation "
+                "do not apply");
+    const char *why = problems_split(perm, d, spec);
+    if (why) cli_die(EXIT_FAILED, "%s: %s", source, why);
+}
+
 /* Names what --skip-bad has left out. */
 static void name_left_out(const LeftOut *l)
 {
@@ -282,18 +315,12 @@ int main(int argc, char **argv)
     d.info.crop_padding = crop_padding;
     d.info.cutout = cutout;
     const char *source = count ? sources[0] : reader->name;
-    prepare_task(&perm, &d, spec.tree, source);
-    static const char *const balances[] = {"none", "cut", "repeat"};
-    static const char *const normalises[] = {"channel", "global", "sample", "none"};
-    why = prepare_normalise(&perm, &d, (Normalise)choice(normalize, normalises));
-    if (!why) why = split_assign(&perm, scratch, &d, &spec);
-    const char *leaks = why ? 0 : look_for_leaks(&perm, scratch, &d, source);
-    if (!why) why = prepare_balance(&perm, scratch, &d, (Balance)choice(balance, balances));
-    if (!why) why = prepare_missing(&perm, scratch, &d);
-    d.info.metric = metric;
-    if (!why) why = weights_assign(&perm, &d, class_weights, metric_weights);
-    if (!why) why = task_check(&perm, &d.info);
-    if (why) cli_die(EXIT_FAILED, "%s: %s", source, why);
+    const bool problems = problems_are(&d.info);
+    const char *leaks = 0;
+    if (problems)
+        prepare_problems(&perm, &d, &spec, source);
+    else
+        leaks = prepare_samples(&perm, scratch, &d, &spec, source);
     if ((why = split_missing(&perm, &d))) cli_warn("%s", why);
     dataset_finish(&perm, &d);
 
@@ -308,10 +335,14 @@ int main(int argc, char **argv)
     if (!writer_finish(out)) cli_die(EXIT_FAILED, "%s", writer_error(out));
     cli_guard_file(0);
     const int64_t *n = d.info.split_count;
-    cli_note("%s: train %lld, alpha %lld, validation %lld, test %lld; %s %s; %lld %s", d.info.name,
-             (long long)n[SPLIT_TRAIN], (long long)n[SPLIT_ALPHA], (long long)n[SPLIT_VALID], (long long)n[SPLIT_TEST],
-             shape(&perm, &d.info), d.info.dtype == DTYPE_U8 ? "u8" : "f32", (long long)d.info.outputs,
-             task_find(d.info.task)->loss == LOSS_CROSS_ENTROPY ? "classes" : "outputs");
+    const char *what = problems
+                           ? arena_printf(&perm, "problems of up to %lldx%lld elements", (long long)d.info.width,
+                                          (long long)d.info.height)
+                           : arena_printf(&perm, "%s %s; %lld %s", shape(&perm, &d.info),
+                                          d.info.dtype == DTYPE_U8 ? "u8" : "f32", (long long)d.info.outputs,
+                                          task_find(d.info.task)->loss == LOSS_CROSS_ENTROPY ? "classes" : "outputs");
+    cli_note("%s: train %lld, alpha %lld, validation %lld, test %lld; %s", d.info.name, (long long)n[SPLIT_TRAIN],
+             (long long)n[SPLIT_ALPHA], (long long)n[SPLIT_VALID], (long long)n[SPLIT_TEST], what);
     if (d.spilled) cli_note("%s: %s", d.info.name, d.spilled);
     name_left_out(&d.left_out);
     if (leaks) cli_note("%s: samples that an earlier split holds, too: %s", d.info.name, leaks);

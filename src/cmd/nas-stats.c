@@ -22,7 +22,7 @@ static const CliOption options[] = {
      "file follows its records. Values that are not finite are null."},
     {CLI_STRING, 0, "tsv", "KIND", &tsv,
      "Tab-separated rows with a heading, one row a metric where a record has metrics. KIND is search-epoch, "
-     "train-epoch, evaluation, transfer, genotype or profile, or cells (the numbers of --cells). The columns only ever "
+     "train-epoch, evaluation, transfer, genotype, profile or problem, or cells (the numbers of --cells). The columns only ever "
      "grow at the end."},
     {CLI_FLAG, 0, "records", 0, &records, "One line a record: its number, kind, bytes and what it says."},
     {CLI_FLAG, 'f', "follow", 0, &follow,
@@ -135,7 +135,7 @@ static uint32_t parse_kinds(const char *list)
             cli_die(EXIT_USAGE,
                     "%.*s: no kind of record; there are: dataset samples space search-epoch genotype "
                     "train-epoch network tensor checkpoint evaluation predictions transfer study event "
-                    "profile unknown",
+                    "profile problem unknown",
                     (int)n, s);
         }
         set |= kind_bit(k);

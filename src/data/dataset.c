@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "data/problems.h"
 #include "data/task.h"
 #include "engine/loss.h"
 
@@ -187,6 +188,10 @@ static double usable_sd(double mean, double sd)
 void dataset_finish(Arena *perm, Dataset *d)
 {
     DatasetInfo *i = &d->info;
+    if (problems_are(i)) {
+        problems_finish(perm, d);
+        return;
+    }
     const SplitData *train = &d->split[SPLIT_TRAIN];
     assert(train->count > 0);
     int64_t plane = i->height * i->width;
@@ -225,10 +230,13 @@ void dataset_finish(Arena *perm, Dataset *d)
 
 void dataset_write(Writer *out, Arena scratch, const Dataset *d)
 {
+    if (problems_are(&d->info)) {
+        problems_write(out, scratch, d);
+        return;
+    }
     Record r = {.kind = REC_DATASET, .dataset = d->info};
     writer_put(out, &r);
     int64_t sample = dataset_sample_bytes(&d->info);
-    (void)scratch; /* records point into the dataset: nothing to assemble */
     int64_t each = sample + d->target_width * (int64_t)sizeof(float) + (int64_t)sizeof(int64_t);
     int64_t step = CHUNK_BYTES / each > 1 ? CHUNK_BYTES / each : 1;
     for (int s = 0; s < SPLIT_COUNT; s++) {
@@ -343,6 +351,7 @@ static const char *begin(Arena *perm, const DatasetInfo *from, Dataset *out)
         }
     }
 
+    if (task->simulated) return problems_room(perm, out);
     out->target_width = loss_width(task->loss, 0, to->outputs);
     int64_t each = dataset_sample_bytes(to) + out->target_width * (int64_t)sizeof(float) + (int64_t)sizeof(int64_t);
     if ((why = place(perm, total, each, out))) return why;
@@ -380,6 +389,7 @@ static const char *check_values(Arena *perm, const Dataset *d, const Samples *c)
 /* Takes one chunk; `seen` counts the samples of every split so far. */
 static const char *take(Arena *perm, Dataset *d, const Samples *c, int64_t *seen)
 {
+    if (problems_are(&d->info)) return "samples in a dataset of problems";
     if ((int)c->split < 0 || (int)c->split >= SPLIT_COUNT)
         return arena_printf(perm, "samples of an unknown split %d", (int)c->split);
     int64_t *have = &seen[c->split], all = d->info.split_count[c->split];
@@ -423,7 +433,8 @@ static const char *complete(Arena *perm, const Dataset *d, const int64_t *seen)
         if (seen[s] != d->info.split_count[s])
             return arena_printf(perm, "%lld %s samples announced, %lld found", (long long)d->info.split_count[s],
                                 split_name[s], (long long)seen[s]);
-    if (d->info.digest && d->info.digest != digest(d)) return "the samples are not those of this dataset (digest)";
+    if (d->info.digest && d->info.digest != (problems_are(&d->info) ? problems_digest(d) : digest(d)))
+        return "the samples are not those of this dataset (digest)";
     return 0;
 }
 
@@ -445,6 +456,8 @@ static const char *read_all(Arena *perm, Arena scratch, Reader *in, Dataset *out
             begun = true;
         } else if (r.kind == REC_SAMPLES) {
             why = begun ? take(perm, out, &r.samples, seen) : "samples before their dataset";
+        } else if (r.kind == REC_PROBLEM) {
+            why = begun ? problems_take(perm, out, &r.problem, seen) : "a problem before its dataset";
         } else if (other) {
             other(context, &r);
         }

@@ -19,9 +19,10 @@ typedef struct {
     const int64_t *ids;    /* (count) or 0 */
     const int64_t *groups; /* (count) equal for samples that belong together (clip, object, speaker), or 0 */
     /* what a reader may add for split_assign (data/split.h); not in streams */
-    const int64_t *files;  /* (count) which source file a sample is from, or 0 */
-    const int64_t *copies; /* (count) equal for symmetric copies of one design, or 0 */
-    const uint8_t *named;  /* (count) the Split that a column of the source names, or 0 */
+    const int64_t *files;           /* (count) which source file a sample is from, or 0 */
+    const int64_t *copies;          /* (count) equal for symmetric copies of one design, or 0 */
+    const uint8_t *named;           /* (count) the Split that a column of the source names, or 0 */
+    const struct Problem *problems; /* (count) of task simulation, in place of all of the above; else 0 */
 } SplitData;
 
 typedef struct { /* samples that a reader left out because they are bad */

@@ -75,6 +75,13 @@ const DataReader reader_table[] = {
      "(all, only), bands (0,1,2,3,4,5), features (columns of the objects, as constant channels), unmatched (refuse, skip), "
      "split, group (columns of the objects); and names of columns: object, time, band, flux, error, detection, target.",
      lightcurves_probe, lightcurves_read},
+    {"structural",
+     "structures to be designed, 116 published problems of 28 families (arXiv:1909.04240), made by rule; no SOURCE. Options: "
+     "problems (names with * and ?, comma-separated; or FAMILY_WxH_DENSITY of other sizes), max-size (WxH: no larger grids). "
+     "With samples=N instead: N random problems, each optimised by optimality criteria, as samples for regression: loads "
+     "and supports along x and y and the density, at nodes -> log of the compliance. Options: size (WxH elements: 31x31), steps "
+     "(of the optimiser: 30), design (WxH: densities of the design, at this resolution, are targets, too).",
+     structural_probe, structural_read},
     {"synthetic",
      "generated images whose best operation is known; no SOURCE. Options: kind (blobs, skip, mean, maxpool, sep3, "
      "sep5, dil5, linear, labels, tree), n, size, classes, channels, outputs, noise.",

@@ -42,6 +42,7 @@ const Task task_table[] = {
     {"regression", LOSS_MSE, "r2", metrics_values, column_means, "output", VALUE_TABLE},
     {"multi-label", LOSS_BINARY, "auroc", metrics_labels, label_log_odds, "label", CLASS_TABLE},
     {"tree", LOSS_TREE, "rmse", metrics_values, column_means, "answer", VALUE_TABLE},
+    {"simulation", LOSS_MSE, "compliance", .each = "problem", .simulated = true},
 };
 const int64_t task_count = COUNTOF(task_table);
 
@@ -68,6 +69,8 @@ static const MetricInfo metric_table[] = {
     {"rmse", false, false, false, VALUES},
     {"mae", false, false, false, VALUES},
     {"r2", true, false, false, VALUES},
+    {"compliance", false, false, false, 0},
+    {"relative_error", false, true, false, 0},
     {"pearson", true, false, true, VALUES},
     {"spearman", true, false, true, VALUES},
 };

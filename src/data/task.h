@@ -5,6 +5,8 @@
  *   regression      numbers, trained standardised; trivial: means
  *   multi-label     any of several labels, targets 0 or 1; class_weight is that of an output's positives; trivial: the
  *                   frequencies of the labels
+ *   simulation      designs; a sample is a problem (data/problems.h), measured by a simulation instead of targets: here
+ *                   are only its name and its metrics
  *   tree            answers to a tree of questions (data/tree.h), targets fractions; trivial: means, which obey the tree
  *
  * Frequencies and means are those of the train split.
@@ -22,6 +24,7 @@ typedef struct {
     const char *each; /* what an output is: "class", "label", "output" */
     const char *const *columns;
     int64_t column_count;
+    bool simulated; /* no targets: loss, measure, prior mean nothing */
 } Task;
 
 extern const Task task_table[];

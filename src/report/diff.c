@@ -25,6 +25,7 @@ static const struct {
     {REC_STUDY, "study"},
     {REC_EVENT, "what epoch"},
     {REC_PROFILE, "run op"},
+    {REC_PROBLEM, "name"},
 };
 
 /* Differ between any two runs; an input's digest covers the times in it. */
@@ -95,8 +96,8 @@ void diff_add(Diff *d, int side, const Record *r)
 {
     Entry e = {.kind = r->kind, .leaves = record_leaves(d->perm, r)};
     e.key = key_of(d->perm, r->kind, &e.leaves);
-    const bool bulk =
-        r->kind == REC_SAMPLES || r->kind == REC_TENSOR || r->kind == REC_PREDICTIONS || r->kind == REC_UNKNOWN;
+    const bool bulk = r->kind == REC_SAMPLES || r->kind == REC_TENSOR || r->kind == REC_PREDICTIONS ||
+                      r->kind == REC_PROBLEM || r->kind == REC_UNKNOWN;
     if (bulk) e.bulk = hash_bytes(HASH_START, r->bytes, r->byte_count) | 1;
     add_entry(d, side, e);
     d->side[side].records++;

@@ -115,6 +115,12 @@ static const Field profile_fields[] = {
     ONE(ProfileRecord, F_REAL, forward_seconds), ONE(ProfileRecord, F_REAL, backward_seconds),
     ONE(ProfileRecord, F_REAL, seconds), ONE(ProfileRecord, F_REAL, share), ONE(ProfileRecord, F_REAL, gflops),
     ONE(ProfileRecord, F_REAL, gbs), END};
+static const Field problem_fields[] = {
+    ONE(ProblemRecord, F_TEXT, name), ONE(ProblemRecord, F_TEXT, family), ONE(ProblemRecord, F_SPLIT, split),
+    ONE(ProblemRecord, F_INT, index), ONE(ProblemRecord, F_INT, width), ONE(ProblemRecord, F_INT, height),
+    ONE(ProblemRecord, F_REAL, density), MANY(ProblemRecord, F_INTS, fixed, fixed_count),
+    MANY(ProblemRecord, F_INTS, load_dof, load_count), MANY(ProblemRecord, F_REALS, load, load_count),
+    ONE(ProblemRecord, F_REAL, reference), END};
 static const Field provenance_fields[] = {
     ONE(Provenance, F_TEXT, program), ONE(Provenance, F_TEXT, version), ONE(Provenance, F_TEXT, command),
     ONE(Provenance, F_TEXT, host), ONE(Provenance, F_INT, seed), ONE(Provenance, F_REAL, unix_time),
@@ -126,7 +132,8 @@ static const Field *const kind_fields[REC_LAST + 1] = {
     [REC_TRAIN_EPOCH] = train_epoch_fields, [REC_NETWORK] = network_fields, [REC_TENSOR] = tensor_fields,
     [REC_CHECKPOINT] = checkpoint_fields, [REC_EVALUATION] = evaluation_fields,
     [REC_PREDICTIONS] = predictions_fields, [REC_TRANSFER] = transfer_fields, [REC_STUDY] = study_fields,
-    [REC_EVENT] = event_fields, [REC_PROFILE] = profile_fields};
+    [REC_EVENT] = event_fields, [REC_PROFILE] = profile_fields,
+    [REC_PROBLEM] = problem_fields};
 /* clang-format on */
 
 const char *dtype_name(DType t)
@@ -373,6 +380,7 @@ static const struct { /* a column is a field of the record, or one of: file reco
     {REC_TRANSFER, "file\trecord\tname\tfrom\tto\tlayers\tchannels\tparameters\tmacs\tepochs\tseed\tseconds\t"
                    "metric\tvalue\ttrivial"},
     {REC_PROFILE, "file\trecord\trun\top\tcalls\tforward_seconds\tbackward_seconds\tseconds\tshare\tgflops\tgbs"},
+    {REC_PROBLEM, "file\trecord\tname\tfamily\twidth\theight\tdensity\treference"},
     {REC_GENOTYPE, "file\trecord\tname\trule\tdataset\tseed\tepoch\tnone_mass\tweight_kept\ttext"},
 };
 
@@ -557,6 +565,10 @@ static const char *line_body(Arena *a, const Record *r)
     case REC_PROFILE:
         return arena_printf(a, "%s: %s: %s, %.1f %%", r->profile.run, r->profile.op,
                             format_seconds(a, r->profile.seconds), 100 * r->profile.share);
+    case REC_PROBLEM:
+        return arena_printf(a, "%s: %s, %lldx%lld elements, density %g, %lld supports, %lld loads", r->problem.name,
+                            split_text(r->problem.split), (long long)r->problem.width, (long long)r->problem.height,
+                            r->problem.density, (long long)r->problem.fixed_count, (long long)r->problem.load_count);
     default: return "";
     }
 }

@@ -363,6 +363,25 @@ static const Field profile_fields[] = {
 LAYOUT(profile_layout, profile, S, profile_fields, 0);
 #undef S
 
+#define S ProblemRecord
+static bool check_problem(const void *plain, Why *why);
+static const Field problem_fields[] = {
+    TEXT(name),
+    TEXT(family),
+    CHOICE(split, Split, SPLIT_COUNT),
+    COUNT(index),
+    COUNT(width),
+    COUNT(height),
+    REAL(density),
+    BYTES(mask, mask_bytes),
+    INTS(fixed, LENGTH(fixed_count)),
+    INTS(load_dof, LENGTH(load_count)),
+    REALS(load, ROWS(load_count)),
+    REAL(reference),
+};
+LAYOUT(problem_layout, problem, S, problem_fields, check_problem);
+#undef S
+
 static const Layout *const layouts[] = {
     [KIND_HEADER] = &header_layout,
     [KIND_TRAILER] = &trailer_layout,
@@ -381,6 +400,7 @@ static const Layout *const layouts[] = {
     [REC_STUDY] = &study_layout,
     [REC_EVENT] = &event_layout,
     [REC_PROFILE] = &profile_layout,
+    [REC_PROBLEM] = &problem_layout,
 };
 
 bool message_known(int64_t kind)
@@ -425,6 +445,15 @@ static bool check_tensor(const void *plain, Why *why)
     for (int64_t i = 0; i < t->rank; i++) bytes = size_mul(bytes, t->shape[i]);
     if (bytes != t->data_bytes)
         return refuse(why, "tensor: data: %lld bytes do not fill its shape", (long long)t->data_bytes);
+    return true;
+}
+
+static bool check_problem(const void *plain, Why *why)
+{
+    const ProblemRecord *p = plain;
+    if (size_mul(p->width, p->height) != p->mask_bytes)
+        return refuse(why, "problem: mask: %lld bytes cannot be %lldx%lld elements", (long long)p->mask_bytes,
+                      (long long)p->width, (long long)p->height);
     return true;
 }
 

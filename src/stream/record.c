@@ -50,6 +50,7 @@ const char *record_kind_name(RecordKind k)
         [REC_STUDY] = "study",
         [REC_EVENT] = "event",
         [REC_PROFILE] = "profile",
+        [REC_PROBLEM] = "problem",
     };
     return k < COUNTOF(name) && name[k] ? name[k] : "unknown";
 }

@@ -42,7 +42,8 @@ typedef enum {
     REC_STUDY = 15,
     REC_EVENT = 16,
     REC_PROFILE = 17,
-    REC_LAST = REC_PROFILE,
+    REC_PROBLEM = 18,
+    REC_LAST = REC_PROBLEM,
     REC_UNKNOWN = 1000 /* a kind this version does not know: passes through byte for byte */
 } RecordKind;
 
@@ -102,6 +103,20 @@ typedef struct { /* a chunk of consecutive samples of one split */
     const int64_t *ids;    /* (count) position in the source, or 0 */
     const int64_t *groups; /* (count) equal for samples of one group (clip, object, speaker), or 0 */
 } Samples;
+
+typedef struct { /* a structure to be designed; see nas.proto and structure/problem.h */
+    const char *name, *family;
+    Split split;
+    int64_t index; /* within its split */
+    int64_t width, height;
+    double density;
+    const void *mask; /* (height, width) of bytes 0 and 1 */
+    int64_t mask_bytes;
+    int64_t *fixed, fixed_count;
+    int64_t *load_dof, load_count;
+    double *load;     /* (load_count) */
+    double reference; /* the least compliance known, or 0 */
+} ProblemRecord;
 
 typedef struct { /* the space and the settings of a search; before its SearchEpochs */
     const char *strategy;
@@ -280,6 +295,7 @@ typedef struct {
         StudyRow study;
         EventRecord event;
         ProfileRecord profile;
+        ProblemRecord problem;
     };
     const void *bytes; /* the record as it stood in the stream, for writer_pass() */
     int64_t byte_count;

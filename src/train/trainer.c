@@ -5,10 +5,13 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "data/problems.h"
 #include "train/evaluate.h"
 
 const char *train_whole(Arena *perm, const Dataset *d, Dataset *whole)
 {
+    const char *why = problems_refuse(&d->info);
+    if (why) return why;
     *whole = *d;
     SplitData *to = &whole->split[SPLIT_TRAIN];
     const SplitData *part[2] = {&d->split[SPLIT_TRAIN], &d->split[SPLIT_ALPHA]};
@@ -19,7 +22,6 @@ const char *train_whole(Arena *perm, const Dataset *d, Dataset *whole)
         return 0;
     }
     int64_t sample = dataset_sample_bytes(&d->info), target = d->target_width * (int64_t)sizeof(float);
-    const char *why = 0;
     const int64_t count = part[0]->count + part[1]->count;
     if ((const char *)part[0]->data + part[0]->count * sample == part[1]->data &&
         part[0]->targets + part[0]->count * d->target_width == part[1]->targets) { /* as dataset_read leaves them */

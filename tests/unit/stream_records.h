@@ -287,6 +287,21 @@ __attribute__((unused)) static void make_records(Arena *a, Record *all)
                                                .share = a_real(),
                                                .gflops = a_real(),
                                                .gbs = a_real()};
+    THE(REC_PROBLEM).problem = (ProblemRecord){.name = a_text(a),
+                                               .family = a_text(a),
+                                               .split = SPLIT_VALID,
+                                               .index = an_int(),
+                                               .width = 3,
+                                               .height = 2,
+                                               .density = a_real(),
+                                               .mask = "\1\0\1\1\0\1",
+                                               .mask_bytes = 6,
+                                               .fixed = ints(a, 3),
+                                               .fixed_count = 3,
+                                               .load_dof = ints(a, 2),
+                                               .load_count = 2,
+                                               .load = reals(a, 2),
+                                               .reference = a_real()};
 #undef THE
 }
 
@@ -461,6 +476,14 @@ __attribute__((unused)) static void same_record(const Record *read, const Record
         PAIR(profile);
         TEXT(run), TEXT(op), INT(calls), REAL(forward_seconds), REAL(backward_seconds), REAL(seconds), REAL(share);
         REAL(gflops), REAL(gbs);
+        break;
+    }
+    case REC_PROBLEM: {
+        PAIR(problem);
+        TEXT(name), TEXT(family), INT(split), INT(index), INT(width), INT(height), REAL(density), REAL(reference);
+        INT(mask_bytes), INT(fixed_count), INT(load_count);
+        CHECK(same_array(a->mask, b->mask, b->mask_bytes));
+        ARRAY(fixed, b->fixed_count), ARRAY(load_dof, b->load_count), ARRAY(load, b->load_count);
         break;
     }
     case REC_UNKNOWN:

@@ -39,6 +39,10 @@ int npy_arrays_probe(const char *path, const unsigned char *head, int64_t head_b
 const char *npy_arrays_read(Arena *perm, Arena scratch, const char *const *sources, int64_t n, const IngestSpec *spec,
                             Dataset *out);
 
+int structural_probe(const char *path, const unsigned char *head, int64_t head_bytes);
+const char *structural_read(Arena *perm, Arena scratch, const char *const *sources, int64_t n, const IngestSpec *spec,
+                            Dataset *out);
+
 int synthetic_probe(const char *path, const unsigned char *head, int64_t head_bytes);
 const char *synthetic_read(Arena *perm, Arena scratch, const char *const *sources, int64_t n, const IngestSpec *spec,
                            Dataset *out);

@@ -1,0 +1,36 @@
+/* optimise: the two classical methods of compliance minimisation on element densities; both start from the uniform design and
+ * hold the volume after the filter.
+ *
+ *   oc    optimality criteria (Bendsøe, Sigmund 2004): x sqrt(-dC / (lambda dV)), moves of at most 0.2, lambda by bisection
+ *   mma   the method of moving asymptotes, globally convergent (Svanberg 2002), NLopt's LD_MMA, V(x) <= density
+ *
+ * A step is one evaluation of C and its gradient; step 0 is the uniform design, so n steps are n + 1 evaluations.
+ */
+#ifndef NAS_OPTIMISE_H
+#define NAS_OPTIMISE_H
+#include "structure/compliance.h"
+
+typedef struct {
+    double *curve;       /* (steps + 1): C of every evaluation; room is the caller's */
+    double *x;           /* (H, W): the design of the least C; room is the caller's */
+    double best;         /* the least C */
+    int64_t evaluations; /* entries of curve: fewer than steps + 1 when the method ended by itself or was stopped */
+    volatile int *stop;  /* may be 0; ends the run when it becomes non-zero */
+    void (*seen)(void *context, int64_t step, double C); /* may be 0; called after every evaluation */
+    void *context;
+} DesignRun;
+
+typedef struct {
+    const char *name, *help;
+    /* Runs `steps` steps from the uniform design. 0, or why it failed (in perm). */
+    const char *(*run)(Arena *perm, Arena scratch, Compliance *c, int64_t steps, DesignRun *out);
+} Optimiser;
+extern const Optimiser optimiser_table[];
+extern const int64_t optimiser_count;
+const Optimiser *optimiser_find(const char *name);
+
+/* For methods: takes an evaluation into a run. False: the run is over (enough, or stopped). */
+bool design_take(DesignRun *run, int64_t steps, int64_t elements, const double *x, double C);
+/* The least C of evaluations 0…step; the last ones stand for those that a run did not make any more. */
+double design_at(const DesignRun *run, int64_t step);
+#endif

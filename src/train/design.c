@@ -1,0 +1,72 @@
+/* design: see design.h. */
+#include "train/design.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "optim/lbfgs.h"
+#include "structure/filter.h"
+
+enum { JOB_BYTES = 1 << 29 };
+
+static const char *run_pixels(Arena *perm, Arena scratch, Compliance *c, int64_t steps, DesignRun *out)
+{
+    const Problem *p = compliance_problem(c);
+    const int64_t n = p->W * p->H;
+    Lbfgs *l = lbfgs_open(&scratch, n, lbfgs_published);
+    double *x = NEW(&scratch, double, n);
+    for (int64_t i = 0; i < n; i++) l->x[i] = p->mask[i] ? p->density : 0; /* any constant is the uniform design */
+    for (LbfgsStatus status = LBFGS_NEW; status <= LBFGS_NEW;) {
+        const double C = compliance_logits(c, l->x, l->g);
+        if (isnan(C) && !out->evaluations) return arena_strdup(perm, compliance_why(c));
+        filter_sigmoid(compliance_filter(c), l->x, p->density, x);
+        if (!design_take(out, steps, n, x, C)) break;
+        status = lbfgs_tell(l, C);
+    }
+    return 0;
+}
+
+const Optimiser design_pixels = {"pixels", "L-BFGS on the logit of each element", run_pixels};
+
+const Optimiser *design_find(const char *name)
+{
+    return strcmp(name, design_pixels.name) ? optimiser_find(name) : &design_pixels;
+}
+
+typedef struct {
+    DesignJob *job;
+    Arena *room; /* of each thread */
+    volatile int *stop;
+} Jobs;
+
+static void run_job(void *context, int64_t part, int thread)
+{
+    const Jobs *j = context;
+    DesignJob *job = &j->job[part];
+    Arena a = j->room[thread];
+    Problem p;
+    const double began = clock_wall();
+    const char *why = problem_find(&a, job->problem, &p);
+    Compliance *c = why ? 0 : compliance_open(&a, &p, &why);
+    job->why = why;
+    if (!c) return;
+    DesignRun run = {.curve = NEW(&a, double, job->steps + 1), .x = NEW(&a, double, p.W *p.H), .stop = j->stop};
+    job->why = job->method->run(&a, a, c, job->steps, &run);
+    job->best = run.best;
+    job->evaluations = run.evaluations;
+    job->seconds = clock_wall() - began;
+    compliance_close(c);
+}
+
+void design_run(Arena *perm, Pool *pool, DesignJob *job, int64_t count, volatile int *stop)
+{
+    const int threads = pool_threads(pool);
+    Arena *whole = NEW(perm, Arena, threads);
+    for (int t = 0; t < threads; t++) whole[t] = arena_reserve(JOB_BYTES);
+    Jobs jobs = {job, whole, stop};
+    pool_run(pool, count, run_job, &jobs);
+    for (int64_t i = 0; i < count; i++)
+        if (job[i].why) job[i].why = arena_strdup(perm, job[i].why);
+    for (int t = 0; t < threads; t++) arena_release(whole[t]);
+}

@@ -1,0 +1,29 @@
+/* design: the methods that optimise a design as such, without a network: those of structure/optimise.h, and
+ *
+ *   pixels   L-BFGS on a logit for each element (optim/lbfgs.h, as published), from the uniform design; the volume is held
+ *            before the filter
+ *
+ * and many runs side by side.
+ */
+#ifndef NAS_DESIGN_H
+#define NAS_DESIGN_H
+#include "base/pool.h"
+#include "structure/optimise.h"
+
+extern const Optimiser design_pixels;
+/* A method by name: oc, mma, pixels; 0: none of that name. */
+const Optimiser *design_find(const char *name);
+
+typedef struct {
+    const char *problem; /* name */
+    const Optimiser *method;
+    int64_t steps;
+    /* the result */
+    double best, seconds;
+    int64_t evaluations;
+    const char *why; /* it failed, or 0 */
+} DesignJob;
+/* Runs jobs on the threads of a pool, each on one, in their order. Results do not depend on the number of threads; texts are
+ * in perm. *stop (may be 0) ends all runs when it becomes non-zero. */
+void design_run(Arena *perm, Pool *pool, DesignJob *job, int64_t count, volatile int *stop);
+#endif
