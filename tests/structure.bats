@@ -65,3 +65,13 @@ setup() { cd "$BATS_TEST_TMPDIR"; }
     nas-ingest "${options[@]}" --seed 2 -o c.nas
     [[ $(nas-stats --json a.nas c.nas | jq -s 'map(select(.kind == "dataset").digest) | unique | length') = 2 ]]
 }
+
+@test "nas-train designs problems: the same with one thread and two, and from a checkpoint" {
+    nas-ingest -q structural --option 'problems=mbb_beam_24x16_0.5,hoop_16x32_0.25' -o p.nas
+    nas-train -q --net oc --net cnn --data p.nas --epochs 5 --threads 1 --checkpoint c.nas --checkpoint-every 1 -o a.nas
+    nas-train -q --net oc --net cnn --data p.nas --epochs 5 --threads 2 -o b.nas
+    nas-train -q --net oc --net cnn --data p.nas --epochs 5 --threads 2 --resume c.nas -o r.nas
+    [[ $(nas-stats --diff a.nas b.nas | tail -1) = '1 difference' ]] # the command
+    [[ $(nas-stats --diff a.nas r.nas | tail -1) = '1 difference' ]]
+    [[ $(nas-stats --json a.nas | jq -s 'map(select(.kind == "train_epoch")) | length') = 24 ]]
+}

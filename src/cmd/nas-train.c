@@ -4,14 +4,17 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "data/problems.h"
 #include "nn/network.h"
 #include "report/report.h"
 #include "train/candidates.h"
+#include "train/designs.h"
 #include "train/export.h"
 #include "train/supernet.h"
 #include "train/trainer.h"
 
 static const char *data_path = "", *init_path = "", *onnx_path = "";
+static const char *designed = "all";
 static CliList genotypes, nets;
 static bool dry_run, no_weights, profile, supernet, untrained, onnx_normalised;
 static Prune prune;
@@ -23,6 +26,8 @@ static const CliOption options[] = {
      "A genotype as text, or the name of a published cell; beside the stream's."},
     {CLI_LIST, 0, "net", "NAME", &nets,
      "A hand-designed net, as listed under Nets; several are trained one after the other."},
+    {CLI_CHOICE, 0, "design", "all|train|alpha|validation|test", &designed,
+     "Of a dataset of structural problems: the split that is designed."},
     {CLI_HEADING, 0, "What it starts from"},
     {CLI_STRING, 0, "init", "FILE", &init_path,
      "Initial weights of the one network that is trained: a NumPy archive, .npz, under the names of PyTorch's state_dict."},
@@ -59,6 +64,9 @@ static const char about[] =
     "--supernet trains the continuous network of a search, its mixing weights constants, whole or pruned: of every edge the "
     "heaviest operations, or those that weigh enough. Pruned and --untrained, it is what is left of it as it stands: "
     "running statistics are those of the whole, which nas-eval's health check will show.\n\n"
+    "On a dataset of structural problems --net oc, mma, pixels or cnn (see datasets/structural) design each of them in "
+    "--epochs steps, several side by side on --threads threads. For each design there is a TrainEpoch record a step, with "
+    "the compliance, and a Tensor record, the best design's densities. A checkpoint holds the designs that are done.\n\n"
     "A training whose loss is no longer finite ends with an Event record and exit status 1, after the other "
     "networks. SIGINT or SIGTERM ends after the present step, with the weights so far and status 130 or 143.\n\n" CHECKPOINT_DETAILS;
 static const char examples[] =
@@ -245,6 +253,52 @@ static TrainEnd train_one(const Input *input, int64_t item, Arena room, Arena sc
     return end;
 }
 
+/* A dataset of problems: they are designed. */
+static int design_problems(Arena *perm, Arena scratch, const Dataset *d, bool stream)
+{
+    DesignPlan plan = {.steps = train_settings.epochs, .method = NEW(perm, const Optimiser *, nets.count + 1)};
+    for (int i = 0; i < nets.count; i++) {
+        plan.method[i] = design_find(nets.item[i]);
+        plan.methods += plan.method[i] != 0;
+    }
+    if (stream || !nets.count || plan.methods < nets.count || genotypes.count || *init_path || *onnx_path ||
+        untrained || profile || supernet)
+        cli_die(EXIT_FAILED, "%s: %s; --net oc, mma, pixels or cnn alone design them", data_path,
+                problems_refuse(&d->info));
+    for (int s = 0; s < SPLIT_COUNT; s++) plan.split[s] = !strcmp(designed, "all") || !strcmp(designed, split_name[s]);
+    const int64_t count = designs_count(d, &plan);
+    if (!count) cli_die(EXIT_FAILED, "%s: the %s split is empty", data_path, designed);
+    if (dry_run) {
+        printf("%lld designs of %lld steps each\n", (long long)count, (long long)plan.steps);
+        return cli_end();
+    }
+    const char *digest = arena_printf(perm, "%s %016llx", d->info.name, (unsigned long long)d->info.digest);
+    Provenance self = provenance_self(perm, &digest, 1);
+    Writer *out = writer_open(perm, cli_common.output, 0, &self);
+    cli_guard_file(writer_temporary(out));
+    Checkpoint checkpoint;
+    bool damaged = false;
+    const char *why = checkpoint_open(perm, scratch, options, &d->info, &checkpoint);
+    if (!why) {
+        plan.checkpoint = &checkpoint;
+        problems_write(out, scratch, d); /* with them, a stream of designs tells what they are of */
+        why = checkpoint_begin(&checkpoint, perm, out, &damaged);
+    }
+    if (why) cli_die_input(damaged, why);
+    Pool *pool = pool_open((int)cli_common.threads);
+    if (!pool) cli_die(EXIT_FAILED, "%lld threads cannot be started", (long long)cli_common.threads);
+    why = designs_run(perm, scratch, pool, d, &plan, out);
+    if (why) cli_die(EXIT_FAILED, "%s", why);
+    pool_close(pool);
+    if (!writer_finish(out)) cli_die(EXIT_FAILED, "%s", writer_error(out));
+    cli_guard_file(0);
+    checkpoint_tell(&checkpoint);
+    const bool failed = checkpoint.diverged;
+    checkpoint_close(&checkpoint);
+    const int status = cli_end();
+    return status ? status : failed ? EXIT_FAILED : EXIT_OK;
+}
+
 int main(int argc, char **argv)
 {
     Arena perm = arena_reserve((ptrdiff_t)1 << 40), scratch = arena_reserve((ptrdiff_t)1 << 36),
@@ -281,6 +335,7 @@ int main(int argc, char **argv)
     why = dataset_open(&perm, scratch, data_path, &data, &damaged);
     if (why) cli_die_input(damaged, why);
     if (data.spilled) cli_note("%s: %s", data_path, data.spilled);
+    if (problems_are(&data.info)) return design_problems(&perm, scratch, &data, path);
     why = train_settings_misfit(&perm, &train_settings, &data.info);
     if (why) cli_die(EXIT_FAILED, "%s: %s", data_path, why);
     whole = data;

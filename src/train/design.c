@@ -58,37 +58,55 @@ const Optimiser *design_find(const char *name)
 typedef struct {
     DesignJob *job;
     Arena *room; /* of each thread */
-    volatile int *stop;
+    const DesignWatch *watch;
 } Jobs;
+
+static void run_method(Arena *a, DesignJob *job, const DesignWatch *watch)
+{
+    Problem p;
+    const char *why = job->given ? 0 : problem_find(a, job->problem, &p);
+    if (job->given) p = *job->given;
+    Compliance *c = why ? 0 : compliance_open(a, &p, &why);
+    job->why = why;
+    if (!c) return;
+    DesignRun run = {.curve = job->curve ? job->curve : NEW(a, double, job->steps + 1),
+                     .x = job->x ? job->x : NEW(a, double, p.W *p.H),
+                     .seed = job->seed,
+                     .stop = watch->stop,
+                     .seen = watch->seen,
+                     .context = watch->context};
+    job->why = job->method->run(a, *a, c, job->steps, &run);
+    job->best = run.best;
+    job->evaluations = run.evaluations;
+    compliance_close(c);
+}
 
 static void run_job(void *context, int64_t part, int thread)
 {
     const Jobs *j = context;
     DesignJob *job = &j->job[part];
-    Arena a = j->room[thread];
-    Problem p;
     const double began = clock_wall();
-    const char *why = problem_find(&a, job->problem, &p);
-    Compliance *c = why ? 0 : compliance_open(&a, &p, &why);
-    job->why = why;
-    if (!c) return;
-    DesignRun run = {
-        .curve = NEW(&a, double, job->steps + 1), .x = NEW(&a, double, p.W *p.H), .seed = job->seed, .stop = j->stop};
-    job->why = job->method->run(&a, a, c, job->steps, &run);
-    job->best = run.best;
-    job->evaluations = run.evaluations;
+    if (j->watch->stop && *j->watch->stop) return;
+    Arena a = j->room[thread];
+    run_method(&a, job, j->watch);
+    if (job->why) j->room[thread] = a; /* the text is there */
     job->seconds = clock_wall() - began;
-    compliance_close(c);
+    if (j->watch->done) j->watch->done(j->watch->context, part);
 }
 
-void design_run(Arena *perm, Pool *pool, DesignJob *job, int64_t count, volatile int *stop)
+void design_watch(Arena *perm, Pool *pool, DesignJob *job, int64_t count, const DesignWatch *watch)
 {
     const int threads = pool_threads(pool);
     Arena *whole = NEW(perm, Arena, threads);
     for (int t = 0; t < threads; t++) whole[t] = arena_reserve(job_bytes);
-    Jobs jobs = {job, whole, stop};
+    Jobs jobs = {job, whole, watch};
     pool_run(pool, count, run_job, &jobs);
     for (int64_t i = 0; i < count; i++)
         if (job[i].why) job[i].why = arena_strdup(perm, job[i].why);
     for (int t = 0; t < threads; t++) arena_release(whole[t]);
+}
+
+void design_run(Arena *perm, Pool *pool, DesignJob *job, int64_t count, volatile int *stop)
+{
+    design_watch(perm, pool, job, count, &(DesignWatch){.stop = stop});
 }

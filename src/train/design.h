@@ -15,7 +15,9 @@ extern const Optimiser design_pixels, design_cnn;
 const Optimiser *design_find(const char *name);
 
 typedef struct {
-    const char *problem; /* name */
+    const char *problem;  /* name */
+    const Problem *given; /* it, if it has no name that problem_find() knows, or 0 */
+    double *curve, *x;    /* as in DesignRun, kept for the caller; 0: not wanted */
     const Optimiser *method;
     int64_t steps;
     uint64_t seed;
@@ -26,5 +28,13 @@ typedef struct {
 } DesignJob;
 /* Runs jobs on the threads of a pool, each on one, in their order. Results do not depend on the number of threads; texts are
  * in perm. *stop (may be 0) ends all runs when it becomes non-zero. */
+typedef struct {
+    volatile int *stop;                                  /* may be 0 */
+    void (*seen)(void *context, int64_t step, double C); /* as in DesignRun: from any thread, or 0 */
+    void (*done)(void *context, int64_t job);            /* the same, after a job */
+    void *context;
+} DesignWatch;
+/* The same under the eyes of a caller. */
+void design_watch(Arena *perm, Pool *pool, DesignJob *job, int64_t count, const DesignWatch *watch);
 void design_run(Arena *perm, Pool *pool, DesignJob *job, int64_t count, volatile int *stop);
 #endif
