@@ -627,6 +627,10 @@ static void test_cudasim_promises(void)
     near_result("cudasim, drop-path", g, &got, &want, b.n, 1e-4);
     engine_close(e);
     engine_close(ref);
+    const char *why = 0;
+    CHECK(!engine_open(&a, generator(&a, true), &(EngineOptions){.device = "cudasim", .batch = 1, .pool = pools[0]},
+                       &why));
+    CHECK_CONTAINS(why, "there are no CUDA kernels for generators");
 }
 
 /* The losses by their formulas, from the logits. */

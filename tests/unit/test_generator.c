@@ -1,8 +1,9 @@
 /* test_generator: the published generator: sizes, initial weights, and logits and gradients of an independent program in
- * double precision (weights from a formula). */
+ * double precision (weights from a formula); designs by it: compliance and its gradient, descent, a run that stops and goes
+ * on. */
 #include "check.h"
-#include "engine/engine.h"
 #include "nn/generator.h"
+#include "train/designer.h"
 
 static Arena memory;
 static Pool *pool;
@@ -155,6 +156,88 @@ static void test_figures(void)
     }
 }
 
+typedef struct {
+    Problem problem;
+    Compliance *compliance;
+    Designer *designer;
+} Work;
+
+static Work begin(Arena *a, const char *problem, uint64_t seed)
+{
+    Work *w = NEW(a, Work, 1);
+    const char *why = problem_find(a, problem, &w->problem);
+    if (!why) w->compliance = compliance_open(a, &w->problem, &why);
+    if (w->compliance) w->designer = designer_open(a, &small, w->compliance, pool, seed, &why);
+    if (!CHECK_MSG(w->designer, "%s: %s", problem, why)) exit(check_done("generator"));
+    return *w;
+}
+
+static void end(Work w)
+{
+    designer_close(w.designer);
+    compliance_close(w.compliance);
+}
+
+/* The same net on mbb_beam 24x16: C and the norm of its gradient by all 4283 parameters. */
+static void test_compliance(void)
+{
+    Arena a = memory;
+    Work w = begin(&a, "mbb_beam_24x16_0.5", 1);
+    const Graph *g = w.designer->graph;
+    float *weights = NEW(&a, float, g->weight_count);
+    double square = 0, volume = 0;
+    sine_weights(g, weights);
+    for (int64_t i = 0; i < g->weight_count; i++) w.designer->lbfgs->x[i] = (double)weights[i];
+    CHECK(designer_step(w.designer));
+    CHECK_CLOSE(w.designer->C, 219.324372967, 0, 1e-5);
+    for (int64_t i = 0; i < g->weight_count; i++) square += pow(w.designer->lbfgs->g[i], 2);
+    CHECK_CLOSE(sqrt(square), 1409.866053, 0, 1e-4);
+    for (int i = 0; i < 24 * 16; i++) volume += w.designer->x[i] / (24 * 16);
+    CHECK_NEAR(volume, 0.5, 1e-9);
+    end(w);
+}
+
+static void test_design(void)
+{
+    enum { STEPS = 60 };
+    Arena a = memory;
+    Work whole = begin(&a, "mbb_beam_24x16_0.5", 3), part = begin(&a, "mbb_beam_24x16_0.5", 3);
+    double first = 0, best = INFINITY;
+    Work other = begin(&a, "mbb_beam_24x16_0.5", 4);
+    CHECK(memcmp(whole.designer->lbfgs->x, other.designer->lbfgs->x, 100 * sizeof(double)) != 0);
+    end(other);
+    for (int i = 0; i < STEPS; i++) {
+        CHECK(designer_step(whole.designer));
+        if (!i) first = whole.designer->C;
+        best = fmin(best, whole.designer->C);
+        if (i == 17) { /* another one takes over */
+            Work next = begin(&a, "mbb_beam_24x16_0.5", 5);
+            memcpy(next.designer->lbfgs->state, part.designer->lbfgs->state,
+                   (size_t)part.designer->lbfgs->state_count * sizeof(double));
+            end(part);
+            part = next;
+        }
+        CHECK(designer_step(part.designer));
+        CHECK_MSG(part.designer->C == whole.designer->C, "step %d: %.17g, but %.17g", i, part.designer->C,
+                  whole.designer->C);
+    }
+    CHECK_MSG(first > 150 && best < 65, "from %g to %g", first, best); /* optimality criteria: 54 after 50 steps */
+    end(whole);
+    end(part);
+}
+
+static void test_refusals(void)
+{
+    Arena a = memory;
+    Problem p;
+    const char *why = problem_find(&a, "mbb_beam_60x20_0.5", &p);
+    Compliance *c = why ? 0 : compliance_open(&a, &p, &why);
+    if (!CHECK_MSG(c, "%s", why)) return;
+    CHECK(!designer_open(&a, &generator_published, c, pool, 1, &why));
+    CHECK_STR(why, "the generator makes images whose sides are multiples of 8, not 60x20");
+    compliance_close(c);
+}
+
 int main(void)
 {
     memory = arena_reserve((ptrdiff_t)1 << 30);
@@ -162,6 +245,9 @@ int main(void)
     CHECK_RUN(test_sizes);
     CHECK_RUN(test_init);
     CHECK_RUN(test_figures);
+    CHECK_RUN(test_compliance);
+    CHECK_RUN(test_design);
+    CHECK_RUN(test_refusals);
     pool_close(pool);
     return check_done("generator");
 }
