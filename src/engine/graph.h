@@ -243,8 +243,7 @@ int64_t graph_traffic(const Graph *g, int32_t op, bool backward);
 void graph_tables_used(const Graph *g, bool *used, int32_t count);
 /* Element count of all parameters, but for those of an auxiliary head. */
 int64_t graph_param_total(const Graph *g);
-/* Fills `weights` (g->weight_count) with initial values: kernels Kaiming-uniform, gamma 1, beta 0, latent vectors
- * normal; a function of seed
- * and parameter index. Fills `stats` with mean 0, variance 1. */
+/* Fills `weights` (g->weight_count) with initial values: kernels Kaiming-uniform, gamma 1, beta 0, latent vectors normal;
+ * a function of seed and parameter index. Fills `stats` with mean 0, variance 1. */
 void graph_init(const Graph *g, uint64_t seed, float *weights, float *stats);
 #endif
