@@ -112,6 +112,30 @@ typedef struct {
     const float *g;
 } KSelect;
 
+/* y = scale * bias + z W, the same for every image; bias and y in (channels, pixels) and W in (latent, channels, pixels) as
+ * the block of weights has them. */
+typedef struct {
+    int64_t latent; /* 0: no z and W */
+    int32_t channels, blocks, pixels;
+    float scale;
+    const float *bias, *weight, *z;
+    float *y;
+    const float *g;
+    float *g_all; /* slots of gradients of bias, weight, z, one after another; added to */
+} KLearned;
+
+/* y = (r - mean) * invstd, r = enlarge(tanh(x)), per image; graph.h has the details. */
+typedef struct {
+    const float *x;
+    float *gx; /* backward adds */
+    int32_t channels, blocks, in_h, in_w, factor;
+    int32_t kind; /* 0 nearest, 1 bilinear, 2 zeros */
+    int32_t tanh, norm;
+    float *y;
+    double *invstd; /* (N) */
+    const float *g;
+} KResize;
+
 typedef struct {
     float lr, momentum, decay, scale;
     int nesterov;
@@ -130,6 +154,7 @@ typedef struct {
     int64_t (*conv_scratch)(const KConv *);
     int64_t (*pool_scratch)(const KPool *);
     int64_t (*mix_scratch)(const KMix *);
+    int64_t (*resize_scratch)(const KResize *);
     void (*conv_forward)(const KConv *, int64_t n0, int64_t n1, int64_t slot, void *scratch);
     void (*conv_backward)(const KConv *, int64_t n0, int64_t n1, int64_t slot, void *scratch);
     void (*pool_forward)(const KPool *, int64_t n0, int64_t n1, int64_t slot, void *scratch);
@@ -140,6 +165,10 @@ typedef struct {
     void (*head_backward)(const KHead *, int64_t n0, int64_t n1, int64_t slot);
     void (*select_forward)(const KSelect *, int64_t n0, int64_t n1);
     void (*select_backward)(const KSelect *, int64_t n0, int64_t n1);
+    void (*learned_forward)(const KLearned *, int64_t n0, int64_t n1);
+    void (*learned_backward)(const KLearned *, int64_t n0, int64_t n1, int64_t slot);
+    void (*resize_forward)(const KResize *, int64_t n0, int64_t n1, void *scratch);
+    void (*resize_backward)(const KResize *, int64_t n0, int64_t n1, void *scratch);
     /* Flat blocks, elements [0, n). */
     void (*sgd)(const KSgd *, int64_t n, float *w, const float *g, float *velocity);
     void (*adam)(const KAdam *, int64_t n, float *w, const float *g, float *m, float *v);
@@ -156,6 +185,22 @@ const NasKernels *nas_kernels_cpu(const char *isa, int lanes);
 const NasKernels *nas_kernels_cpu_at(int i);
 
 /* ---- geometry shared by all kernel sets ---- */
+typedef struct { /* an output pixel of a resize along one side: low_weight * in[low] + high_weight * in[high] */
+    int32_t low, high;
+    float low_weight, high_weight;
+} KBlend;
+
+static inline KBlend k_blend(int32_t kind, int32_t factor, int32_t in, int32_t out_at)
+{
+    int32_t low = out_at / factor;
+    if (kind == 2) return (KBlend){low, low, out_at % factor ? 0.0f : 1.0f, 0};
+    if (kind == 0) return (KBlend){low, low, 1, 0};
+    int32_t twice = 2 * (out_at % factor) + 1 - factor; /* distance from the centre of `low`, in 1/(2 factor) */
+    float away = (float)(twice < 0 ? -twice : twice) / (float)(2 * factor);
+    int32_t other = twice < 0 ? (low ? low - 1 : 0) : (low < in - 1 ? low + 1 : low);
+    return (KBlend){low, other, 1 - away, away};
+}
+
 typedef struct { /* an input image with its padding: rows of `width` pixels, the first real pixel at (top, left) */
     int32_t top, left, height, width;
 } KPlane;

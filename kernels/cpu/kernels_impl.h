@@ -1193,6 +1193,199 @@ static void select_backward(const KSelect *k, int64_t n0, int64_t n1)
         }
 }
 
+/* ---- learned ---- */
+
+enum { LEARNED_RUN = 64 }; /* elements, in the order of the parameters, at a time */
+
+/* Element i, in the order of the parameters, within an image. */
+INLINE ptrdiff_t learned_place(const KLearned *k, int64_t i)
+{
+    int64_t c = i / k->pixels;
+    return ((ptrdiff_t)(c / LANES) * k->pixels + i % k->pixels) * LANES + c % LANES;
+}
+
+static void learned_forward(const KLearned *k, int64_t n0, int64_t n1)
+{
+    int64_t size = (int64_t)k->channels * k->pixels, image = (int64_t)k->blocks * k->pixels * LANES;
+    for (int64_t n = n0; n < n1; n++) {
+        float *y = k->y + n * image;
+        if (k->channels % LANES) memset(y, 0, (size_t)image * sizeof *y);
+        for (int64_t at = 0; at < size; at += LEARNED_RUN) {
+            int64_t count = size - at < LEARNED_RUN ? size - at : LEARNED_RUN;
+            float sum[LEARNED_RUN];
+            for (int64_t i = 0; i < count; i++) sum[i] = k->scale * k->bias[at + i];
+            for (int64_t l = 0; l < k->latent; l++)
+                for (int64_t i = 0; i < count; i++) sum[i] += k->z[l] * k->weight[l * size + at + i];
+            for (int64_t i = 0; i < count; i++) y[learned_place(k, at + i)] = sum[i];
+        }
+    }
+}
+
+static void learned_backward(const KLearned *k, int64_t n0, int64_t n1, int64_t slot)
+{
+    int64_t size = (int64_t)k->channels * k->pixels, image = (int64_t)k->blocks * k->pixels * LANES;
+    float *g_bias = k->g_all + slot * (size + k->latent * (size + 1)), *g_weight = g_bias + size;
+    float *g_z = g_weight + k->latent * size;
+    for (int64_t n = n0; n < n1; n++)
+        for (int64_t at = 0; at < size; at += LEARNED_RUN) {
+            int64_t count = size - at < LEARNED_RUN ? size - at : LEARNED_RUN;
+            float g[LEARNED_RUN];
+            for (int64_t i = 0; i < count; i++) {
+                g[i] = k->g[n * image + learned_place(k, at + i)];
+                g_bias[at + i] += k->scale * g[i];
+            }
+            for (int64_t l = 0; l < k->latent; l++) {
+                const float *w = k->weight + l * size + at;
+                float *gw = g_weight + l * size + at, s[8] = {0};
+                int64_t i = 0;
+                for (; i + 8 <= count; i += 8)
+                    for (int j = 0; j < 8; j++) {
+                        gw[i + j] += k->z[l] * g[i + j];
+                        s[j] += w[i + j] * g[i + j];
+                    }
+                for (; i < count; i++) {
+                    gw[i] += k->z[l] * g[i];
+                    s[0] += w[i] * g[i];
+                }
+                g_z[l] += ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
+            }
+        }
+}
+
+/* ---- resize ---- */
+
+static const double resize_epsilon = 1e-6; /* of the variance */
+
+static int64_t resize_scratch(const KResize *k)
+{
+    return 2 * (int64_t)sizeof(float) * k->blocks * k->in_h * k->in_w * LANES;
+}
+
+/* 1 in the lanes of block b that hold channels. */
+INLINE vf resize_lanes(const KResize *k, int32_t b)
+{
+    vf lanes = vzero();
+    for (int l = 0; l < LANES; l++) lanes[l] = b * LANES + l < k->channels ? 1.0f : 0.0f;
+    return lanes;
+}
+
+static void resize_load(const KResize *k, int64_t n, float *t)
+{
+    ptrdiff_t image = (ptrdiff_t)k->blocks * k->in_h * k->in_w * LANES;
+    const float *x = k->x + n * image;
+    for (ptrdiff_t i = 0; i < image; i++) t[i] = k->tanh ? __builtin_tanhf(x[i]) : x[i];
+}
+
+/* Output rows and columns lie `step` apart where the rest are zeros. */
+INLINE int32_t resize_step(const KResize *k)
+{
+    return k->kind == 2 ? k->factor : 1;
+}
+
+static void resize_forward(const KResize *k, int64_t n0, int64_t n1, void *scratch)
+{
+    ptrdiff_t h = (ptrdiff_t)k->in_h * k->factor, w = (ptrdiff_t)k->in_w * k->factor, step = resize_step(k);
+    ptrdiff_t in = (ptrdiff_t)k->in_h * k->in_w * LANES, row = (ptrdiff_t)k->in_w * LANES;
+    double count = (double)k->channels * (double)(h / step) * (double)(w / step);
+    float *t = scratch;
+    for (int64_t n = n0; n < n1; n++) {
+        float *image = k->y + n * k->blocks * h * w * LANES;
+        double sum[LANES] = {0}, square[LANES] = {0}, mean = 0, variance = 0, invstd = 1;
+        resize_load(k, n, t);
+        for (int32_t b = 0; b < k->blocks; b++)
+            for (int32_t oy = 0; oy < h; oy++) {
+                float *y = image + (b * h + oy) * w * LANES;
+                KBlend v = k_blend(k->kind, k->factor, k->in_h, oy);
+                const float *low = t + b * in + v.low * row, *high = t + b * in + v.high * row;
+                vf s = vzero();
+                for (int32_t ox = 0; ox < w; ox++) {
+                    KBlend u = k_blend(k->kind, k->factor, k->in_w, ox);
+                    ptrdiff_t left = (ptrdiff_t)u.low * LANES, right = (ptrdiff_t)u.high * LANES;
+                    vf a = v.low_weight * vload(low + left) + v.high_weight * vload(high + left);
+                    vf c = v.low_weight * vload(low + right) + v.high_weight * vload(high + right);
+                    vf r = u.low_weight * a + u.high_weight * c;
+                    vstore(y + ox * LANES, r);
+                    s += r;
+                }
+                vadd_double(sum, s);
+            }
+        for (int l = 0; l < LANES; l++) mean += sum[l] / count;
+        if (k->norm) {
+            for (int32_t b = 0; b < k->blocks; b++) {
+                vf lanes = resize_lanes(k, b);
+                for (ptrdiff_t oy = 0; oy < h; oy += step) {
+                    const float *y = image + (b * h + oy) * w * LANES;
+                    vf s = vzero();
+                    for (ptrdiff_t ox = 0; ox < w; ox += step) {
+                        vf d = lanes * (vload(y + ox * LANES) - (float)mean);
+                        s += d * d;
+                    }
+                    vadd_double(square, s);
+                }
+            }
+            for (int l = 0; l < LANES; l++) variance += square[l] / count;
+            invstd = 1 / __builtin_sqrt(variance + resize_epsilon);
+            for (int32_t b = 0; b < k->blocks; b++) {
+                vf lanes = (float)invstd * resize_lanes(k, b);
+                for (ptrdiff_t oy = 0; oy < h; oy += step) {
+                    float *y = image + (b * h + oy) * w * LANES;
+                    for (ptrdiff_t ox = 0; ox < w; ox += step)
+                        vstore(y + ox * LANES, lanes * (vload(y + ox * LANES) - (float)mean));
+                }
+            }
+        }
+        k->invstd[n] = invstd;
+    }
+}
+
+static void resize_backward(const KResize *k, int64_t n0, int64_t n1, void *scratch)
+{
+    ptrdiff_t h = (ptrdiff_t)k->in_h * k->factor, w = (ptrdiff_t)k->in_w * k->factor, step = resize_step(k);
+    ptrdiff_t in = (ptrdiff_t)k->in_h * k->in_w * LANES, row = (ptrdiff_t)k->in_w * LANES;
+    double count = (double)k->channels * (double)(h / step) * (double)(w / step);
+    float *t = scratch, *gt = t + k->blocks * in;
+    for (int64_t n = n0; n < n1; n++) {
+        const float *g_image = k->g + n * k->blocks * h * w * LANES, *y_image = k->y + n * k->blocks * h * w * LANES;
+        float *gx = k->gx + n * k->blocks * in;
+        double sum[LANES] = {0}, product[LANES] = {0}, mean_g = 0, mean_gy = 0;
+        resize_load(k, n, t);
+        memset(gt, 0, (size_t)(k->blocks * in) * sizeof *gt);
+        for (int32_t b = 0; k->norm && b < k->blocks; b++) {
+            vf lanes = resize_lanes(k, b);
+            for (ptrdiff_t oy = 0; oy < h; oy += step) {
+                const float *g = g_image + (b * h + oy) * w * LANES, *y = y_image + (b * h + oy) * w * LANES;
+                vf s = vzero(), p = vzero();
+                for (ptrdiff_t ox = 0; ox < w; ox += step) {
+                    s += vload(g + ox * LANES);
+                    p += vload(g + ox * LANES) * vload(y + ox * LANES);
+                }
+                vadd_double(sum, lanes * s);
+                vadd_double(product, p);
+            }
+        }
+        for (int l = 0; l < LANES; l++) mean_g += sum[l] / count, mean_gy += product[l] / count;
+        for (int32_t b = 0; b < k->blocks; b++) {
+            vf lanes = (float)k->invstd[n] * resize_lanes(k, b);
+            for (int32_t oy = 0; oy < h; oy += (int32_t)step) {
+                const float *g = g_image + (b * h + oy) * w * LANES, *y = y_image + (b * h + oy) * w * LANES;
+                KBlend v = k_blend(k->kind, k->factor, k->in_h, oy);
+                float *low = gt + b * in + v.low * row, *high = gt + b * in + v.high * row;
+                for (int32_t ox = 0; ox < w; ox += (int32_t)step) {
+                    KBlend u = k_blend(k->kind, k->factor, k->in_w, ox);
+                    ptrdiff_t left = (ptrdiff_t)u.low * LANES, right = (ptrdiff_t)u.high * LANES;
+                    vf d = vload(g + ox * LANES) - (float)mean_g - vload(y + ox * LANES) * (float)mean_gy;
+                    vf a = lanes * d * v.low_weight, c = lanes * d * v.high_weight;
+                    vstore(low + left, vload(low + left) + u.low_weight * a);
+                    vstore(low + right, vload(low + right) + u.high_weight * a);
+                    vstore(high + left, vload(high + left) + u.low_weight * c);
+                    vstore(high + right, vload(high + right) + u.high_weight * c);
+                }
+            }
+        }
+        for (ptrdiff_t i = 0; i < k->blocks * in; i++) gx[i] += k->tanh ? gt[i] * (1 - t[i] * t[i]) : gt[i];
+    }
+}
+
 /* ---- head ---- */
 
 static void head_forward(const KHead *k, int64_t n0, int64_t n1)
@@ -1333,6 +1526,7 @@ const NasKernels TABLE_NAME(NAS_ISA, LANES) = {
     .conv_scratch = conv_scratch,
     .pool_scratch = pool_scratch,
     .mix_scratch = mix_scratch,
+    .resize_scratch = resize_scratch,
     .conv_forward = conv_forward,
     .conv_backward = conv_backward,
     .pool_forward = pool_forward,
@@ -1343,6 +1537,10 @@ const NasKernels TABLE_NAME(NAS_ISA, LANES) = {
     .head_backward = head_backward,
     .select_forward = select_forward,
     .select_backward = select_backward,
+    .learned_forward = learned_forward,
+    .learned_backward = learned_backward,
+    .resize_forward = resize_forward,
+    .resize_backward = resize_backward,
     .sgd = block_sgd,
     .adam = block_adam,
     .axpy = block_axpy,

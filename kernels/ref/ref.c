@@ -393,6 +393,116 @@ static void ref_select_backward(const KSelect *k, int64_t n0, int64_t n1)
                     k->g[(n * k->channels + c) * pixels + p];
 }
 
+/* ---- learned ---- */
+
+static void ref_learned_forward(const KLearned *k, int64_t n0, int64_t n1)
+{
+    int64_t size = (int64_t)k->channels * k->pixels;
+    for (int64_t n = n0; n < n1; n++)
+        for (int64_t i = 0; i < size; i++) {
+            double sum = (double)k->scale * k->bias[i];
+            for (int64_t l = 0; l < k->latent; l++) sum += (double)k->z[l] * k->weight[l * size + i];
+            k->y[n * size + i] = (float)sum;
+        }
+}
+
+static void ref_learned_backward(const KLearned *k, int64_t n0, int64_t n1, int64_t slot)
+{
+    int64_t size = (int64_t)k->channels * k->pixels, all = size + k->latent * (size + 1);
+    float *g_bias = k->g_all + slot * all, *g_weight = g_bias + size, *g_z = g_weight + k->latent * size;
+    for (int64_t n = n0; n < n1; n++) {
+        const float *g = k->g + n * size;
+        for (int64_t i = 0; i < size; i++) g_bias[i] += k->scale * g[i];
+        for (int64_t l = 0; l < k->latent; l++) {
+            double sum = 0;
+            for (int64_t i = 0; i < size; i++) {
+                g_weight[l * size + i] += k->z[l] * g[i];
+                sum += (double)g[i] * k->weight[l * size + i];
+            }
+            g_z[l] += (float)sum;
+        }
+    }
+}
+
+/* ---- resize ---- */
+
+static const double resize_epsilon = 1e-6; /* of the variance */
+
+static int64_t ref_resize_scratch(const KResize *k)
+{
+    return 2 * (int64_t)sizeof(double) * k->in_h * k->in_w * k->channels * (1 + k->factor * k->factor);
+}
+
+/* Whether an output pixel counts in the mean and the variance. */
+static bool resize_counts(const KResize *k, int64_t oy, int64_t ox)
+{
+    return k->kind != 2 || (oy % k->factor == 0 && ox % k->factor == 0);
+}
+
+/* Output element (c, oy, ox) from the input t, or, with g, what g gives to t's gradient. */
+static double resize_element(const KResize *k, int64_t c, int64_t oy, int64_t ox, const double *t, double g, double *gt)
+{
+    KBlend v = k_blend(k->kind, k->factor, k->in_h, (int32_t)oy), h = k_blend(k->kind, k->factor, k->in_w, (int32_t)ox);
+    int32_t ys[2] = {v.low, v.high}, xs[2] = {h.low, h.high};
+    double wy[2] = {(double)v.low_weight, (double)v.high_weight}, wx[2] = {(double)h.low_weight, (double)h.high_weight};
+    double sum = 0;
+    for (int i = 0; i < 2; i++)
+        for (int j = 0; j < 2; j++) {
+            int64_t from = at(k->in_h, k->in_w, c, ys[i], xs[j]);
+            sum += wy[i] * wx[j] * t[from];
+            if (gt) gt[from] += wy[i] * wx[j] * g;
+        }
+    return sum;
+}
+
+static void ref_resize_forward(const KResize *k, int64_t n0, int64_t n1, void *scratch)
+{
+    int64_t h = (int64_t)k->in_h * k->factor, w = (int64_t)k->in_w * k->factor;
+    int64_t in = (int64_t)k->channels * k->in_h * k->in_w, out = k->channels * h * w;
+    double *t = scratch, *r = t + in;
+    for (int64_t n = n0; n < n1; n++) {
+        double mean = 0, variance = 0, invstd = 1, count = 0;
+        for (int64_t i = 0; i < in; i++) t[i] = k->tanh ? tanh((double)k->x[n * in + i]) : (double)k->x[n * in + i];
+        for (int64_t i = 0; i < out; i++) {
+            r[i] = resize_element(k, i / (h * w), i / w % h, i % w, t, 0, 0);
+            if (resize_counts(k, i / w % h, i % w)) mean += r[i], count++;
+        }
+        mean /= count;
+        for (int64_t i = 0; i < out; i++)
+            if (resize_counts(k, i / w % h, i % w)) variance += (r[i] - mean) * (r[i] - mean);
+        if (k->norm)
+            invstd = 1 / sqrt(variance / count + resize_epsilon);
+        else
+            mean = 0;
+        for (int64_t i = 0; i < out; i++)
+            k->y[n * out + i] = resize_counts(k, i / w % h, i % w) ? (float)((r[i] - mean) * invstd) : 0;
+        k->invstd[n] = invstd;
+    }
+}
+
+static void ref_resize_backward(const KResize *k, int64_t n0, int64_t n1, void *scratch)
+{
+    int64_t h = (int64_t)k->in_h * k->factor, w = (int64_t)k->in_w * k->factor;
+    int64_t in = (int64_t)k->channels * k->in_h * k->in_w, out = k->channels * h * w;
+    double *t = scratch, *gt = t + in;
+    for (int64_t n = n0; n < n1; n++) {
+        const float *g = k->g + n * out, *y = k->y + n * out;
+        double mean_g = 0, mean_gy = 0, count = 0;
+        for (int64_t i = 0; i < in; i++) {
+            t[i] = k->tanh ? tanh((double)k->x[n * in + i]) : 0;
+            gt[i] = 0;
+        }
+        for (int64_t i = 0; i < out; i++)
+            if (resize_counts(k, i / w % h, i % w)) mean_g += g[i], mean_gy += (double)g[i] * y[i], count++;
+        mean_g = k->norm ? mean_g / count : 0, mean_gy = k->norm ? mean_gy / count : 0;
+        for (int64_t i = 0; i < out; i++)
+            if (resize_counts(k, i / w % h, i % w))
+                resize_element(k, i / (h * w), i / w % h, i % w, t, k->invstd[n] * (g[i] - mean_g - y[i] * mean_gy),
+                               gt);
+        for (int64_t i = 0; i < in; i++) k->gx[n * in + i] += (float)(gt[i] * (1 - t[i] * t[i]));
+    }
+}
+
 /* ---- head ---- */
 
 static void ref_head_forward(const KHead *k, int64_t n0, int64_t n1)
@@ -496,6 +606,7 @@ const NasKernels *nas_kernels_ref(void)
         .conv_scratch = ref_conv_scratch,
         .pool_scratch = ref_pool_scratch,
         .mix_scratch = ref_mix_scratch,
+        .resize_scratch = ref_resize_scratch,
         .conv_forward = ref_conv_forward,
         .conv_backward = ref_conv_backward,
         .pool_forward = ref_pool_forward,
@@ -506,6 +617,10 @@ const NasKernels *nas_kernels_ref(void)
         .head_backward = ref_head_backward,
         .select_forward = ref_select_forward,
         .select_backward = ref_select_backward,
+        .learned_forward = ref_learned_forward,
+        .learned_backward = ref_learned_backward,
+        .resize_forward = ref_resize_forward,
+        .resize_backward = ref_resize_backward,
         .sgd = ref_sgd,
         .adam = ref_adam,
         .axpy = ref_axpy,

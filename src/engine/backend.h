@@ -36,6 +36,7 @@ typedef struct {
     void (*value)(void *b, Value v, float *out);
     void (*set_profile)(void *b, bool on);
     int64_t (*profile)(const void *b, EngineProfile *rows, int64_t room);
+    void (*targets)(void *b, const float *y);
 } Backend;
 
 /* cpu and ref: kernels of the host on a thread pool (backend_host.c). */

@@ -413,6 +413,8 @@ static const char *layout(Cuda *c, Arena *perm, Carver *v, int64_t *parts)
         const Op *op = &g->ops[i];
         if (c->plan->group_of[i] < 0) continue;
         const char *why = 0;
+        if (op->kind >= OP_LEARNED || g->values[op->output].norm == NORM_BIAS || g->loss == LOSS_LINEAR)
+            return arena_printf(perm, "%s: there are no CUDA kernels for generators; --device cpu has them", op->name);
         switch (op->kind) {
         case OP_CONV:
         case OP_SEPCONV: why = setup_conv(c, perm, i); break;

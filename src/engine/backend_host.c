@@ -40,6 +40,8 @@ typedef struct {
     KMix mix;
     KHead head;
     KSelect select;
+    KLearned learned;
+    KResize resize;
     KTerm *term, *live;  /* mix: of all terms; of the active ones, which the kernels see */
     int32_t *live_index; /* mix: which term a live one is */
     float **drop;        /* mix: per term the samples' scales, or 0 */
@@ -272,6 +274,38 @@ static const char *setup_select(Host *h, Arena *perm, int32_t index)
     return 0;
 }
 
+static void setup_learned(Host *h, int32_t index)
+{
+    const Graph *g = h->g;
+    const Op *op = &g->ops[index];
+    const ValueInfo *out = &g->values[op->output];
+    KLearned *k = &h->op[index].learned;
+    const float *w = h->block[BLOCK_WEIGHTS];
+    k->latent = op->learned.latent;
+    k->channels = (int32_t)out->channels, k->blocks = blocks_of(out->channels, h->k->lanes);
+    k->pixels = (int32_t)(out->height * out->width);
+    k->scale = (float)op->learned.scale;
+    k->y = data_of(h, op->output), k->g = grad_of(h, op->output);
+    h->op[index].pw_count = g->params[op->weight].count;
+    if (w) k->bias = w + g->params[op->weight].offset;
+    if (!k->latent) return;
+    h->op[index].pw_count += g->params[op->weight2].count + k->latent;
+    if (w) k->weight = w + g->params[op->weight2].offset, k->z = w + g->params[op->weight2 + 1].offset;
+}
+
+static void setup_resize(Host *h, Carver *c, int32_t index)
+{
+    const Op *op = &h->g->ops[index];
+    const ValueInfo *in = &h->g->values[op->input];
+    KResize *k = &h->op[index].resize;
+    k->x = data_of(h, op->input);
+    k->channels = (int32_t)in->channels, k->blocks = blocks_of(in->channels, h->k->lanes);
+    k->in_h = (int32_t)in->height, k->in_w = (int32_t)in->width, k->factor = (int32_t)op->resize.factor;
+    k->kind = op->resize.kind, k->tanh = op->resize.tanh, k->norm = op->resize.norm;
+    k->y = data_of(h, op->output), k->g = grad_of(h, op->output);
+    k->invstd = carve(c, h->capacity * (int64_t)sizeof(double));
+}
+
 /* Parts of the current batch in a group's backward pass (or, group -1, anywhere else). */
 static int64_t group_parts(const Host *h, int64_t n, int32_t group)
 {
@@ -365,6 +399,9 @@ static const char *layout(Host *h, Arena *perm, Carver *c, int64_t *parts)
         case OP_MIX: setup_mix(h, perm, c, i); break;
         case OP_HEAD: setup_head(h, c, i); break;
         case OP_SELECT: why = setup_select(h, perm, i); break;
+        case OP_LEARNED: setup_learned(h, i); break;
+        case OP_RESIZE: setup_resize(h, c, i); break;
+        case OP_FLATTEN: o->head.logits = carve(c, h->capacity * g->outputs * f); break;
         default: break;
         }
         if (why) return why;
@@ -414,6 +451,7 @@ static const char *layout(Host *h, Arena *perm, Carver *c, int64_t *parts)
             case OP_SEPCONV: need = k->conv_scratch(&o->conv); break;
             case OP_POOL: need = k->pool_scratch(&o->pool); break;
             case OP_MIX: need = k->mix_scratch(&o->mix); break;
+            case OP_RESIZE: need = k->resize_scratch(&o->resize); break;
             default: break;
             }
             if (need > h->scratch_bytes) h->scratch_bytes = need;
@@ -684,25 +722,44 @@ static void host_batch(void *b, const float *x, const float *y, int64_t n)
     assert(n >= 1 && n <= h->capacity);
     h->n = n;
     h->source = x;
-    pool_run(h->pool, n, batch_part, h);
+    if (h->g->input >= 0) pool_run(h->pool, n, batch_part, h);
     h->has_targets = y != 0;
     int64_t width = loss_width(h->g->loss, &h->g->detail, h->g->outputs);
     if (y) memcpy(h->targets, y, (size_t)(n * width) * sizeof *y);
 }
 
-static void host_value(void *b, Value v, float *out)
+/* Samples n0 … n1-1 of a tensor, at their places in (n, C, H, W). */
+static void plain_layout(const Host *h, Value v, int64_t n0, int64_t n1, float *out)
 {
-    Host *h = b;
     const ValueInfo *info = &h->g->values[v];
     int lanes = h->k->lanes;
     int64_t pixels = info->height * info->width, blocks = blocks_of(info->channels, lanes);
     const float *from = data_of(h, v);
     assert(from);
-    for (int64_t n = 0; n < h->n; n++)
+    for (int64_t n = n0; n < n1; n++)
         for (int64_t c = 0; c < info->channels; c++)
             for (int64_t p = 0; p < pixels; p++)
                 out[(n * info->channels + c) * pixels + p] =
                     from[((n * blocks + c / lanes) * pixels + p) * lanes + c % lanes];
+}
+
+static void host_value(void *b, Value v, float *out)
+{
+    plain_layout(b, v, 0, ((Host *)b)->n, out);
+}
+
+/* The gradient of a flattened value's elements is that of the outputs. */
+static void flatten_backward(const Host *h, Value v, int64_t n0, int64_t n1)
+{
+    const ValueInfo *info = &h->g->values[v];
+    int lanes = h->k->lanes;
+    int64_t pixels = info->height * info->width, blocks = blocks_of(info->channels, lanes);
+    float *to = grad_of(h, v);
+    for (int64_t n = n0; n < n1; n++)
+        for (int64_t c = 0; c < info->channels; c++)
+            for (int64_t p = 0; p < pixels; p++)
+                to[((n * blocks + c / lanes) * pixels + p) * lanes + c % lanes] +=
+                    h->g_logits[(n * info->channels + c) * pixels + p];
 }
 
 /* ---- packing of weights, unpacking of their gradients ---- */
@@ -773,6 +830,14 @@ static void unpack_gradients(Host *h, int32_t index, int64_t parts)
     HostOp *o = &h->op[index];
     float *grad = h->block[BLOCK_GRAD];
     float *g = grad + h->g->params[op->weight].offset;
+    if (op->kind == OP_LEARNED) { /* its parameters follow each other */
+        for (int64_t i = 0; i < o->pw_count; i++) {
+            double s = 0;
+            for (int64_t p = 0; p < parts; p++) s += (double)o->learned.g_all[p * o->pw_count + i];
+            g[i] = (float)s;
+        }
+        return;
+    }
     if (op->kind == OP_HEAD) {
         float *gb = grad + h->g->params[op->weight2].offset;
         int64_t weights = h->g->params[op->weight].count;
@@ -821,6 +886,12 @@ static float beta_of(const Host *h, const ValueInfo *v, int64_t c)
     return v->beta < 0 ? 0 : h->block[BLOCK_WEIGHTS][h->g->params[v->beta].offset + c];
 }
 
+/* Batch statistics or running ones act on the value. */
+static bool normalises(const ValueInfo *v)
+{
+    return v->stat >= 0;
+}
+
 /* Scale and shift of a value from the batch's sums (training) or the running statistics. */
 static void set_norm(Host *h, Value value, const double *sums, int64_t channels, int64_t parts)
 {
@@ -830,8 +901,9 @@ static void set_norm(Host *h, Value value, const double *sums, int64_t channels,
     float *running = v->stat < 0 ? 0 : h->block[BLOCK_STATS] + h->g->stats[v->stat].offset;
     for (int64_t c = 0; c < v->channels; c++) {
         double mean = 0, variance = 1;
-        if (v->norm == NORM_NONE) {
+        if (!normalises(v)) {
             n->scale[c] = 1;
+            n->shift[c] = beta_of(h, v, c);
             continue;
         }
         if (h->mode == MODE_TRAIN) {
@@ -864,9 +936,11 @@ static double set_grad_coefficients(Host *h, Value value, double weight, const d
     Norm *n = &h->norm[value];
     double count = (double)(h->n * v->height * v->width), total = 0;
     for (int64_t c = 0; c < v->channels; c++) {
-        if (v->norm == NORM_NONE) {
+        if (!normalises(v)) {
             n->a[c] = (float)weight;
-            total += s1[c];
+            total += s1[c] + (double)beta_of(h, v, c) * s0[c];
+            if (v->beta >= 0 && (h->what & GRAD_WEIGHTS))
+                h->block[BLOCK_GRAD][h->g->params[v->beta].offset + c] = (float)(weight * s0[c]);
             continue;
         }
         double gamma = (double)gamma_of(h, v, c), mean = n->mean[c], invstd = n->invstd[c];
@@ -939,6 +1013,9 @@ static void forward_part(void *context, int64_t part, int thread)
         case OP_HEAD: h->k->head_forward(&o->head, n0, n1); break;
         case OP_SELECT: h->k->select_forward(&o->select, n0, n1); break;
         case OP_NOISE: make_noise(h, index, n0, n1); break;
+        case OP_LEARNED: h->k->learned_forward(&o->learned, n0, n1); break;
+        case OP_RESIZE: h->k->resize_forward(&o->resize, n0, n1, scratch); break;
+        case OP_FLATTEN: plain_layout(h, h->g->ops[index].input, n0, n1, o->head.logits); break;
         default: break;
         }
     }
@@ -1013,6 +1090,15 @@ static void run_group(Host *h, PoolFn part, bool backward)
     h->only = -1;
 }
 
+static void set_loss(Host *h)
+{
+    const Graph *g = h->g;
+    const bool two = g->auxiliary >= 0 && !h->forward_only && h->mode == MODE_TRAIN;
+    StepHead head[2] = {{h->op[g->values[g->logits].op].head.logits, h->g_logits}};
+    if (two) head[1] = (StepHead){h->op[g->values[g->auxiliary].op].head.logits, h->g_auxiliary};
+    h->loss = h->has_targets ? step_loss(g, h->n, h->targets, &head[0], two ? &head[1] : 0) : NAN;
+}
+
 static void host_forward(void *b, Mode mode)
 {
     Host *h = b;
@@ -1035,7 +1121,7 @@ static void host_forward(void *b, Mode mode)
         const Op *op = &g->ops[index];
         HostOp *o = &h->op[index];
         if (op->kind == OP_CONV || op->kind == OP_SEPCONV || op->kind == OP_POOL) {
-            bool wanted = mode == MODE_TRAIN && g->values[op->output].norm != NORM_NONE;
+            bool wanted = mode == MODE_TRAIN && normalises(&g->values[op->output]);
             o->conv.sums = o->pool.sums = wanted ? o->sums : 0;
             if (mode == MODE_EVAL || !wanted) set_norm(h, op->output, 0, 0, 0);
         }
@@ -1062,10 +1148,16 @@ static void host_forward(void *b, Mode mode)
         run_group(h, forward_part, false);
         if (norms && mode == MODE_TRAIN) pool_run(h->pool, count, norm_part, h);
     }
-    const bool two = g->auxiliary >= 0 && !h->forward_only && mode == MODE_TRAIN;
-    StepHead head[2] = {{h->op[g->values[g->logits].op].head.logits, h->g_logits}};
-    if (two) head[1] = (StepHead){h->op[g->values[g->auxiliary].op].head.logits, h->g_auxiliary};
-    h->loss = h->has_targets ? step_loss(g, h->n, h->targets, &head[0], two ? &head[1] : 0) : NAN;
+    set_loss(h);
+}
+
+static void host_targets(void *b, const float *y)
+{
+    Host *h = b;
+    const Graph *g = h->g;
+    memcpy(h->targets, y, (size_t)(h->n * loss_width(g->loss, &g->detail, g->outputs)) * sizeof *y);
+    h->has_targets = true;
+    set_loss(h);
 }
 
 static double host_loss(void *b)
@@ -1119,6 +1211,8 @@ static void prepare_backward(Host *h, int32_t group)
         case OP_SELECT:
             for (int64_t p = 0; p < count; p++) o->select.gx[p] = wanted_grad(h, parts[p]);
             break;
+        case OP_LEARNED: o->learned.g_all = slots[1]; break;
+        case OP_RESIZE: o->resize.gx = wanted_grad(h, op->input); break;
         case OP_MIX:
             o->mix.sums = o->sums;
             for (int32_t t = 0; t < op->mix.count; t++) {
@@ -1146,6 +1240,9 @@ static bool has_work(const Host *h, int32_t index)
     }
     case OP_POOL: return o->pool.gx && o->pool.grad.g;
     case OP_NOISE: return false;
+    case OP_LEARNED: return o->learned.g_all && o->learned.g;
+    case OP_RESIZE: return o->resize.gx && o->resize.g;
+    case OP_FLATTEN: return wanted_grad(h, h->g->ops[index].input) != 0;
     case OP_SELECT:
     case OP_MIX:
         return ((h->what & GRAD_WEIGHTS) || h->plan->needs_mix_grad[h->g->ops[index].output]) &&
@@ -1184,6 +1281,12 @@ static void backward_part(void *context, int64_t part, int thread)
             break;
         case OP_POOL: h->k->pool_backward(&o->pool, n0, n1, part, scratch); break;
         case OP_SELECT: h->k->select_backward(&o->select, n0, n1); break;
+        case OP_LEARNED:
+            memset(o->learned.g_all + part * o->pw_count, 0, (size_t)o->pw_count * sizeof(float));
+            h->k->learned_backward(&o->learned, n0, n1, part);
+            break;
+        case OP_RESIZE: h->k->resize_backward(&o->resize, n0, n1, scratch); break;
+        case OP_FLATTEN: flatten_backward(h, h->g->ops[index].input, n0, n1); break;
         case OP_MIX:
             zero_slot(o->sums, o->sum_count, part);
             h->k->mix_backward(&o->mix, n0, n1, part, scratch);
@@ -1331,9 +1434,10 @@ static void *ref_open(Arena *perm, const Graph *g, const EngineOptions *o, const
 #define HOST_FUNCTIONS                                                                                                 \
     .close = host_close, .device = host_device, .error = host_error, .upload = host_upload, .download = host_download, \
     .copy = host_copy, .set_mix = host_set_mix, .get_mix_grad = host_get_mix_grad, .set_active = host_set_active,      \
-    .set_drop = host_set_drop, .batch = host_batch, .forward = host_forward, .loss = host_loss, .logits = host_logits, \
-    .backward = host_backward, .scale = host_scale, .axpy = host_axpy, .dot = host_dot, .sgd = host_sgd,               \
-    .adam = host_adam, .value = host_value, .set_profile = host_set_profile, .profile = host_profile
+    .set_drop = host_set_drop, .batch = host_batch, .forward = host_forward, .targets = host_targets,                  \
+    .loss = host_loss, .logits = host_logits, .backward = host_backward, .scale = host_scale, .axpy = host_axpy,       \
+    .dot = host_dot, .sgd = host_sgd, .adam = host_adam, .value = host_value, .set_profile = host_set_profile,         \
+    .profile = host_profile
 
 const Backend backend_cpu = {BACKEND_ABI, "cpu", host_probe, cpu_memory, cpu_open, HOST_FUNCTIONS};
 const Backend backend_ref = {BACKEND_ABI, "ref", host_probe, ref_memory, ref_open, HOST_FUNCTIONS};

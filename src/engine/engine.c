@@ -154,6 +154,11 @@ void engine_forward(Engine *e, Mode mode)
     e->backend->forward(e->state, mode);
 }
 
+void engine_targets(Engine *e, const float *y)
+{
+    e->backend->targets(e->state, y);
+}
+
 double engine_loss(Engine *e)
 {
     return e->backend->loss(e->state);

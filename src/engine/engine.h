@@ -76,9 +76,12 @@ void engine_set_active(Engine *e, int32_t table, const uint8_t *active);
  * operations take their seed and step from here, in both modes. */
 void engine_set_drop(Engine *e, double p, uint64_t seed, int64_t step);
 
-/* x (n, C, H, W) float32; y (n, 1) class indices or (n, outputs) targets; y may be 0 for prediction. n <= batch. */
+/* x (n, C, H, W) float32; y (n, 1) class indices or (n, outputs) targets; y may be 0 for prediction. n <= batch.
+ * x is 0 for a graph without an input. */
 void engine_batch(Engine *e, const float *x, const float *y, int64_t n);
 void engine_forward(Engine *e, Mode mode);
+/* After a forward pass: targets that depend on its logits; sets the loss and what a backward pass starts from. */
+void engine_targets(Engine *e, const float *y);
 double engine_loss(Engine *e);             /* mean over the batch (MSE: over batch and outputs) */
 void engine_logits(Engine *e, float *out); /* (n, outputs) */
 /* Gradients of the last forward pass (MODE_TRAIN), once: it uses up the pass's tensors. BLOCK_GRAD is overwritten. */

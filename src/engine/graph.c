@@ -135,10 +135,11 @@ static void add_norm(Graph *g, ValueInfo *v, NormKind norm, const char *name)
     v->gamma = v->beta = v->stat = -1;
     if (norm == NORM_NONE) return;
     assert(name);
-    if (norm == NORM_AFFINE) {
+    if (norm == NORM_AFFINE)
         v->gamma = new_param(g, arena_printf(g->perm, "%s.weight", name), PARAM_GAMMA, 0, 1, &v->channels);
+    if (norm == NORM_AFFINE || norm == NORM_BIAS)
         v->beta = new_param(g, arena_printf(g->perm, "%s.bias", name), PARAM_BETA, 0, 1, &v->channels);
-    }
+    if (norm == NORM_BIAS) return;
     v->stat = g->stat_count;
     *PUSH(g, stats, stat) =
         (NormStat){.name = arena_strdup(g->perm, name), .channels = v->channels, .offset = g->stat_floats};
@@ -361,6 +362,49 @@ Value graph_noise(Graph *g, Value x, int64_t stride_h, int64_t stride_w, const c
     return new_op(g, op, out);
 }
 
+Value graph_learned(Graph *g, int64_t channels, int64_t height, int64_t width, int64_t latent, double scale,
+                    const char *name)
+{
+    if (g->error) return -1;
+    ValueInfo out = {.kind = VALUE_PLAIN,
+                     .channels = channels,
+                     .height = height,
+                     .width = width,
+                     .gamma = -1,
+                     .beta = -1,
+                     .stat = -1};
+    if (!extent_ok(channels, 1) || !extent_ok(height, 1) || !extent_ok(width, 1) || !extent_ok(latent, 0) ||
+        macs_of(channels, height, width, latent ? latent : 1) > INT32_MAX)
+        return fail(g, name, "impossible parameters: %lld numbers to %lldx%lldx%lld", (long long)latent,
+                    (long long)channels, (long long)height, (long long)width);
+    Op op = {.kind = OP_LEARNED, .name = name, .input = -1, .learned = {latent, scale}, .weight2 = -1};
+    op.weight =
+        new_param(g, arena_printf(g->perm, "%s.bias", name), PARAM_BETA, 0, 3, (int64_t[3]){channels, height, width});
+    if (latent) {
+        op.weight2 = new_param(g, arena_printf(g->perm, "%s.weight", name), PARAM_WEIGHT, latent, 4,
+                               (int64_t[4]){latent, channels, height, width});
+        new_param(g, arena_printf(g->perm, "%s.latent", name), PARAM_LATENT, 0, 1, &latent);
+        op.macs = macs_of(channels, height, width, latent);
+    }
+    return g->error ? -1 : new_op(g, op, out);
+}
+
+Value graph_resize(Graph *g, Value x, ResizeSpec spec, const char *name)
+{
+    const ValueInfo *in = take(g, name, x, TAKES_PLAIN);
+    if (!in) return -1;
+    if (!extent_ok(spec.factor, 1)) return fail(g, name, "impossible factor %lld", (long long)spec.factor);
+    ValueInfo out = {.kind = VALUE_PLAIN,
+                     .channels = in->channels,
+                     .height = in->height * spec.factor,
+                     .width = in->width * spec.factor,
+                     .gamma = -1,
+                     .beta = -1,
+                     .stat = -1};
+    Op op = {.kind = OP_RESIZE, .name = name, .input = x, .resize = spec, .weight = -1, .weight2 = -1};
+    return new_op(g, op, out);
+}
+
 void graph_alternative(Graph *g, int32_t choice, int32_t alternative)
 {
     g->choice = choice;
@@ -377,17 +421,23 @@ void graph_tables_used(const Graph *g, bool *used, int32_t count)
         }
 }
 
-static Value new_head(Graph *g, Value x, int64_t outputs, const char *name)
+/* The last operation of a net may be made now. */
+static bool may_end(Graph *g, int64_t outputs, const char *name)
 {
-    const ValueInfo *in = take(g, name, x, TAKES_PLAIN | TAKES_CONCAT);
-    if (!in) return -1;
-    if (g->logits >= 0) return fail(g, name, "a graph has one head");
-    if (!extent_ok(outputs, 1)) return fail(g, name, "impossible number of outputs %lld", (long long)outputs);
+    if (g->logits >= 0) return fail(g, name, "a graph has one head"), false;
+    if (!extent_ok(outputs, 1)) return fail(g, name, "impossible number of outputs %lld", (long long)outputs), false;
     for (int32_t i = 0; i < g->value_count; i++) {
         const ValueInfo *v = &g->values[i];
         if ((v->kind == VALUE_RAW || v->kind == VALUE_POOLED) && !v->consumers)
-            return fail(g, g->ops[v->op].name, "its output is used by nothing");
+            return fail(g, g->ops[v->op].name, "its output is used by nothing"), false;
     }
+    return true;
+}
+
+static Value new_head(Graph *g, Value x, int64_t outputs, const char *name)
+{
+    const ValueInfo *in = take(g, name, x, TAKES_PLAIN | TAKES_CONCAT);
+    if (!in || !may_end(g, outputs, name)) return -1;
     ValueInfo out = {
         .kind = VALUE_LOGITS, .channels = outputs, .height = 1, .width = 1, .gamma = -1, .beta = -1, .stat = -1};
     Op op = {.kind = OP_HEAD, .name = name, .input = x, .head = {.outputs = outputs}};
@@ -411,6 +461,17 @@ Value graph_auxiliary(Graph *g, Value x, int64_t outputs, const char *name, doub
     if (g->auxiliary >= 0) return fail(g, name, "a graph has one auxiliary head");
     g->auxiliary_weight = weight;
     return g->auxiliary = new_head(g, x, outputs, name);
+}
+
+Value graph_flatten(Graph *g, Value x, const char *name)
+{
+    const ValueInfo *in = take(g, name, x, TAKES_PLAIN);
+    if (!in || !may_end(g, in->channels * in->height * in->width, name)) return -1;
+    g->outputs = in->channels * in->height * in->width;
+    ValueInfo out = {
+        .kind = VALUE_LOGITS, .channels = g->outputs, .height = 1, .width = 1, .gamma = -1, .beta = -1, .stat = -1};
+    Op op = {.kind = OP_FLATTEN, .name = name, .input = x, .weight = -1, .weight2 = -1};
+    return g->logits = new_op(g, op, out);
 }
 
 void graph_loss(Graph *g, LossKind kind, const LossDetail *detail)
@@ -441,6 +502,9 @@ int64_t graph_traffic(const Graph *g, int32_t op, bool backward)
     case OP_SEPCONV: /* y and its gradient; a raw input's gradient is written, others are added to */
         return backward ? in + 2 * out + (g->values[o->input].kind == VALUE_RAW ? 1 : 2) * in : in + out;
     case OP_POOL: return backward ? in + out + 2 * in : in;
+    case OP_RESIZE: return backward ? 3 * in + 2 * out : in + out;
+    case OP_LEARNED: return out;
+    case OP_FLATTEN: return in + (backward ? 2 : 1) * out;
     case OP_HEAD: return backward ? 2 * in : in;
     case OP_MIX:
         for (int32_t t = 0; t < o->mix.count; t++) {
@@ -465,6 +529,11 @@ void graph_init(const Graph *g, uint64_t seed, float *weights, float *stats)
     for (int32_t i = 0; i < g->param_count; i++) {
         const Param *p = &g->params[i];
         float *w = weights + p->offset;
+        if (p->role == PARAM_LATENT) {
+            for (int64_t k = 0; k < p->count; k++)
+                w[k] = (float)rng_normal(seed, RNG_INIT, (uint64_t)i << 32 | (uint64_t)k);
+            continue;
+        }
         bool random = p->role == PARAM_WEIGHT || p->role == PARAM_BIAS;
         double bound = random ? 1.0 / sqrt((double)p->fan_in) : 0, fixed = p->role == PARAM_GAMMA ? 1 : 0;
         for (int64_t k = 0; k < p->count; k++)

@@ -8,7 +8,9 @@
  *   pooled  max or average pooling of a plain value, batch normalisation attached or not; recomputed where it is used
  *   concat  plain values side by side along the channels; nothing is copied
  *
- * `select` makes a plain value of some channels of a plain or concat value, in any order; `noise` one of normal noise.
+ * `select` makes a plain value of some channels of a plain or concat value, in any order; `noise` one of normal noise;
+ * `learned` one of parameters alone; `resize` an enlarged one. A net ends in a head (features to outputs) or a flatten (every
+ * element of a plain value is an output: an image, a design).
  *
  * A raw or pooled value has exactly one consumer: a term of a mix, or (raw) the next conv or sepconv, which takes it
  * after normalisation and ReLU. Plain values have any number.
@@ -32,11 +34,30 @@
 
 typedef int32_t Value; /* index of a value in its graph; negative: none */
 
-typedef enum { OP_INPUT, OP_CONV, OP_SEPCONV, OP_POOL, OP_MIX, OP_HEAD, OP_SELECT, OP_NOISE, OP_KIND_COUNT } OpKind;
+typedef enum {
+    OP_INPUT,
+    OP_CONV,
+    OP_SEPCONV,
+    OP_POOL,
+    OP_MIX,
+    OP_HEAD,
+    OP_SELECT,
+    OP_NOISE,
+    OP_LEARNED,
+    OP_RESIZE,
+    OP_FLATTEN,
+    OP_KIND_COUNT
+} OpKind;
 typedef enum { VALUE_PLAIN, VALUE_RAW, VALUE_POOLED, VALUE_CONCAT, VALUE_LOGITS } ValueKind;
 typedef enum { POOL_MAX, POOL_AVG } PoolKind; /* AVG does not count padding */
-typedef enum { LOSS_CROSS_ENTROPY, LOSS_MSE, LOSS_BINARY, LOSS_TREE, LOSS_KIND_COUNT } LossKind;
-typedef enum { NORM_NONE, NORM_PLAIN, NORM_AFFINE } NormKind; /* batch normalisation without / with gamma and beta */
+typedef enum { LOSS_CROSS_ENTROPY, LOSS_MSE, LOSS_BINARY, LOSS_TREE, LOSS_LINEAR, LOSS_KIND_COUNT } LossKind;
+typedef enum { /* batch normalisation without / with gamma and beta; a beta (bias) alone */
+               NORM_NONE,
+               NORM_PLAIN,
+               NORM_AFFINE,
+               NORM_BIAS
+} NormKind;
+typedef enum { RESIZE_NEAREST, RESIZE_BILINEAR, RESIZE_ZEROS } ResizeKind; /* ZEROS: the new places hold zeros */
 typedef enum { SEGMENT_WHOLE, SEGMENT_CELL, SEGMENT_NODE, SEGMENT_KIND_COUNT } SegmentKind; /* coarse to fine */
 
 enum { GRAPH_MAX_TAPS = 49 * 4, GRAPH_EPS_INV = 100000 }; /* BN epsilon 1e-5, momentum 0.1, as PyTorch's defaults */
@@ -73,6 +94,14 @@ typedef struct {
     NormKind norm;
 } PoolSpec;
 
+typedef struct { /* y = normalise(enlarge(tanh(x))) */
+    ResizeKind kind;
+    int64_t factor; /* of both sides; 1: none. BILINEAR: half-pixel centres, the border repeated */
+    bool tanh;
+    bool
+        norm; /* one mean and one biased variance (+ 1e-6) over a sample's whole output; ZEROS: over what is not put in */
+} ResizeSpec;
+
 typedef struct {
     Value value;   /* plain (identity), raw or pooled; all terms of a mix have the same shape */
     int32_t table; /* mixing-weight table, or -1: weight 1 */
@@ -81,7 +110,7 @@ typedef struct {
     bool drop;     /* drop-path: scaled per sample by the mask of this term (0 or 1/(1-p)) */
 } Term;
 
-typedef enum { PARAM_WEIGHT, PARAM_GAMMA, PARAM_BETA, PARAM_BIAS } ParamRole;
+typedef enum { PARAM_WEIGHT, PARAM_GAMMA, PARAM_BETA, PARAM_BIAS, PARAM_LATENT } ParamRole;
 typedef struct {      /* a parameter's place in the flat block of weights, row-major */
     const char *name; /* PyTorch's name of the same tensor, e.g. "cells.0._ops.3._ops.4.op.1.weight" */
     int64_t shape[4];
@@ -128,10 +157,15 @@ typedef struct {
             int64_t outputs;
         } head;
         const int32_t *select; /* channel of the input for each channel of the output */
+        ResizeSpec resize;
+        struct {
+            int64_t latent; /* numbers that a layer makes the value of; 0: it is a parameter itself */
+            double scale;
+        } learned;
     };
-    int32_t weight,
-        weight2;  /* param ids: conv: kernel (factorised: both); sepconv: depthwise, pointwise; head: matrix, bias */
-    int64_t macs; /* per sample, forward */
+    int32_t weight, weight2; /* param ids: conv: kernel (factorised: both); sepconv: depthwise, pointwise; head: matrix,
+                                bias; learned: bias, matrix (the latent vector follows it) */
+    int64_t macs;            /* per sample, forward */
     int32_t segment[SEGMENT_KIND_COUNT]; /* of each kind, the one that it belongs to, counted from 0 */
     int32_t choice, alternative;         /* graph_alternative() */
 } Op;
@@ -182,6 +216,13 @@ Value graph_select(Graph *g, Value x, const int32_t *from, int64_t count, const 
 /* Noise of x's shape, whatever x is, with every stride-th row and column of it; mean 0, variance 1, nearly normal; f(seed, step, operation, element)
  * of engine_set_drop(). */
 Value graph_noise(Graph *g, Value x, int64_t stride_h, int64_t stride_w, const char *name);
+/* A plain value that no input makes: scale * bias (channels, height, width), initially 0, and, where latent > 0, a matrix
+ * (latent, channels * height * width) times a latent vector. All are parameters, "name.bias", "name.weight",
+ * "name.latent"; a scale above 1 makes what it multiplies learn faster. The same for every sample. */
+Value graph_learned(Graph *g, int64_t channels, int64_t height, int64_t width, int64_t latent, double scale,
+                    const char *name);
+/* With RESIZE_ZEROS and a convolution after it this is a transposed convolution (kernel turned by 180 degrees). */
+Value graph_resize(Graph *g, Value x, ResizeSpec spec, const char *name);
 /* Operations from here on are one alternative of a choice; 0, 0: of none. An engine that is promised a single path lets the
  * alternatives of a choice have the same memory. */
 void graph_alternative(Graph *g, int32_t choice, int32_t alternative);
@@ -191,6 +232,8 @@ Value graph_head(Graph *g, Value x, int64_t outputs, const char *name);
  * times `weight` is added (Szegedy et al. 2015, arXiv:1409.4842, section 5). Evaluation and engines that are forward_only
  * leave out what leads to it alone. */
 Value graph_auxiliary(Graph *g, Value x, int64_t outputs, const char *name, double weight);
+/* All elements of x, channel by channel, are the outputs; sets g->logits. */
+Value graph_flatten(Graph *g, Value x, const char *name);
 /* What `detail` (0: none) points to must outlive the graph. */
 void graph_loss(Graph *g, LossKind kind, const LossDetail *detail);
 /* Values that a sample's pass through an operation has to read and write at the least: each tensor once, but a gradient
@@ -200,7 +243,7 @@ int64_t graph_traffic(const Graph *g, int32_t op, bool backward);
 void graph_tables_used(const Graph *g, bool *used, int32_t count);
 /* Element count of all parameters, but for those of an auxiliary head. */
 int64_t graph_param_total(const Graph *g);
-/* Fills `weights` (g->weight_count) with initial values: kernels Kaiming-uniform, gamma 1, beta 0; a function of seed
- * and parameter index. Fills `stats` with mean 0, variance 1. */
+/* Fills `weights` (g->weight_count) with initial values: kernels Kaiming-uniform, gamma 1, beta 0, latent vectors normal;
+ * a function of seed and parameter index. Fills `stats` with mean 0, variance 1. */
 void graph_init(const Graph *g, uint64_t seed, float *weights, float *stats);
 #endif

@@ -21,6 +21,7 @@ static double class_share(const LossDetail *d, int64_t outputs, const float *y)
 
 double loss_share(LossKind kind, const LossDetail *d, int64_t outputs, const float *y)
 {
+    if (kind == LOSS_LINEAR) return 1;
     return kind == LOSS_CROSS_ENTROPY ? class_share(d, outputs, y) : (double)outputs;
 }
 
@@ -55,6 +56,16 @@ static double squares(int64_t outputs, const float *z, const float *y, double ov
         double e = (double)z[i] - (double)y[i];
         total += e * e;
         if (grad) grad[i] = (float)(2 * e / over);
+    }
+    return total;
+}
+
+static double linear(int64_t outputs, const float *z, const float *y, double over, float *grad)
+{
+    double total = 0;
+    for (int64_t i = 0; i < outputs; i++) {
+        total += (double)z[i] * (double)y[i];
+        if (grad) grad[i] = (float)((double)y[i] / over);
     }
     return total;
 }
@@ -151,6 +162,7 @@ double loss_row(LossKind kind, const LossDetail *d, int64_t outputs, const float
     case LOSS_CROSS_ENTROPY: return cross_entropy(d, outputs, z, y, over, grad);
     case LOSS_BINARY: return binary(d, outputs, z, y, over, grad);
     case LOSS_TREE: return tree(d, outputs, z, y, over, grad);
+    case LOSS_LINEAR: return linear(outputs, z, y, over, grad);
     default: return squares(outputs, z, y, over, grad);
     }
 }
@@ -158,7 +170,7 @@ double loss_row(LossKind kind, const LossDetail *d, int64_t outputs, const float
 void loss_predict(LossKind kind, const LossDetail *d, int64_t outputs, const float *z, double *p)
 {
     if (kind == LOSS_CROSS_ENTROPY) shares(false, z, outputs, p);
-    for (int64_t i = 0; kind == LOSS_MSE && i < outputs; i++) p[i] = (double)z[i];
+    for (int64_t i = 0; (kind == LOSS_MSE || kind == LOSS_LINEAR) && i < outputs; i++) p[i] = (double)z[i];
     for (int64_t i = 0; kind == LOSS_BINARY && i < outputs; i++) p[i] = loss_sigmoid((double)z[i]);
     for (int32_t k = 0; kind == LOSS_TREE && k < d->questions; k++) {
         const Question *question = &d->question[k];

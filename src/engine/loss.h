@@ -13,6 +13,8 @@
  *                       q is the softmax, or, divisive, max(z, 0) / (sum of max(z, 0) + 1e-12), which can give a hard 0
  *                       (Dieleman et al. 2015, arXiv:1503.07077, section 6.3). There a question without any positive
  *                       logit answers 0 throughout and would never learn; its gradient is passed on as if q were z.
+ *   LOSS_LINEAR         sum z y, share 1: y is what a simulation says that its result gains with each output, so that
+ *                       this loss has the gradient of the simulation's
  */
 #ifndef NAS_LOSS_H
 #define NAS_LOSS_H

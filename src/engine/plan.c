@@ -177,7 +177,8 @@ static void plan_lives(Arena scratch, const Graph *g, Plan *p, const Choice *how
         b->bytes = how->size[v];
         b->life[0] = (Life){group, group};
         if (p->again[info->op]) b->life[1] = (Life){again[group], again[group]};
-        if (info->kind == VALUE_RAW && !how->forward_only) /* its producer reads it in the backward pass */
+        bool reread = info->kind == VALUE_RAW || g->ops[info->op].kind == OP_RESIZE;
+        if (reread && !how->forward_only) /* its producer reads it in the backward pass */
             b->life[p->again[info->op]].death = back[group];
     }
     for (int32_t i = 0; i < p->group_start[p->groups]; i++) {

@@ -65,6 +65,7 @@ void step_active(const Graph *g, const Plan *p, uint8_t *const *mix_active, bool
     for (int32_t i = g->op_count - 1; i >= 0; i--) {
         if (!active[i] || p->group_of[i] < 0) continue;
         const Op *op = &g->ops[i];
+        if (op->kind == OP_LEARNED) continue;
         if (op->kind == OP_MIX) {
             for (int32_t t = 0; t < op->mix.count; t++)
                 if (step_term_on(mix_active, &op->mix.terms[t])) active[g->values[op->mix.terms[t].value].op] = true;
@@ -130,7 +131,8 @@ KAdam step_adam(double lr, double beta1, double beta2, double eps, double weight
 static int32_t profile_row(StepProfile *p, const Graph *g, int32_t index)
 {
     if (p->row_of[index]) return p->row_of[index] - 1;
-    static const char *const kinds[] = {"input", "conv", "sepconv", "pool", "mix", "head", "select", "noise"};
+    static const char *const kinds[] = {"input",  "conv",  "sepconv", "pool",   "mix",    "head",
+                                        "select", "noise", "learned", "resize", "flatten"};
     const Op *op = &g->ops[index];
     const ValueInfo *out = &g->values[op->output];
     char name[64];

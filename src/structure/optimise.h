@@ -14,6 +14,7 @@ typedef struct {
     double *curve;       /* (steps + 1): C of every evaluation; room is the caller's */
     double *x;           /* (H, W): the design of the least C; room is the caller's */
     double best;         /* the least C */
+    uint64_t seed;       /* of methods that start at random */
     int64_t evaluations; /* entries of curve: fewer than steps + 1 when the method ended by itself or was stopped */
     volatile int *stop;  /* may be 0; ends the run when it becomes non-zero */
     void (*seen)(void *context, int64_t step, double C); /* may be 0; called after every evaluation */

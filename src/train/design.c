@@ -7,8 +7,9 @@
 #include "base/clock.h"
 #include "optim/lbfgs.h"
 #include "structure/filter.h"
+#include "train/designer.h"
 
-enum { JOB_BYTES = 1 << 29 };
+static const ptrdiff_t job_bytes = (ptrdiff_t)1 << 32; /* of address space */
 
 static const char *run_pixels(Arena *perm, Arena scratch, Compliance *c, int64_t steps, DesignRun *out)
 {
@@ -29,9 +30,29 @@ static const char *run_pixels(Arena *perm, Arena scratch, Compliance *c, int64_t
 
 const Optimiser design_pixels = {"pixels", "L-BFGS on the logit of each element", run_pixels};
 
+static const char *run_cnn(Arena *perm, Arena scratch, Compliance *c, int64_t steps, DesignRun *out)
+{
+    const Problem *p = compliance_problem(c);
+    const char *why = 0;
+    Pool *pool = pool_open(1);
+    Designer *d = designer_open(&scratch, &generator_published, c, pool, out->seed, &why);
+    while (d && designer_step(d)) {
+        if (isnan(d->C) && !out->evaluations) why = compliance_why(c);
+        if (!design_take(out, steps, p->W * p->H, d->x, d->C)) break;
+    }
+    designer_close(d);
+    pool_close(pool);
+    return why ? arena_strdup(perm, why) : 0;
+}
+
+const Optimiser design_cnn = {"cnn", "L-BFGS on the weights of the published generator", run_cnn};
+
 const Optimiser *design_find(const char *name)
 {
-    return strcmp(name, design_pixels.name) ? optimiser_find(name) : &design_pixels;
+    const Optimiser *own[] = {&design_pixels, &design_cnn};
+    for (int i = 0; i < COUNTOF(own); i++)
+        if (!strcmp(name, own[i]->name)) return own[i];
+    return optimiser_find(name);
 }
 
 typedef struct {
@@ -51,7 +72,8 @@ static void run_job(void *context, int64_t part, int thread)
     Compliance *c = why ? 0 : compliance_open(&a, &p, &why);
     job->why = why;
     if (!c) return;
-    DesignRun run = {.curve = NEW(&a, double, job->steps + 1), .x = NEW(&a, double, p.W *p.H), .stop = j->stop};
+    DesignRun run = {
+        .curve = NEW(&a, double, job->steps + 1), .x = NEW(&a, double, p.W *p.H), .seed = job->seed, .stop = j->stop};
     job->why = job->method->run(&a, a, c, job->steps, &run);
     job->best = run.best;
     job->evaluations = run.evaluations;
@@ -63,7 +85,7 @@ void design_run(Arena *perm, Pool *pool, DesignJob *job, int64_t count, volatile
 {
     const int threads = pool_threads(pool);
     Arena *whole = NEW(perm, Arena, threads);
-    for (int t = 0; t < threads; t++) whole[t] = arena_reserve(JOB_BYTES);
+    for (int t = 0; t < threads; t++) whole[t] = arena_reserve(job_bytes);
     Jobs jobs = {job, whole, stop};
     pool_run(pool, count, run_job, &jobs);
     for (int64_t i = 0; i < count; i++)

@@ -1,7 +1,7 @@
-/* design: the methods that optimise a design as such, without a network: those of structure/optimise.h, and
+/* design: the methods that optimise a design: those of structure/optimise.h, and two that hold the volume before the filter:
  *
- *   pixels   L-BFGS on a logit for each element (optim/lbfgs.h, as published), from the uniform design; the volume is held
- *            before the filter
+ *   pixels   L-BFGS on a logit for each element (optim/lbfgs.h, as published), from the uniform design
+ *   cnn      L-BFGS on the weights of the published generator (train/designer.h), from weights drawn by the seed
  *
  * and many runs side by side.
  */
@@ -10,14 +10,15 @@
 #include "base/pool.h"
 #include "structure/optimise.h"
 
-extern const Optimiser design_pixels;
-/* A method by name: oc, mma, pixels; 0: none of that name. */
+extern const Optimiser design_pixels, design_cnn;
+/* A method by name: oc, mma, pixels, cnn; 0: none of that name. */
 const Optimiser *design_find(const char *name);
 
 typedef struct {
     const char *problem; /* name */
     const Optimiser *method;
     int64_t steps;
+    uint64_t seed;
     /* the result */
     double best, seconds;
     int64_t evaluations;

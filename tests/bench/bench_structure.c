@@ -2,6 +2,7 @@
  * solution.
  *
  *   bench_structure table [ELEMENTS [STEPS [METHOD ...]]]   the 58 published rows of at most ELEMENTS elements (4096)
+ *   bench_structure run METHOD PROBLEM STEPS SEEDS           one method on one problem from seeds 0, 1, …; the median
  *   bench_structure solve PROBLEM FILE                       time of assembly, factorisation and solution; and the stiffness
  *                                                            matrix of the uniform design for bench-structure to solve
  */
@@ -18,7 +19,7 @@ enum { MAX_JOBS = PUBLISHED_COUNT * 3, ROUNDS = 9 };
 static const struct {
     const char *name;
     PublishedMethod published;
-} methods[] = {{"oc", PUBLISHED_OC}, {"mma", PUBLISHED_MMA}, {"pixels", PUBLISHED_PIXELS}};
+} methods[] = {{"oc", PUBLISHED_OC}, {"mma", PUBLISHED_MMA}, {"pixels", PUBLISHED_PIXELS}, {"cnn", PUBLISHED_CNN}};
 
 static double published(const DesignJob *j)
 {
@@ -69,6 +70,40 @@ static int print_table(Arena *perm, int64_t elements, int64_t steps, char **want
     return 0;
 }
 
+static int by_value(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static int print_runs(Arena *perm, const char *method, const char *problem, int64_t steps, int64_t seeds)
+{
+    static DesignJob job[MAX_JOBS];
+    double best[MAX_JOBS];
+    Pool *pool = pool_open(pool_cpus());
+    if (!pool || !design_find(method) || seeds < 1 || seeds > MAX_JOBS) return 2;
+    for (int64_t i = 0; i < seeds; i++)
+        job[i] = (DesignJob){.problem = problem, .method = design_find(method), .steps = steps, .seed = (uint64_t)i};
+    design_run(perm, pool, job, seeds, 0);
+    pool_close(pool);
+    for (int64_t i = 0; i < seeds; i++) {
+        if (job[i].why) {
+            fprintf(stderr, "bench_structure: %s: %s\n", problem, job[i].why);
+            return 1;
+        }
+        printf("%s %s seed %lld: %.6g after %lld evaluations, %.1f s\n", problem, method, (long long)i, job[i].best,
+               (long long)job[i].evaluations, job[i].seconds);
+        best[i] = job[i].best;
+    }
+    qsort(best, (size_t)seeds, sizeof *best, by_value);
+    const double median = (best[(seeds - 1) / 2] + best[seeds / 2]) / 2;
+    printf("median %.6g", median);
+    const PublishedRow *row = published_find(problem);
+    if (row) printf(", published %.6g (%+.2f %%)", published(&job[0]), 100 * (median / published(&job[0]) - 1));
+    printf("\n");
+    return 0;
+}
+
 /* The lower triangle by columns: "unknowns entries", then start, rows, values, right side as raw bytes. */
 static int time_solution(Arena *perm, const char *name, const char *path)
 {
@@ -99,7 +134,11 @@ int main(int argc, char **argv)
     if (argc > 1 && !strcmp(argv[1], "table"))
         return print_table(&perm, argc > 2 ? atoll(argv[2]) : 4096, argc > 3 ? atoll(argv[3]) : 1000,
                            argc > 4 ? argv + 4 : argv + argc);
+    if (argc == 6 && !strcmp(argv[1], "run"))
+        return print_runs(&perm, argv[2], argv[3], atoll(argv[4]), atoll(argv[5]));
     if (argc == 4 && !strcmp(argv[1], "solve")) return time_solution(&perm, argv[2], argv[3]);
-    fprintf(stderr, "usage: bench_structure table [ELEMENTS [STEPS [METHOD ...]]] | solve PROBLEM FILE\n");
+    fprintf(
+        stderr,
+        "usage: bench_structure table [ELEMENTS [STEPS [METHOD ...]]] | run METHOD PROBLEM STEPS SEEDS | solve PROBLEM FILE\n");
     return 2;
 }

@@ -65,8 +65,9 @@ typedef struct {
 
 static Batch hash_batch(Arena *a, const Graph *g, const char *name, int64_t n)
 {
-    const ValueInfo *in = &g->values[g->input];
-    int64_t size = n * in->channels * in->height * in->width, columns = loss_width(g->loss, &g->detail, g->outputs);
+    const ValueInfo *in = g->input < 0 ? 0 : &g->values[g->input];
+    int64_t size = in ? n * in->channels * in->height * in->width : 0,
+            columns = loss_width(g->loss, &g->detail, g->outputs);
     Batch b = {NEW(a, float, size), NEW(a, float, n *columns), n};
     char label[64];
     snprintf(label, sizeof label, "%s/label", name);
@@ -76,7 +77,8 @@ static Batch hash_batch(Arena *a, const Graph *g, const char *name, int64_t n)
         double value[] = {[LOSS_CROSS_ENTROPY] = g->detail.soft ? fabs(u) : floor((u + 1) / 2 * (double)g->outputs),
                           [LOSS_MSE] = u,
                           [LOSS_BINARY] = u > 0,
-                          [LOSS_TREE] = fabs(u)};
+                          [LOSS_TREE] = fabs(u),
+                          [LOSS_LINEAR] = u};
         b.y[i] = (float)value[g->loss];
     }
     return b;
@@ -84,7 +86,7 @@ static Batch hash_batch(Arena *a, const Graph *g, const char *name, int64_t n)
 
 /* ---- networks ---- */
 
-enum { CLASSES = 5 };
+enum { CLASSES = 5, OPS = 8, EDGES = 14, MAX_MIX = 256 };
 
 static NetSpec net_spec(int64_t channels, int64_t layers, int64_t height, int64_t width)
 {
@@ -180,7 +182,53 @@ static const char *const net_names[] = {"supernet",
                                         "partial supernet",
                                         "partial odd supernet with skips",
                                         "partial series supernet",
-                                        "derived with a tower, soft classes"};
+                                        "derived with a tower, soft classes",
+                                        "generator",
+                                        "generator of a mix"};
+
+/* A generator: an image from a latent vector. mixed: by three ways of enlarging, weighted, and a skip of the learned. */
+static Graph *generator(Arena *a, bool mixed)
+{
+    Graph *g = graph_new(a);
+    ConvSpec conv = {.out_channels = 6,
+                     .kernel_h = 5,
+                     .kernel_w = 5,
+                     .stride_h = 1,
+                     .stride_w = 1,
+                     .pad_h = 2,
+                     .pad_w = 2,
+                     .dilation_h = 1,
+                     .dilation_w = 1,
+                     .norm = NORM_BIAS};
+    Value x = graph_learned(g, 5, 2, 3, 7, 1, "dense");
+    int32_t table = mixed ? graph_table(g, "alphas_up", EDGES * 3) : -1;
+    for (int stage = 0; stage < 3; stage++) {
+        Term terms[4];
+        int count = 0;
+        for (int kind = 0; kind < (mixed ? 3 : 1); kind++) {
+            ResizeSpec r = {mixed ? kind : RESIZE_BILINEAR, 2 + (stage == 1), kind != 1, kind < 2};
+            char name[3][24];
+            snprintf(name[0], sizeof *name, "s%d.r%d", stage, kind);
+            snprintf(name[1], sizeof *name, "s%d.c%d.weight", stage, kind);
+            snprintf(name[2], sizeof *name, "s%d.c%d", stage, kind);
+            Value up = graph_resize(g, x, r, name[0]);
+            conv.relu = stage == 2;
+            terms[count++] =
+                (Term){graph_conv(g, up, conv, name[1], name[2]), table, stage * 3 + kind, kind == 1, false};
+        }
+        const ValueInfo *out = &g->values[terms[0].value];
+        char name[16];
+        snprintf(name, sizeof name, "s%d.o", stage);
+        terms[count++] =
+            (Term){graph_learned(g, out->channels, out->height, out->width, 0, 10, name), -1, 0, false, false};
+        x = graph_mix(g, terms, count, name);
+    }
+    Term skip = {graph_resize(g, x, (ResizeSpec){.factor = 1, .norm = true}, "last"), -1, 0, false, false};
+    x = graph_mix(g, (Term[2]){skip, {x, -1, 0, false, false}}, 2, "sum");
+    graph_flatten(g, x, "out");
+    graph_loss(g, LOSS_LINEAR, 0);
+    return g;
+}
 
 static Graph *network(Arena *a, int which)
 {
@@ -203,7 +251,9 @@ static Graph *network(Arena *a, int which)
     case 14: g = special_supernet(a, 8, 3, 8, 8, 4, false); break;
     case 15: g = special_supernet(a, 6, 3, 7, 9, 2, true); break;
     case 16: g = special_supernet(a, 6, 2, 1, 24, 3, false); break;
-    default: g = tower(a);
+    case 17: g = tower(a); break;
+    case 18: g = generator(a, false); break;
+    default: g = generator(a, true);
     }
     CHECK_MSG(g && !g->error, "%s: %s", net_names[which], g && g->error ? g->error : "");
     return g;
@@ -266,8 +316,6 @@ static void softmax_rows(const double *alpha, float *mix, int64_t rows, int64_t 
         for (int64_t c = 0; c < columns; c++) mix[r * columns + c] = (float)(exp(alpha[r * columns + c]) / total);
     }
 }
-
-enum { OPS = 8, EDGES = 14, MAX_MIX = 256 };
 
 static int64_t columns_of(const Graph *g)
 {
@@ -579,6 +627,10 @@ static void test_cudasim_promises(void)
     near_result("cudasim, drop-path", g, &got, &want, b.n, 1e-4);
     engine_close(e);
     engine_close(ref);
+    const char *why = 0;
+    CHECK(!engine_open(&a, generator(&a, true), &(EngineOptions){.device = "cudasim", .batch = 1, .pool = pools[0]},
+                       &why));
+    CHECK_CONTAINS(why, "there are no CUDA kernels for generators");
 }
 
 /* The losses by their formulas, from the logits. */
@@ -587,7 +639,7 @@ static void test_losses(void)
     for (int i = 4; i < COUNTOF(net_names); i++) {
         Arena a = memory;
         Graph *g = network(&a, i);
-        if (g->table_count || g->auxiliary >= 0) continue;
+        if (g->table_count || g->auxiliary >= 0 || g->loss == LOSS_LINEAR) continue;
         Batch b = hash_batch(&a, g, "train0", 5);
         Engine *e = open_engine(&a, g, tested, 5, pools[0]);
         Result r = step(&a, g, e, b, GRAD_WEIGHTS);
@@ -678,13 +730,14 @@ static void test_mix_gradients(void)
         Batch b = hash_batch(&a, g, "train0", 4);
         Engine *e = open_engine(&a, g, ways[i % way_count], 4, pools[0]);
         float mix[2][MAX_MIX];
-        for (int t = 0; t < 2; t++) { /* any weights, also negative ones */
+        bool none = strncmp(net_names[i / way_count], "generator", 9); /* the first operation of an edge */
+        for (int t = 0; t < g->table_count; t++) {                     /* any weights, also negative ones */
             for (int64_t k = 0; k < g->tables[t].count; k++)
                 mix[t][k] = (float)(0.3 + 0.4 * hash_u(g->tables[t].name, k));
             engine_set_mix(e, t, mix[t]);
         }
         Result r = step(&a, g, e, b, GRAD_MIX);
-        for (int t = 0; t < 2; t++) {
+        for (int t = 0; t < g->table_count; t++) {
             double size = norm(r.mix_grad[t], g->tables[t].count);
             bool used = false; /* a net of 2 cells may have no normal cell */
             for (int32_t o = 0; o < g->op_count; o++)
@@ -692,7 +745,7 @@ static void test_mix_gradients(void)
                     used |= g->ops[o].mix.terms[k].table == t;
             CHECK_MSG(used == (size > 0), "%s: table %d: gradient %g", net_names[i / way_count], t, size);
             int64_t columns = columns_of(g);
-            for (int64_t k = 0; k < g->tables[t].count; k += columns) CHECK(r.mix_grad[t][k] == 0); /* none */
+            for (int64_t k = 0; k < g->tables[t].count; k += columns) CHECK(!none || r.mix_grad[t][k] == 0);
             for (int part = 0; part < columns; part++) {
                 double slope = 0, length = 0, f[2], step_ = 1e-3;
                 float moved[MAX_MIX], d[MAX_MIX];

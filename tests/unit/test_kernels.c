@@ -254,6 +254,128 @@ static void test_select(void)
         }
 }
 
+/* ---- learned ---- */
+
+typedef struct {
+    float *y, *g;
+} LearnedResult;
+
+static LearnedResult run_learned(Arena *a, const NasKernels *kernels, int n, int channels, int pixels, int latent)
+{
+    Map m = map_one(a, kernels->lanes, channels);
+    int64_t size = channels * pixels, all = size + latent * (size + 1);
+    KLearned k = {.latent = latent, .channels = channels, .blocks = m.blocks, .pixels = pixels, .scale = 1.5f};
+    k.bias = source(a, size, 1), k.weight = source(a, latent * size, 2), k.z = source(a, latent, 3);
+    k.y = pack(a, &m, source(a, n * size, 4), n, pixels, 7);
+    k.g = pack(a, &m, source(a, n * size, 5), n, pixels, 0);
+    k.g_all = source(a, 2 * all, 6);
+    kernels->learned_forward(&k, 0, 1);
+    kernels->learned_backward(&k, 0, 1, 0);
+    if (n > 1) kernels->learned_forward(&k, 1, n);
+    if (n > 1) kernels->learned_backward(&k, 1, n, 1);
+    LearnedResult r = {unpack(a, &m, k.y, n, pixels, "y"), k.g_all};
+    check_guards();
+    return r;
+}
+
+static void test_learned(void)
+{
+    static const int shapes[][4] = {/* n, channels, pixels, latent */
+                                    {1, 3, 6, 5}, {3, 17, 7, 4},  {1, 32, 48, 16},
+                                    {2, 1, 1, 1}, {1, 16, 35, 0}, {2, 5, 12, 0}};
+    for (int i = 0; i < COUNTOF(shapes); i++) {
+        const int *c = shapes[i];
+        int size = c[1] * c[2], all = size + c[3] * (size + 1);
+        Arena scratch = memory;
+        LearnedResult want = run_learned(&scratch, nas_kernels_ref(), c[0], c[1], c[2], c[3]);
+        for (int s = 0; s < set_count; s++) {
+            Arena each = scratch;
+            snprintf(label, sizeof label, "%s/%d learned %d", sets[s]->name, sets[s]->lanes, i);
+            LearnedResult got = run_learned(&each, sets[s], c[0], c[1], c[2], c[3]);
+            compare("y", c[0] * size, got.y, want.y);
+            compare("g", 2 * all, got.g, want.g);
+        }
+    }
+}
+
+/* ---- resize ---- */
+
+typedef struct {
+    int n, channels, h, w, factor, kind, tanh, norm;
+} ResizeCase;
+typedef struct {
+    float *y, *gx;
+} ResizeResult;
+
+static ResizeResult run_resize(Arena *a, const NasKernels *kernels, const ResizeCase *c, const float *x, const float *g)
+{
+    Map m = map_one(a, kernels->lanes, c->channels);
+    int64_t in = c->h * c->w, out = in * c->factor * c->factor, half = (c->n + 1) / 2;
+    KResize k = {.channels = c->channels,
+                 .blocks = m.blocks,
+                 .in_h = c->h,
+                 .in_w = c->w,
+                 .factor = c->factor,
+                 .kind = c->kind,
+                 .tanh = c->tanh,
+                 .norm = c->norm};
+    k.x = pack(a, &m, x, c->n, in, 0);
+    k.gx = pack(a, &m, source(a, c->n * c->channels * in, 3), c->n, in, 0);
+    k.y = pack(a, &m, source(a, c->n * c->channels * out, 4), c->n, out, 7);
+    k.g = pack(a, &m, g, c->n, out, 0);
+    k.invstd = guarded(a, c->n * (int64_t)sizeof(double));
+    void *scratch = guarded(a, kernels->resize_scratch(&k));
+    kernels->resize_forward(&k, 0, half, scratch);
+    if (half < c->n) kernels->resize_forward(&k, half, c->n, scratch);
+    kernels->resize_backward(&k, 0, half, scratch);
+    if (half < c->n) kernels->resize_backward(&k, half, c->n, scratch);
+    ResizeResult r = {unpack(a, &m, k.y, c->n, out, "y"), unpack(a, &m, k.gx, c->n, in, "gx")};
+    check_guards();
+    return r;
+}
+
+static void test_resize(void)
+{
+    static const int shapes[][5] = {/* n, channels, h, w, factor */
+                                    {3, 5, 4, 6, 2},  {1, 17, 3, 5, 2}, {2, 6, 4, 6, 3},
+                                    {1, 16, 5, 7, 1}, {2, 2, 1, 1, 4},  {1, 40, 1, 9, 2}};
+    for (int i = 0; i < COUNTOF(shapes); i++)
+        for (int way = 0; way < 12; way++) {
+            const int *s = shapes[i];
+            ResizeCase c = {s[0], s[1], s[2], s[3], s[4], way / 4, way & 1, way / 2 & 1};
+            Arena scratch = memory;
+            int64_t in = c.n * c.channels * c.h * c.w, out = in * c.factor * c.factor;
+            float *x = source(&scratch, in, 1), *g = source(&scratch, out, 2), *d = source(&scratch, in, 5);
+            snprintf(label, sizeof label, "ref resize %d way %d", i, way);
+            ResizeResult want = run_resize(&scratch, nas_kernels_ref(), &c, x, g);
+            double slope = 0, f[2] = {0}, step = 1e-3; /* finite differences along d */
+            float *start = source(&scratch, in, 3), *moved = NEW(&scratch, float, in);
+            for (int64_t k = 0; k < in; k++) slope += (double)d[k] * (want.gx[k] - start[k]);
+            for (int side = 0; side < 2; side++) {
+                for (int64_t k = 0; k < in; k++) moved[k] = (float)(x[k] + (side ? -step : step) * d[k]);
+                ResizeResult r = run_resize(&scratch, nas_kernels_ref(), &c, moved, g);
+                for (int64_t k = 0; k < out; k++) f[side] += (double)g[k] * r.y[k];
+            }
+            CHECK_MSG(fabs((f[0] - f[1]) / (2 * step) - slope) <= 2e-3 * (fabs(slope) + sqrt((double)out)),
+                      "%s: slope %g, gradient says %g", label, (f[0] - f[1]) / (2 * step), slope);
+            for (int k = 0; k < set_count; k++) {
+                Arena each = scratch;
+                snprintf(label, sizeof label, "%s/%d resize %d way %d", sets[k]->name, sets[k]->lanes, i, way);
+                ResizeResult got = run_resize(&each, sets[k], &c, x, g);
+                compare("y", out, got.y, want.y);
+                compare("gx", in, got.gx, want.gx);
+            }
+        }
+    /* by hand: three values, doubled */
+    Arena scratch = memory;
+    float x[3] = {1, 5, -3}, g[12] = {0};
+    static const float want[3][6] = {{1, 1, 5, 5, -3, -3}, {1, 2, 4, 3, -1, -3}, {1, 0, 5, 0, -3, 0}};
+    for (int kind = 0; kind < 3; kind++) {
+        ResizeResult r = run_resize(&scratch, nas_kernels_ref(), &(ResizeCase){1, 1, 1, 3, 2, kind, 0, 0}, x, g);
+        for (int k = 0; k < 12; k++) CHECK_EQ(r.y[k], kind == 2 && k >= 6 ? 0 : want[kind][k % 6]);
+    }
+}
+
 /* ---- flat blocks ---- */
 
 static float *guarded_source(Arena *a, int64_t n, int seed)
@@ -679,6 +801,8 @@ int main(void)
     CHECK_RUN(test_flat);
     CHECK_RUN(test_head);
     CHECK_RUN(test_select);
+    CHECK_RUN(test_learned);
+    CHECK_RUN(test_resize);
     CHECK_RUN(test_mix);
     CHECK_RUN(test_pool);
     CHECK_RUN(test_conv);
