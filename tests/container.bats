@@ -21,7 +21,7 @@ load helper
     (( EUID == 0 )) || skip "debootstrap needs root"
     export STORAGE_DRIVER=vfs BUILDAH_ISOLATION=chroot
     local buildah=(buildah --root "$PWD/store" --runroot "$PWD/run") box
-    debootstrap --variant=minbase bookworm base "${NAS_DEBIAN:-http://deb.debian.org/debian}" >log 2>&1 || skip "debootstrap: $(tail -1 log)"
+    debootstrap --variant=minbase bookworm base ${NAS_DEBIAN:+"$NAS_DEBIAN"} >log 2>&1 || skip "debootstrap: $(tail -1 log)"
     box=$("${buildah[@]}" from scratch)
     "${buildah[@]}" add -q "$box" base / >/dev/null
     "${buildah[@]}" commit -q "$box" nas-base >/dev/null
