@@ -109,7 +109,7 @@ CUDA_SRC    := $(wildcard kernels/cuda/*.cu)
 CUDA_ARCHS  := 75 80 86 89 90 100 120
 PLUGIN_ARCH := $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) -gencode arch=compute_120,code=compute_120
 
-.PHONY: all programs tests objects test bench fuzz fuzz-run man install uninstall clean check-layers format check-format help
+.PHONY: all programs tests objects test bench fuzz fuzz-run man install uninstall deb clean check-layers format check-format help
 .PHONY: print-obj print-nas-bin check-aarch64 cuda cuda-gates
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -117,7 +117,7 @@ PLUGIN_ARCH := $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)
 all: programs
 
 help:
-	@echo 'targets: all cuda test bench fuzz man install uninstall clean check-layers check-aarch64 format check-format cuda-gates'
+	@echo 'targets: all cuda test bench fuzz man install uninstall deb clean check-layers check-aarch64 format check-format cuda-gates'
 	@echo 'knobs:   CC OPT CFLAGS LDFLAGS SAN WERROR CUDA PREFIX DESTDIR FUZZ_SECONDS'
 	@echo 'probes:  PKG_CONFIG PROTOC_C ONNX_PROTO CLANG_FORMAT NVCC LIBS'
 	@echo 'now:     CC=$(CC) OPT="$(OPT)" SAN=$(SAN) objects in $(OBJ)'
@@ -321,25 +321,44 @@ man: programs
 	@mkdir -p bin/man
 	@for p in $(PROGRAMS); do $(NAS_BIN)/$$p --man > bin/man/$$p.1 || exit 1; done
 
+# Scripts are installed as they are; they find lib.sh beside them, and the programs from there (pipelines/lib.sh).
+SCRIPTS  = sweep study
+BASH_DIR = $(PREFIX)/share/bash-completion/completions
+SHARE    = $(PREFIX)/share/nas-tools
+
 install: man
 	@if test -e bin/libnas-cuda.so; then \
 	    install -D -m 644 bin/libnas-cuda.so $(DESTDIR)$(PREFIX)/lib/nas-tools/libnas-cuda.so; fi
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
-	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(BASH_DIR) \
+	    $(DESTDIR)$(SHARE)/pipelines $(DESTDIR)$(SHARE)/schemas/nas/v1
 	for p in $(PROGRAMS); do \
 	    install -m 755 $(NAS_BIN)/$$p $(DESTDIR)$(PREFIX)/bin/ && \
 	    install -m 644 bin/man/$$p.1 $(DESTDIR)$(PREFIX)/share/man/man1/ && \
-	    $(NAS_BIN)/$$p --completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p || exit 1; \
+	    $(NAS_BIN)/$$p --completion bash > $(DESTDIR)$(BASH_DIR)/$$p || exit 1; \
+	done
+	install -m 644 schemas/nas/v1/nas.proto $(DESTDIR)$(SHARE)/schemas/nas/v1/
+	install -m 644 pipelines/lib.sh $(DESTDIR)$(SHARE)/pipelines/
+	for s in $(SCRIPTS); do \
+	    install -m 755 pipelines/$$s $(DESTDIR)$(SHARE)/pipelines/ && \
+	    ln -sf ../share/nas-tools/pipelines/$$s $(DESTDIR)$(PREFIX)/bin/nas-$$s || exit 1; \
 	done
 
 uninstall:
 	for p in $(PROGRAMS); do \
-	    rm -f $(DESTDIR)$(PREFIX)/bin/$$p $(DESTDIR)$(PREFIX)/share/man/man1/$$p.1 \
-	        $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p; \
+	    rm -f $(DESTDIR)$(PREFIX)/bin/$$p $(DESTDIR)$(PREFIX)/share/man/man1/$$p.1 $(DESTDIR)$(BASH_DIR)/$$p; \
 	done
+	rm -f $(SCRIPTS:%=$(DESTDIR)$(PREFIX)/bin/nas-%)
+	rm -rf $(DESTDIR)$(SHARE) $(DESTDIR)$(PREFIX)/lib/nas-tools
+
+# A Debian package of what `make install` installs, in DEB_DIR; the plugin of `make cuda`, if it was built, in another.
+DEB_DIR = bin/deb
+deb: programs
+	rm -rf $(OBJ)/deb
+	$(MAKE) -s -o programs install DESTDIR=$(OBJ)/deb PREFIX=/usr NAS_BIN=$(NAS_BIN)
+	packaging/deb $(OBJ)/deb $(VERSION) $(DEB_DIR)
 
 clean:
-	rm -rf bin/.obj bin/man bin/nas-* bin/libnas-cuda.so
+	rm -rf bin/.obj bin/man bin/deb bin/nas-* bin/libnas-cuda.so
 
 # For scripts: where this set of flags keeps its files.
 print-obj:

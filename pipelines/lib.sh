@@ -3,6 +3,8 @@
 # Sourced by pipelines/* and tests/run; needs bash and nothing else.
 
 NAS_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# Installed, this is PREFIX/share/nas-tools/pipelines/lib.sh, and the programs are in PREFIX/bin.
+[[ -e $NAS_ROOT/Makefile || ! -x $NAS_ROOT/../../bin/nas-search ]] || : "${NAS_BIN:=$(realpath -- "$NAS_ROOT/../../bin")}"
 PATH=${NAS_BIN:-$NAS_ROOT/bin}:$PATH
 
 say() { printf '%s\n' "$*" >&2; }

@@ -10,10 +10,16 @@ NET=(--layers 2 --channels 2 --batch 16 --nodes 1 --inputs 1)
 setup_file()
 {
     export SIM=${NAS_UNIT:-$NAS_ROOT/$(make -s -C "$NAS_ROOT" print-obj)/tests}/../cudasim
-    [[ -e $SIM/libcuda.so.1 ]] || skip 'built without nvcc: no CUDA code was run'
+    [[ -e $SIM/libcuda.so.1 ]] || return 0
     export NAS_CUDA_PLUGIN=$SIM/libnas-cudasim.so NAS_CUDA_SEPARATE=1 LD_LIBRARY_PATH=$SIM
     export DATA=$BATS_FILE_TMPDIR/data.nas
     nas-ingest -q synthetic --option n=48 --option size=8 -o "$DATA"
+}
+
+setup()
+{
+    cd "$BATS_TEST_TMPDIR" || exit
+    [[ -e $SIM/libcuda.so.1 ]] || skip 'built without nvcc or with sanitizers: no CUDA code was run'
 }
 
 # numbers FILE KIND: every number of the stream's records of a kind, one a line, but for times and places.

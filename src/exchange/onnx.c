@@ -334,6 +334,9 @@ static const char *operation(Builder *b, const Op *o)
     case OP_MIX: b->tensor[o->output] = mix(b, o, label); return 0;
     case OP_SELECT: b->tensor[o->output] = selected(b, o, label); return 0;
     case OP_HEAD: b->tensor[o->output] = head(b, o, label); return 0;
+    case OP_LEARNED:
+    case OP_RESIZE:
+    case OP_FLATTEN: return arena_printf(b->perm, "%s: a generator is not written as an ONNX model", label);
     case OP_NOISE:
     case OP_KIND_COUNT: break;
     }

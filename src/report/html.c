@@ -30,6 +30,9 @@ static const char style[] =
     ".soft{color:var(--soft)}\n"
     ".scores{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,13rem),1fr));gap:.8rem;padding:0;"
     "margin:1.4rem 0;list-style:none}\n"
+    /* on a phone one row to swipe, so that the words come on the first screen */
+    "@media(max-width:34rem){.scores{grid-template-columns:none;grid-auto-flow:column;grid-auto-columns:12rem;"
+    "overflow-x:auto}}\n"
     ".scores li{background:var(--card);border:1px solid var(--rule);border-radius:.6rem;padding:.8rem 1rem}\n"
     ".scores .lead{border-color:var(--accent);box-shadow:inset 0 0 0 1px var(--accent)}\n"
     ".scores b{display:block;font-size:1.75rem;line-height:1.25;font-variant-numeric:tabular-nums}\n"

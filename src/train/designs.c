@@ -99,7 +99,10 @@ const char *designs_run(Arena *perm, Arena scratch, Pool *pool, const Dataset *d
     const char *why;
     checkpoint_restore(c, perm, scratch, no_state, 0, &why);
     if (why) return why;
-    const int64_t all = designs_count(d, plan);
+    const int64_t all = designs_count(d, plan), largest = dataset_sample_values(&d->info);
+    const char *large = dataset_too_large(perm, all, (int64_t)sizeof(double) * (plan->steps + 1 + largest));
+    if (large)
+        return arena_printf(perm, "%lld designs of %lld steps: %s", (long long)all, (long long)plan->steps, large);
     Designs t = {.plan = plan, .first = c->item, .out = out, .scratch = scratch, .lock = PTHREAD_MUTEX_INITIALIZER};
     t.job = NEW(perm, DesignJob, all + 1);
     t.split = NEW(perm, Split, all + 1);
