@@ -86,22 +86,10 @@ static void run_job(void *context, int64_t part, int thread)
     const Jobs *j = context;
     DesignJob *job = &j->job[part];
     const double began = clock_wall();
-<<<<<<< HEAD
     if (j->watch->stop && *j->watch->stop) return;
     Arena a = j->room[thread];
     run_method(&a, job, j->watch);
     if (job->why) j->room[thread] = a; /* the text is there */
-=======
-    const char *why = problem_find(&a, job->problem, &p);
-    Compliance *c = why ? 0 : compliance_open(&a, &p, &why);
-    job->why = why;
-    if (!c) return;
-    DesignRun run = {
-        .curve = NEW(&a, double, job->steps + 1), .x = NEW(&a, double, p.W *p.H), .seed = job->seed, .stop = j->stop};
-    job->why = job->method->run(&a, a, c, job->steps, &run);
-    job->best = run.best;
-    job->evaluations = run.evaluations;
->>>>>>> merge
     job->seconds = clock_wall() - began;
     if (j->watch->done) j->watch->done(j->watch->context, part);
 }
@@ -111,11 +99,7 @@ void design_watch(Arena *perm, Pool *pool, DesignJob *job, int64_t count, const 
     const int threads = pool_threads(pool);
     Arena *whole = NEW(perm, Arena, threads);
     for (int t = 0; t < threads; t++) whole[t] = arena_reserve(job_bytes);
-<<<<<<< HEAD
     Jobs jobs = {job, whole, watch};
-=======
-    Jobs jobs = {job, whole, stop};
->>>>>>> merge
     pool_run(pool, count, run_job, &jobs);
     for (int64_t i = 0; i < count; i++)
         if (job[i].why) job[i].why = arena_strdup(perm, job[i].why);
