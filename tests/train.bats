@@ -209,6 +209,19 @@ untimed() { nas-stats --json "$1" | grep -v '"kind":"provenance"' | sed -E 's/"(
     [[ $(json e.nas evaluation | wc -l) = 3 ]]
 }
 
+@test "targets that are numbers or labels can be mixed and smoothed, too, and are still learnt" {
+    local value
+    metric() { nas-stats --json "$1" | jq -r --arg m "$2" '[select(.kind == "train_epoch") | .metrics[] | select(.split == "validation" and .name == $m) | .value] | last // empty' | tail -n 1; }
+    nas-ingest -q synthetic --option kind=linear --option n=400 -o numbers.nas
+    nas-train -q --data numbers.nas --net small-cnn -c 4 -e 6 -b 16 --mixup 0.2 -o n.nas
+    value=$(metric n.nas r2)
+    awk -v v="$value" 'BEGIN { exit !(v > 0.8) }' || { echo "r2 $value"; false; }
+    nas-ingest -q synthetic --option kind=labels --option n=400 -o labels.nas
+    nas-train -q --data labels.nas --net small-cnn -c 4 -e 6 -b 16 --mixup 0.2 --label-smoothing 0.1 -o l.nas
+    value=$(metric l.nas auroc)
+    awk -v v="$value" 'BEGIN { exit !(v > 0.9) }' || { echo "auroc $value"; false; }
+}
+
 @test "what does not fit is refused in one line, and leaves no file" {
     nas-ingest -q synthetic --option n=60 --option size=8 --test 0 -o no-test.nas
     nas-ingest -q synthetic --option n=60 --option size=8 --name another -o another.nas

@@ -380,6 +380,16 @@ static int64_t all_terms(const Graph *g)
     return count;
 }
 
+/* Why a graph has an operation without a kernel, or 0. */
+static const char *lacks_kernel(Arena *perm, const Graph *g)
+{
+    for (int32_t i = 0; i < g->op_count; i++)
+        if (g->ops[i].kind >= OP_LEARNED || g->values[g->ops[i].output].norm == NORM_BIAS)
+            return arena_printf(perm, "%s: there are no CUDA kernels for generators; --device cpu has them",
+                                g->ops[i].name);
+    return 0;
+}
+
 /* All device memory behind v. Called twice: to measure, then to assign. */
 static const char *layout(Cuda *c, Arena *perm, Carver *v, int64_t *parts)
 {
@@ -413,8 +423,6 @@ static const char *layout(Cuda *c, Arena *perm, Carver *v, int64_t *parts)
         const Op *op = &g->ops[i];
         if (c->plan->group_of[i] < 0) continue;
         const char *why = 0;
-        if (op->kind >= OP_LEARNED || g->values[op->output].norm == NORM_BIAS || g->loss == LOSS_LINEAR)
-            return arena_printf(perm, "%s: there are no CUDA kernels for generators; --device cpu has them", op->name);
         switch (op->kind) {
         case OP_CONV:
         case OP_SEPCONV: why = setup_conv(c, perm, i); break;
@@ -451,6 +459,7 @@ static const char *layout(Cuda *c, Arena *perm, Carver *v, int64_t *parts)
 static Cuda *cuda_prepare(Arena *perm, Arena scratch, const Graph *g, const EngineOptions *o, Carver *v, int64_t *parts,
                           const char **why)
 {
+    if ((*why = lacks_kernel(perm, g))) return 0;
     Cuda *c = v->c = NEW(perm, Cuda, 1);
     c->g = g;
     c->name = arena_strdup(perm, o->device);
@@ -747,6 +756,14 @@ static void cuda_set_drop(void *b, double p, uint64_t seed, int64_t step)
     c->drop_p = p, c->drop_seed = seed, c->drop_step = step;
 }
 
+static void cuda_targets(void *b, const float *y)
+{
+    Cuda *c = b;
+    memcpy(c->targets, y, (size_t)(c->n * loss_width(c->g->loss, &c->g->detail, c->g->outputs)) * sizeof *y);
+    c->has_targets = true;
+    c->loss_known = false;
+}
+
 static void cuda_batch(void *b, const float *x, const float *y, int64_t n)
 {
     Cuda *c = b;
@@ -763,8 +780,8 @@ static void cuda_batch(void *b, const float *x, const float *y, int64_t n)
     ok(c, cudaMemcpyAsync(c->data[c->g->input], c->arrival[t], (size_t)bytes, cudaMemcpyDeviceToDevice, c->stream));
     ok(c, cudaEventRecord(c->taken[t], c->stream));
     c->used[t] = true;
-    c->has_targets = y != 0;
-    if (y) memcpy(c->targets, y, (size_t)(n * loss_width(c->g->loss, &c->g->detail, c->g->outputs)) * sizeof *y);
+    c->has_targets = false;
+    if (y) cuda_targets(c, y);
 }
 
 static void cuda_value(void *b, Value v, float *out)
@@ -1215,10 +1232,11 @@ static int64_t cuda_profile(const void *b, EngineProfile *rows, int64_t room)
 }
 
 static const Backend backend_cuda = {
-    BACKEND_ABI,     "cuda",         select_device, cuda_memory,    cuda_open,    cuda_close,        cuda_device,
-    cuda_error,      cuda_upload,    cuda_download, cuda_copy,      cuda_set_mix, cuda_get_mix_grad, cuda_set_active,
-    cuda_set_drop,   cuda_batch,     cuda_forward,  cuda_loss,      cuda_logits,  cuda_backward,     cuda_scale_block,
-    cuda_axpy_block, cuda_dot_block, cuda_sgd_step, cuda_adam_step, cuda_value,   cuda_set_profile,  cuda_profile};
+    BACKEND_ABI,       "cuda",          select_device,    cuda_memory,     cuda_open,      cuda_close,
+    cuda_device,       cuda_error,      cuda_upload,      cuda_download,   cuda_copy,      cuda_set_mix,
+    cuda_get_mix_grad, cuda_set_active, cuda_set_drop,    cuda_batch,      cuda_forward,   cuda_loss,
+    cuda_logits,       cuda_backward,   cuda_scale_block, cuda_axpy_block, cuda_dot_block, cuda_sgd_step,
+    cuda_adam_step,    cuda_value,      cuda_set_profile, cuda_profile,    cuda_targets};
 
 /* The plugin's one symbol. */
 const Backend *nas_backend(void);

@@ -186,17 +186,18 @@ static int64_t macs_of(int64_t a, int64_t b, int64_t c, int64_t d)
     return n < 0 ? INT64_MAX : n;
 }
 
+/* Without normalisation. */
+static ValueInfo value_of(ValueKind kind, int64_t channels, int64_t height, int64_t width)
+{
+    return (ValueInfo){
+        .kind = kind, .channels = channels, .height = height, .width = width, .gamma = -1, .beta = -1, .stat = -1};
+}
+
 Value graph_input(Graph *g, int64_t channels, int64_t height, int64_t width)
 {
     if (g->error) return -1;
     if (g->input >= 0) return fail(g, "input", "a graph has one input");
-    ValueInfo out = {.kind = VALUE_PLAIN,
-                     .channels = channels,
-                     .height = height,
-                     .width = width,
-                     .gamma = -1,
-                     .beta = -1,
-                     .stat = -1};
+    ValueInfo out = value_of(VALUE_PLAIN, channels, height, width);
     Op op = {.kind = OP_INPUT, .name = "input", .input = -1, .weight = -1, .weight2 = -1};
     return g->input = new_op(g, op, out);
 }
@@ -308,7 +309,7 @@ Value graph_mix(Graph *g, const Term *terms, int32_t count, const char *name)
 {
     if (g->error) return -1;
     if (count < 1) return fail(g, name, "no term to add");
-    ValueInfo out = {.kind = VALUE_PLAIN, .gamma = -1, .beta = -1, .stat = -1};
+    ValueInfo out = value_of(VALUE_PLAIN, 0, 0, 0);
     for (int32_t i = 0; i < count; i++) {
         Term t = terms[i];
         const ValueInfo *v = take(g, name, t.value, TAKES_PLAIN | TAKES_RAW | TAKES_POOLED);
@@ -341,13 +342,7 @@ Value graph_select(Graph *g, Value x, const int32_t *from, int64_t count, const 
             return fail(g, name, "no channel %d of %lld", from[i], (long long)in->channels);
         copy[i] = from[i];
     }
-    ValueInfo out = {.kind = VALUE_PLAIN,
-                     .channels = count,
-                     .height = in->height,
-                     .width = in->width,
-                     .gamma = -1,
-                     .beta = -1,
-                     .stat = -1};
+    ValueInfo out = value_of(VALUE_PLAIN, count, in->height, in->width);
     Op op = {.kind = OP_SELECT, .name = name, .input = x, .select = copy, .weight = -1, .weight2 = -1};
     return new_op(g, op, out);
 }
@@ -356,7 +351,7 @@ Value graph_noise(Graph *g, Value x, int64_t stride_h, int64_t stride_w, const c
 {
     const ValueInfo *in = take(g, name, x, TAKES_PLAIN);
     if (!in) return -1;
-    ValueInfo out = {.kind = VALUE_PLAIN, .channels = in->channels, .gamma = -1, .beta = -1, .stat = -1};
+    ValueInfo out = value_of(VALUE_PLAIN, in->channels, 0, 0);
     if (!place_window(g, name, in, (Window){1, 1, stride_h, stride_w, 0, 0, 1, 1}, 0, &out)) return -1;
     Op op = {.kind = OP_NOISE, .name = name, .input = x, .weight = -1, .weight2 = -1};
     return new_op(g, op, out);
@@ -366,13 +361,7 @@ Value graph_learned(Graph *g, int64_t channels, int64_t height, int64_t width, i
                     const char *name)
 {
     if (g->error) return -1;
-    ValueInfo out = {.kind = VALUE_PLAIN,
-                     .channels = channels,
-                     .height = height,
-                     .width = width,
-                     .gamma = -1,
-                     .beta = -1,
-                     .stat = -1};
+    ValueInfo out = value_of(VALUE_PLAIN, channels, height, width);
     if (!extent_ok(channels, 1) || !extent_ok(height, 1) || !extent_ok(width, 1) || !extent_ok(latent, 0) ||
         macs_of(channels, height, width, latent ? latent : 1) > INT32_MAX)
         return fail(g, name, "impossible parameters: %lld numbers to %lldx%lldx%lld", (long long)latent,
@@ -394,13 +383,7 @@ Value graph_resize(Graph *g, Value x, ResizeSpec spec, const char *name)
     const ValueInfo *in = take(g, name, x, TAKES_PLAIN);
     if (!in) return -1;
     if (!extent_ok(spec.factor, 1)) return fail(g, name, "impossible factor %lld", (long long)spec.factor);
-    ValueInfo out = {.kind = VALUE_PLAIN,
-                     .channels = in->channels,
-                     .height = in->height * spec.factor,
-                     .width = in->width * spec.factor,
-                     .gamma = -1,
-                     .beta = -1,
-                     .stat = -1};
+    ValueInfo out = value_of(VALUE_PLAIN, in->channels, in->height * spec.factor, in->width * spec.factor);
     Op op = {.kind = OP_RESIZE, .name = name, .input = x, .resize = spec, .weight = -1, .weight2 = -1};
     return new_op(g, op, out);
 }
@@ -438,8 +421,7 @@ static Value new_head(Graph *g, Value x, int64_t outputs, const char *name)
 {
     const ValueInfo *in = take(g, name, x, TAKES_PLAIN | TAKES_CONCAT);
     if (!in || !may_end(g, outputs, name)) return -1;
-    ValueInfo out = {
-        .kind = VALUE_LOGITS, .channels = outputs, .height = 1, .width = 1, .gamma = -1, .beta = -1, .stat = -1};
+    ValueInfo out = value_of(VALUE_LOGITS, outputs, 1, 1);
     Op op = {.kind = OP_HEAD, .name = name, .input = x, .head = {.outputs = outputs}};
     op.macs = macs_of(in->channels, outputs, 1, 1);
     op.weight = new_param(g, arena_printf(g->perm, "%s.weight", name), PARAM_WEIGHT, in->channels, 2,
@@ -468,8 +450,7 @@ Value graph_flatten(Graph *g, Value x, const char *name)
     const ValueInfo *in = take(g, name, x, TAKES_PLAIN);
     if (!in || !may_end(g, in->channels * in->height * in->width, name)) return -1;
     g->outputs = in->channels * in->height * in->width;
-    ValueInfo out = {
-        .kind = VALUE_LOGITS, .channels = g->outputs, .height = 1, .width = 1, .gamma = -1, .beta = -1, .stat = -1};
+    ValueInfo out = value_of(VALUE_LOGITS, g->outputs, 1, 1);
     Op op = {.kind = OP_FLATTEN, .name = name, .input = x, .weight = -1, .weight2 = -1};
     return g->logits = new_op(g, op, out);
 }

@@ -229,8 +229,8 @@ void graph_alternative(Graph *g, int32_t choice, int32_t alternative);
 /* Global average pooling, then a linear layer to `outputs` values; sets g->logits. */
 Value graph_head(Graph *g, Value x, int64_t outputs, const char *name);
 /* The same as a second head, built before the first one; sets g->auxiliary. In training its loss, of the same targets,
- * times `weight` is added (Szegedy et al. 2015, arXiv:1409.4842, section 5). Evaluation and engines that are forward_only
- * leave out what leads to it alone. */
+ * times `weight` is added (Szegedy et al. 2015, arXiv:1409.4842, section 5). Evaluation does not count it, and engines
+ * that are forward_only leave out what leads to it alone. */
 Value graph_auxiliary(Graph *g, Value x, int64_t outputs, const char *name, double weight);
 /* All elements of x, channel by channel, are the outputs; sets g->logits. */
 Value graph_flatten(Graph *g, Value x, const char *name);

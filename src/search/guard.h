@@ -19,7 +19,7 @@ enum {
     GUARD_ITERATIONS = 5, /* of the power iteration; each begins where the one of the last epoch ended */
 };
 
-typedef struct {       /* all of it is state of a run: guard_state() */
+typedef struct {       /* all of it is state of a run (bilevel.c) */
     double *alphas;    /* (GUARD_ALPHAS, a->count): raw, after epoch e at e % GUARD_ALPHAS */
     double *measure;   /* (MAX_GUARDS, GUARD_MEMORY): the latest first */
     double *direction; /* (a->count): of the dominant eigenvector; 0: not known yet */

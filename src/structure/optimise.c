@@ -5,12 +5,14 @@
 #include <nlopt.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "structure/filter.h"
 
 bool design_take(DesignRun *run, int64_t steps, int64_t elements, const double *x, double C)
 {
     if (run->evaluations > steps) return false;
     run->curve[run->evaluations] = C;
+    if (run->seconds) run->seconds[run->evaluations] = clock_wall() - run->began;
     if (!run->evaluations || C < run->best) {
         run->best = C;
         memcpy(run->x, x, (size_t)elements * sizeof *x);

@@ -17,6 +17,8 @@ typedef struct {
     uint64_t seed;       /* of methods that start at random */
     int64_t evaluations; /* entries of curve: fewer than steps + 1 when the method ended by itself or was stopped */
     volatile int *stop;  /* may be 0; ends the run when it becomes non-zero */
+    double *seconds;     /* may be 0: since `began` (clock_wall), of every evaluation */
+    double began;
     void (*seen)(void *context, int64_t step, double C); /* may be 0; called after every evaluation */
     void *context;
 } DesignRun;

@@ -71,6 +71,8 @@ static void run_method(Arena *a, DesignJob *job, const DesignWatch *watch)
     if (!c) return;
     DesignRun run = {.curve = job->curve ? job->curve : NEW(a, double, job->steps + 1),
                      .x = job->x ? job->x : NEW(a, double, p.W *p.H),
+                     .seconds = job->times,
+                     .began = clock_wall(),
                      .seed = job->seed,
                      .stop = watch->stop,
                      .seen = watch->seen,

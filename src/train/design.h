@@ -18,6 +18,7 @@ typedef struct {
     const char *problem;  /* name */
     const Problem *given; /* it, if it has no name that problem_find() knows, or 0 */
     double *curve, *x;    /* as in DesignRun, kept for the caller; 0: not wanted */
+    double *times;        /* the same: its `seconds` */
     const Optimiser *method;
     int64_t steps;
     uint64_t seed;

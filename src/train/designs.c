@@ -48,7 +48,7 @@ static void put_design(Designs *t, Arena a, const DesignJob *j, Split split)
                               .epoch = i,
                               .epochs = j->steps,
                               .steps = i,
-                              .seconds = j->seconds * (double)(i + 1) / (double)j->evaluations,
+                              .seconds = j->times[i],
                               .best = m.value < least,
                               .metrics = &m,
                               .metric_count = 1};
@@ -100,7 +100,7 @@ const char *designs_run(Arena *perm, Arena scratch, Pool *pool, const Dataset *d
     checkpoint_restore(c, perm, scratch, no_state, 0, &why);
     if (why) return why;
     const int64_t all = designs_count(d, plan), largest = dataset_sample_values(&d->info);
-    const char *large = dataset_too_large(perm, all, (int64_t)sizeof(double) * (plan->steps + 1 + largest));
+    const char *large = dataset_too_large(perm, all, (int64_t)sizeof(double) * (2 * (plan->steps + 1) + largest));
     if (large)
         return arena_printf(perm, "%lld designs of %lld steps: %s", (long long)all, (long long)plan->steps, large);
     Designs t = {.plan = plan, .first = c->item, .out = out, .scratch = scratch, .lock = PTHREAD_MUTEX_INITIALIZER};
@@ -120,6 +120,7 @@ const char *designs_run(Arena *perm, Arena scratch, Pool *pool, const Dataset *d
                                                .steps = plan->steps,
                                                .seed = (uint64_t)cli_common.seed,
                                                .curve = NEW(perm, double, plan->steps + 1),
+                                               .times = NEW(perm, double, plan->steps + 1),
                                                .x = NEW(perm, double, p->W * p->H)};
             }
     design_watch(perm, pool, t.job, t.count, &(DesignWatch){&t.stop, seen, done, &t});

@@ -193,7 +193,9 @@ const char *trainer_open(Arena *perm, Arena scratch, const Workplace *w, const T
     out->graph = netio_build(perm, net, &why);
     if (!out->graph) return why;
     LossDetail detail = out->graph->detail;
-    detail.soft = s->label_smoothing > 0 || (s->more.mixup > 0 && !s->no_augment);
+    detail.soft =
+        out->graph->loss == LOSS_CROSS_ENTROPY &&
+        (s->label_smoothing > 0 || (s->more.mixup > 0 && !s->no_augment)); /* others' targets are numbers anyway */
     graph_loss(out->graph, out->graph->loss, &detail);
     int64_t samples = dataset_limit(s->limit, d->split[SPLIT_TRAIN].count);
     if (samples < 1) return "the train split is empty";
