@@ -74,6 +74,7 @@ const char *npz_read(Arena *perm, const char *path, int64_t most, NpzArray **out
         bool array = n > k && !strcmp(st.name + n - k, ending);
         a->name = arena_strndup(perm, st.name, array ? n - k : n);
         why = array ? read_member(perm, zip, &st, most, a) : "no NumPy array";
+        most -= why ? 0 : (int64_t)st.size;
         if (why) why = arena_printf(perm, "%s: %s: %s", path, a->name, why);
     }
     zip_discard(zip);

@@ -288,11 +288,6 @@ const DensityFilter *compliance_filter(const Compliance *c)
     return &c->filter;
 }
 
-int64_t compliance_factor(const Compliance *c)
-{
-    return c->factor->is_super ? (int64_t)c->factor->xsize : (int64_t)c->common.lnz;
-}
-
 bool compliance_save(const Compliance *c, const char *path)
 {
     FILE *f = fopen(path, "wb");

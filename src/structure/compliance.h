@@ -34,8 +34,6 @@ const double *compliance_displacements(const Compliance *c);
 const double *compliance_filtered(const Compliance *c);
 const Problem *compliance_problem(const Compliance *c);
 const struct DensityFilter *compliance_filter(const Compliance *c);
-/* Non-zeros of the Cholesky factor: memory is about 8 bytes each. */
-int64_t compliance_factor(const Compliance *c);
 /* Writes the matrix and right side of the last evaluation to a file, for other solvers: int32 unknowns, int32 entries, the
  * lower triangle by columns (int32 starts, int32 rows, double values), double right side. False: it could not. */
 bool compliance_save(const Compliance *c, const char *path);

@@ -22,13 +22,6 @@ bool design_take(DesignRun *run, int64_t steps, int64_t elements, const double *
     return run->evaluations <= steps && !(run->stop && *run->stop);
 }
 
-double design_at(const DesignRun *run, int64_t step)
-{
-    double least = INFINITY;
-    for (int64_t i = 0; i <= step && i < run->evaluations; i++) least = fmin(least, run->curve[i]);
-    return least;
-}
-
 static void uniform(const Problem *p, double *x)
 {
     for (int64_t i = 0; i < p->W * p->H; i++) x[i] = p->mask[i] ? p->density : 0;
@@ -146,15 +139,11 @@ static const char *run_mma(Arena *perm, Arena scratch, Compliance *c, int64_t st
                : 0;
 }
 
-const Optimiser optimiser_table[] = {
-    {"oc", "optimality criteria", run_oc},
-    {"mma", "the method of moving asymptotes", run_mma},
-};
-const int64_t optimiser_count = COUNTOF(optimiser_table);
+static const Optimiser optimiser_table[] = {{"oc", run_oc}, {"mma", run_mma}};
 
 const Optimiser *optimiser_find(const char *name)
 {
-    for (int64_t i = 0; i < optimiser_count; i++)
+    for (int64_t i = 0; i < COUNTOF(optimiser_table); i++)
         if (!strcmp(optimiser_table[i].name, name)) return &optimiser_table[i];
     return 0;
 }

@@ -24,16 +24,12 @@ typedef struct {
 } DesignRun;
 
 typedef struct {
-    const char *name, *help;
+    const char *name;
     /* Runs `steps` steps from the uniform design. 0, or why it failed (in perm). */
     const char *(*run)(Arena *perm, Arena scratch, Compliance *c, int64_t steps, DesignRun *out);
 } Optimiser;
-extern const Optimiser optimiser_table[];
-extern const int64_t optimiser_count;
 const Optimiser *optimiser_find(const char *name);
 
 /* For methods: takes an evaluation into a run. False: the run is over (enough, or stopped). */
 bool design_take(DesignRun *run, int64_t steps, int64_t elements, const double *x, double C);
-/* The least C of evaluations 0…step; the last ones stand for those that a run did not make any more. */
-double design_at(const DesignRun *run, int64_t step);
 #endif

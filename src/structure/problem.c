@@ -67,8 +67,8 @@ static void force_row(Build *b, int64_t y)
 /* Elements of rows from r0 and columns c0…c1-1, up to row r1-1, stay empty. */
 static void leave_empty(Build *b, int64_t r0, int64_t r1, int64_t c0, int64_t c1)
 {
-    for (int64_t r = r0; r < r1; r++)
-        for (int64_t c = c0; c < c1; c++) b->mask[r * b->W + c] = 0;
+    for (int64_t r = r0; r < r1 && r < b->H; r++)
+        for (int64_t c = c0; c < c1 && c < b->W; c++) b->mask[r * b->W + c] = 0;
 }
 
 static void mbb_beam(Build *b)
@@ -454,14 +454,9 @@ const ProblemRow problem_table[PROBLEM_COUNT] = {
 
 /* ---- by name ---- */
 
-const char *problem_family(int64_t i)
-{
-    return i >= 0 && i < PROBLEM_FAMILIES ? family_table[i].name : 0;
-}
-
 const char *problem_name(Arena *perm, const ProblemRow *row)
 {
-    return arena_printf(perm, "%s_%lldx%lld_%g", row->family, (long long)row->W, (long long)row->H, row->density);
+    return arena_printf(perm, "%s_%lldx%lld_%.15g", row->family, (long long)row->W, (long long)row->H, row->density);
 }
 
 int64_t problem_designable(const Problem *p)

@@ -50,7 +50,6 @@ typedef struct {
     double parameter; /* of the family, 0: its usual one */
 } ProblemRow;
 extern const ProblemRow problem_table[PROBLEM_COUNT];
-const char *problem_family(int64_t i); /* 0 <= i < PROBLEM_FAMILIES */
 const char *problem_name(Arena *perm, const ProblemRow *row);
 
 /* Why no problem can be of that size and density, or 0: to be asked before arrays are made. */

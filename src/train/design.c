@@ -28,8 +28,6 @@ static const char *run_pixels(Arena *perm, Arena scratch, Compliance *c, int64_t
     return 0;
 }
 
-const Optimiser design_pixels = {"pixels", "L-BFGS on the logit of each element", run_pixels};
-
 static const char *run_cnn(Arena *perm, Arena scratch, Compliance *c, int64_t steps, DesignRun *out)
 {
     const Problem *p = compliance_problem(c);
@@ -45,13 +43,12 @@ static const char *run_cnn(Arena *perm, Arena scratch, Compliance *c, int64_t st
     return why ? arena_strdup(perm, why) : 0;
 }
 
-const Optimiser design_cnn = {"cnn", "L-BFGS on the weights of the published generator", run_cnn};
+static const Optimiser own[] = {{"pixels", run_pixels}, {"cnn", run_cnn}};
 
 const Optimiser *design_find(const char *name)
 {
-    const Optimiser *own[] = {&design_pixels, &design_cnn};
     for (int i = 0; i < COUNTOF(own); i++)
-        if (!strcmp(name, own[i]->name)) return own[i];
+        if (!strcmp(name, own[i].name)) return &own[i];
     return optimiser_find(name);
 }
 

@@ -10,7 +10,6 @@
 #include "base/pool.h"
 #include "structure/optimise.h"
 
-extern const Optimiser design_pixels, design_cnn;
 /* A method by name: oc, mma, pixels, cnn; 0: none of that name. */
 const Optimiser *design_find(const char *name);
 
