@@ -3,7 +3,7 @@
 #   docker build -t nas-tools .
 #   docker build -t nas-tools:cuda --build-arg CUDA=1 --build-arg BUILD_BASE=nvidia/cuda:13.0.1-devel-ubuntu24.04 \
 #       --build-arg BASE=nvidia/cuda:13.0.1-runtime-ubuntu24.04 .
-#   docker run --rm -v "$PWD:/data" nas-tools nas-search data.nas -o search.nas
+#   docker run --rm -v "$PWD:/data" --user "$(id -u)" nas-tools nas-search data.nas -o search.nas
 #
 # The first stage builds Debian packages (make deb), the second installs them. Both bases must be of the same system: Debian, or
 # an Ubuntu for CUDA.

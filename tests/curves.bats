@@ -83,6 +83,10 @@ good() { objects 40 >objects.csv; observations 40 >observations.csv; }
     gzip -k 15grid.dat
     nas-ingest kirigami 15grid.dat.gz --option pad=1 2>note >b.nas
     [[ $(<note) == *"1x32x80 u8"* ]]
+    { echo '# a comment with "a quote'; cat 15grid.dat; } >said.dat
+    digest() { nas-stats --json "$1" | jq -r 'first(.. | .digest? // empty)'; }
+    nas-ingest -q kirigami said.dat -o said.nas
+    [[ -n $(digest a.nas) && $(digest said.nas) == "$(digest a.nas)" ]]
 }
 
 @test "sheets: cut short, mixed, absurd, NaN, empty" {

@@ -29,6 +29,15 @@ setup() { cd "$BATS_TEST_TMPDIR"; }
     nas-ingest -q structural --option 'problems=mbb*,hoop*,mbb_beam_24x16_0.5' --option max-size=96x64 -o p.nas
     [[ $(nas-stats --tsv problem p.nas | tail -n +2 | cut -f 3 | sort | tr '\n' ' ') = \
         'hoop_32x64_0.25 mbb_beam_24x16_0.5 mbb_beam_96x32_0.5 ' ]]
+    # sizes of one's own: each once, and none larger than asked for
+    nas-ingest -q structural --option 'problems=mbb_beam_24x16_0.5,mbb_beam_24x16_0.5,mbb_beam_100x30_0.31' \
+        --option max-size=96x64 -o p.nas
+    [[ $(nas-stats --tsv problem p.nas | tail -n +2 | cut -f 3) = mbb_beam_24x16_0.5 ]]
+    # an L that is longer than it is high: the whole of its support is held
+    nas-ingest -q structural --option problems=l_shape_0.2_128x64_0.4 -o p.nas
+    nas-stats --json p.nas | jq -es 'map(select(.kind == "problem"))[0] | .fixed | length == 52'
+    nas-ingest -q structural --option problems=mbb_beam_24x16_0.50001 -o p.nas
+    [[ $(nas-stats --tsv problem p.nas | tail -n 1 | cut -f 3) = mbb_beam_24x16_0.50001 ]]
 }
 
 @test "what cannot be a problem is one line" {
@@ -48,8 +57,10 @@ setup() { cd "$BATS_TEST_TMPDIR"; }
 
 @test "programs that learn from samples refuse problems in one line" {
     nas-ingest -q structural --option 'problems=hoop*' -o p.nas
+    nas-derive -q --random 1 -o c.nas
     for command in 'nas-search p.nas -o x.nas' 'nas-train --genotype DARTS_V2 --data p.nas -o x.nas' \
-        'nas-train --net small-cnn --data p.nas -o x.nas'; do
+        'nas-train --net small-cnn --data p.nas -o x.nas' 'nas-train --net oc --no-weights --data p.nas -o x.nas' \
+        'nas-transfer --no-alpha --data p.nas c.nas -o x.nas'; do
         run --separate-stderr $command
         [[ $status = 1 && ${#stderr_lines[@]} = 1 && $stderr = *'a dataset of structural problems'* && ! -e x.nas ]]
     done

@@ -108,7 +108,7 @@ equal()
         one_line "$stderr"
         [[ $stderr == sweep:*"$words"* && ! -e out ]] || { echo "$case: $stderr" >&2; return 1; }
     done
-    for case in "--no-such x" "--jobs x grid.tsv" "--until x grid.tsv" "" "nothing.tsv" "grid.tsv out more" "--train"; do
+    for case in "--no-such x" "--jobs x grid.tsv" "--sync x grid.tsv" "--until x grid.tsv" "" "nothing.tsv" "grid.tsv out more" "--train"; do
         # shellcheck disable=SC2086
         run -2 --separate-stderr "$SWEEP" $case
         one_line "$stderr"

@@ -87,6 +87,7 @@ int cli_end(void);
 /* "program: text" on stderr, as one line. die: then exit(code). A temporary output file in progress is removed. */
 _Noreturn void cli_die(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void cli_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void cli_table(const char *text); /* as it is, to standard error; not with --quiet */
 void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2))); /* not with --quiet */
 /* For input that cannot be read; `why` names the file already. Exits 3 if a stream is damaged, else 1. */
 _Noreturn void cli_die_input(bool damaged, const char *why);

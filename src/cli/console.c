@@ -133,6 +133,12 @@ void cli_warn(const char *format, ...)
     va_end(args);
 }
 
+void cli_table(const char *text)
+{
+    cli_progress_done();
+    if (!cli_common.quiet) fputs(text, stderr);
+}
+
 void cli_note(const char *format, ...)
 {
     if (cli_common.quiet) return;

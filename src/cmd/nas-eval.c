@@ -6,6 +6,7 @@
 
 #include "cli/cli.h"
 #include "train/average.h"
+#include "train/candidates.h"
 #include "train/evaluate.h"
 #include "train/export.h"
 #include "train/forecast.h"
@@ -83,6 +84,7 @@ typedef struct {
     int64_t evaluated, passed; /* networks */
     int64_t written;           /* evaluations, the ensemble's among them */
     int64_t onnx, weights;     /* files written */
+    Candidates files;          /* their networks */
     Average members;           /* of the ensemble */
     int64_t member_parameters, member_macs;
     double member_seconds;
@@ -202,7 +204,9 @@ static void put_ensemble(Eval *e, Arena scratch)
 /* The network as files for other programs. */
 static void put_files(Eval *e, Arena scratch, const NetWeights *w)
 {
-    const ExportNet net = {.net = &e->net, .graph = e->graph, .weights = w};
+    NetworkRecord named = e->net; /* of several networks of one name each has a file */
+    named.run = candidates_add(e->perm, &e->files, (Candidate){e->net.run, e->net.net, "", ""})->run;
+    const ExportNet net = {.net = &named, .graph = e->graph, .weights = w};
     const char *why = export_onnx(scratch, onnx_path, &net, onnx_normalised, &e->onnx);
     if (!why) why = export_npz(scratch, weights_path, &net, &e->weights);
     if (why) die_net(e, why);

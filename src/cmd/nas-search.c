@@ -139,9 +139,7 @@ static void put_profile(Arena *perm, const Search *s)
     double wall = clock_wall() - s->started, wait = loader_wait(s->train_loader) + loader_wait(s->alpha_loader);
     int64_t count;
     const ProfileRecord *rows = profile_put(perm, s->place, s->engine, "search", wall, wait, &count);
-    Text table = {0};
-    report_profile(perm, &table, rows, count);
-    if (!cli_common.quiet) fputs(table.s, stderr);
+    cli_table(report_profile(perm, rows, count));
 }
 
 int main(int argc, char **argv)

@@ -194,15 +194,6 @@ static void add_options(Input *s, Arena *perm)
         candidates_add(perm, &s->todo, (Candidate){nets.item[i], nets.item[i], "", ""});
 }
 
-static void put_profile(Arena *perm, const Trainer *t)
-{
-    int64_t count;
-    const ProfileRecord *rows = trainer_profile(t, perm, &count);
-    Text table = {0};
-    report_profile(perm, &table, rows, count);
-    if (!cli_common.quiet) fputs(table.s, stderr);
-}
-
 /* Every network to train is part of what a state belongs to: those that are done are not trained again. */
 static void begin_checkpoint(Checkpoint *c, Arena *perm, Arena scratch, const Dataset *d, const Input *input)
 {
@@ -215,15 +206,16 @@ static void begin_checkpoint(Checkpoint *c, Arena *perm, Arena scratch, const Da
     if (why) cli_die_input(damaged, why);
 }
 
-static void put_model(Arena *perm, Arena scratch, const Trainer *t, int64_t *written)
+/* After its weights are written: the best ones take their place in the engine. */
+static void put_model(Arena *perm, Arena scratch, Trainer *t, int64_t *written)
 {
     if (!*onnx_path) return;
-    bool best = t->best_epoch >= 0;
+    trainer_use_best(t);
     NetWeights w = {.mixing = (float **)t->mixing};
     w.weights = NEW(perm, float, t->graph->weight_count);
     w.stats = NEW(perm, float, t->graph->stat_floats);
-    engine_download(t->engine, best ? BLOCK_BEST : BLOCK_WEIGHTS, w.weights);
-    engine_download(t->engine, best ? BLOCK_STATS_BEST : BLOCK_STATS, w.stats);
+    engine_download(t->engine, BLOCK_WEIGHTS, w.weights);
+    engine_download(t->engine, BLOCK_STATS, w.stats);
     if (engine_error(t->engine)) cli_die(EXIT_FAILED, "%s: the weights: %s", t->net.run, engine_error(t->engine));
     const ExportNet net = {.net = &t->net, .graph = t->graph, .weights = &w};
     const char *why = export_onnx(scratch, onnx_path, &net, onnx_normalised, written);
@@ -243,7 +235,11 @@ static TrainEnd train_one(const Input *input, int64_t item, Arena room, Arena sc
     cli_note("%s: %s, %s", c->run, forecast_text(&perm, &t.forecast), engine_device(t.engine));
     engine_set_profile(t.engine, profile);
     TrainEnd end = trainer_run(&t, scratch);
-    if (profile) put_profile(&perm, &t);
+    if (profile) {
+        int64_t count;
+        const ProfileRecord *rows = trainer_profile(&t, &perm, &count);
+        cli_table(report_profile(&perm, rows, count));
+    }
     if (end == TRAIN_DIVERGED || end == TRAIN_FAILED)
         cli_warn("%s", t.trouble);
     else if (!no_weights && (why = trainer_write_weights(&t, scratch)))
@@ -262,9 +258,9 @@ static int design_problems(Arena *perm, Arena scratch, const Dataset *d, bool st
         plan.methods += plan.method[i] != 0;
     }
     if (stream || !nets.count || plan.methods < nets.count || genotypes.count || *init_path || *onnx_path ||
-        untrained || profile || supernet)
-        cli_die(EXIT_FAILED, "%s: %s; --net oc, mma, pixels or cnn alone design them", data_path,
-                problems_refuse(&d->info));
+        untrained || no_weights || profile || supernet)
+        cli_die(EXIT_FAILED, "%s: a dataset of structural problems: --net oc, mma, pixels or cnn alone design them",
+                data_path);
     for (int s = 0; s < SPLIT_COUNT; s++) plan.split[s] = !strcmp(designed, "all") || !strcmp(designed, split_name[s]);
     const int64_t count = designs_count(d, &plan);
     if (!count) cli_die(EXIT_FAILED, "%s: the %s split is empty", data_path, designed);
@@ -320,6 +316,10 @@ int main(int argc, char **argv)
     if (why) cli_die(EXIT_USAGE, "%s", why);
     if (supernet && (genotypes.count || nets.count || *init_path))
         cli_die(EXIT_USAGE, "--supernet excludes --genotype, --net and --init");
+    if (supernet && (train_settings.layers != 8 || train_settings.channels || *train_settings.reduce_at ||
+                     train_settings.auxiliary > 0))
+        cli_die(EXIT_USAGE,
+                "--supernet excludes --layers, --channels, --reduce-at and --auxiliary: it is as it was found");
     if (!supernet && (prune.top || prune.below > 0))
         cli_die(EXIT_USAGE, "--prune-top and --prune-below prune a --supernet");
     if (untrained) train_settings.epochs = 0;
@@ -332,10 +332,12 @@ int main(int argc, char **argv)
 
     Dataset data, whole;
     bool damaged;
-    why = dataset_open(&perm, scratch, data_path, &data, &damaged);
+    why = dataset_open_any(&perm, scratch, data_path, &data, &damaged);
     if (why) cli_die_input(damaged, why);
     if (data.spilled) cli_note("%s: %s", data_path, data.spilled);
     if (problems_are(&data.info)) return design_problems(&perm, scratch, &data, path);
+    if (strcmp(designed, "all"))
+        cli_die(EXIT_USAGE, "--design %s: %s holds no structural problems", designed, data_path);
     why = train_settings_misfit(&perm, &train_settings, &data.info);
     if (why) cli_die(EXIT_FAILED, "%s: %s", data_path, why);
     whole = data;

@@ -83,6 +83,8 @@ typedef struct {
     bool own; /* a baseline is the dataset's own genotypes */
     /* the present dataset */
     Dataset data, whole;
+    Arena store;  /* which the dataset is in */
+    int64_t open; /* 1 + the dataset that is read; 0: none yet */
     Workplace place;
 } Transfer;
 
@@ -287,61 +289,69 @@ static void put_row(const Transfer *t, const Job *j, Trainer *run, const Carried
              metric_get(baseline, m, split_name[SPLIT_TEST], selects));
 }
 
-static void put_profile(Arena *perm, const Trainer *t)
+/* Builds the network and, with weights, sees whether they fit. start: to train it, else to see whether it could be. mine:
+ * for what the run keeps while it lasts; apart from scratch, which its callees use anew. */
+static void open_job(Transfer *t, const Job *j, Arena *mine, Arena scratch, bool start, Trainer *run, Carried *carried)
 {
-    int64_t count;
-    const ProfileRecord *rows = trainer_profile(t, perm, &count);
-    Text table = {0};
-    report_profile(perm, &table, rows, count);
-    if (!cli_common.quiet) fputs(table.s, stderr);
-}
-
-/* Builds the network and, with weights, sees whether they fit. start: and trains it. room: for what the run keeps while it
- * lasts; apart from scratch, which its callees use anew. */
-static TrainEnd do_job(Transfer *t, const Job *j, Arena room, Arena scratch, bool start, Text *forecasts, Arena *perm)
-{
-    Arena mine = room;
     NetworkRecord net;
     t->place.seed = (uint64_t)j->seed;
-    const TrainSettings s = job_settings(t, &mine, j, &net);
+    TrainSettings *s = NEW(mine, TrainSettings, 1); /* the run keeps it */
+    *s = job_settings(t, mine, j, &net);
     const Trained *from = job_weights(t, j);
+    const char *why = trainer_open(mine, scratch, &t->place, s, &net, start, run);
+    if (!why && from) why = trainer_carry(run, mine, from, frozen, carried);
+    if (why) cli_die(EXIT_FAILED, "%s: %s", net.run, why);
+}
+
+static void forecast_job(Transfer *t, const Job *j, Arena room, Arena scratch, Text *forecasts, Arena *perm)
+{
+    Trainer run;
+    Carried c = {0};
+    open_job(t, j, &room, scratch, false, &run, &c);
+    text_addf(perm, forecasts, "%s: %s\n", run.net.run, forecast_text(&room, &run.forecast));
+    if (job_weights(t, j))
+        text_addf(perm, forecasts, "%s: %lld weights carried over, %lld adapted, %lld fresh%s%s\n", run.net.run,
+                  (long long)c.carried, (long long)c.adapted, (long long)c.fresh, *c.names ? ": " : "", c.names);
+}
+
+static TrainEnd train_job(Transfer *t, const Job *j, Arena room, Arena scratch)
+{
     Trainer run;
     Carried carried = {0};
-    const char *why = trainer_open(&mine, scratch, &t->place, &s, &net, start, &run);
-    if (!why && from) why = trainer_carry(&run, &mine, from, frozen, &carried);
-    if (why) cli_die(EXIT_FAILED, "%s: %s", net.run, why);
-    const char *text = forecast_text(&mine, &run.forecast);
-    if (!start) {
-        text_addf(perm, forecasts, "%s: %s\n", net.run, text);
-        if (from)
-            text_addf(perm, forecasts, "%s: %lld weights carried over, %lld adapted, %lld fresh%s%s\n", net.run,
-                      (long long)carried.carried, (long long)carried.adapted, (long long)carried.fresh,
-                      *carried.names ? ": " : "", carried.names);
-        return TRAIN_DONE;
-    }
-    cli_note("%s: %s, %s", net.run, text, engine_device(run.engine));
+    open_job(t, j, &room, scratch, true, &run, &carried);
+    cli_note("%s: %s, %s", run.net.run, forecast_text(&room, &run.forecast), engine_device(run.engine));
     engine_set_profile(run.engine, profile);
     TrainEnd end = trainer_run(&run, scratch);
-    if (profile) put_profile(&mine, &run);
+    if (profile) {
+        int64_t count;
+        const ProfileRecord *rows = trainer_profile(&run, &room, &count);
+        cli_table(report_profile(&room, rows, count));
+    }
     if (end == TRAIN_DIVERGED || end == TRAIN_FAILED) cli_warn("%s", run.trouble);
-    if (end == TRAIN_DONE) put_row(t, j, &run, &carried, &mine);
+    if (end == TRAIN_DONE) put_row(t, j, &run, &carried, &room);
     trainer_close(&run);
     return end;
 }
 
 /* ---- datasets, one at a time ---- */
 
-static void open_dataset(Transfer *t, Arena *perm, Arena scratch, int64_t index)
+/* Makes the dataset that a job is of the open one, in t->store, in the place of the one before it. */
+static void use_dataset(Transfer *t, Arena scratch, int64_t index)
 {
+    if (t->open == index + 1) return;
+    if (t->open) dataset_close(&t->data);
+    arena_forget(t->store.beg, arena_left(&t->store));
+    t->open = index + 1;
     const char *path = data_paths.item[index];
+    Arena perm = t->store;
     bool damaged, own = false;
-    const char *why = dataset_open(perm, scratch, path, &t->data, &damaged);
+    const char *why = dataset_open(&perm, scratch, path, &t->data, &damaged);
     if (why) cli_die_input(damaged, why);
     if (t->data.spilled) cli_note("%s: %s", path, t->data.spilled);
     if (!t->data.split[SPLIT_TEST].count) cli_die(EXIT_FAILED, "%s: the test split is empty", path);
-    why = train_settings_misfit(perm, &train_settings, &t->data.info);
+    why = train_settings_misfit(&perm, &train_settings, &t->data.info);
     t->whole = t->data;
-    if (!why && !train_settings.no_alpha) why = train_whole(perm, &t->data, &t->whole);
+    if (!why && !train_settings.no_alpha) why = train_whole(&perm, &t->data, &t->whole);
     if (why) cli_die(EXIT_FAILED, "%s: %s", path, why);
     for (int64_t i = 0; i < t->baseline_first; i++) own |= !strcmp(t->todo.item[i].dataset, t->data.info.name);
     if (t->own && !own)
@@ -351,46 +361,37 @@ static void open_dataset(Transfer *t, Arena *perm, Arena scratch, int64_t index)
 
 /* Every training, seen through before the first begins: what cannot be done is told now, not after hours. Writes
  * what the datasets are, and fills in what a checkpoint belongs to. */
-static void check_all(Transfer *t, Arena *perm, Arena store, Arena room, Arena scratch, Text *forecasts,
-                      DatasetInfo *info)
+static void check_all(Transfer *t, Arena *perm, Arena room, Arena scratch, Text *forecasts, DatasetInfo *info)
 {
-    for (int64_t i = 0, open = -1; i < job_count(t); i++) {
+    for (int64_t i = 0; i < job_count(t); i++) {
         const Job j = job_of(t, i);
         if (!job_counts(t, &j)) continue;
-        if (j.dataset != open) {
-            if (open >= 0) dataset_close(&t->data);
-            Arena once = store;
-            open_dataset(t, &once, scratch, open = j.dataset);
-            info[open] = (DatasetInfo){.name = arena_strdup(perm, t->data.info.name), .digest = t->data.info.digest};
+        use_dataset(t, scratch, j.dataset);
+        if (!info[j.dataset].name) {
+            info[j.dataset] =
+                (DatasetInfo){.name = arena_strdup(perm, t->data.info.name), .digest = t->data.info.digest};
             if (t->out && !dataset_seen(t, t->data.info.digest))
                 writer_put(t->out, &(Record){.kind = REC_DATASET, .dataset = t->data.info});
             see_dataset(t, perm, t->data.info.digest);
         }
-        do_job(t, &j, room, scratch, false, forecasts, perm);
+        forecast_job(t, &j, room, scratch, forecasts, perm);
     }
-    dataset_close(&t->data);
 }
 
-static int64_t train_all(Transfer *t, Checkpoint *c, Arena store, Arena room, Arena scratch, bool *failed)
+/* Returns the end of the last one. */
+static TrainEnd train_all(Transfer *t, Checkpoint *c, Arena room, Arena scratch)
 {
-    int64_t open = -1;
     TrainEnd end = TRAIN_DONE;
     for (; c->item < job_count(t) && end != TRAIN_INTERRUPTED && end != TRAIN_FAILED && !cli_interrupted() &&
            !writer_error(t->out);
          c->item++) {
         const Job j = job_of(t, c->item);
         if (!job_counts(t, &j)) continue;
-        if (j.dataset != open) {
-            if (open >= 0) dataset_close(&t->data);
-            Arena once = store;
-            open_dataset(t, &once, scratch, open = j.dataset);
-        }
-        end = do_job(t, &j, room, scratch, true, 0, 0);
+        use_dataset(t, scratch, j.dataset);
+        end = train_job(t, &j, room, scratch);
         c->diverged += end == TRAIN_DIVERGED;
     }
-    if (open >= 0) dataset_close(&t->data);
-    *failed = end == TRAIN_FAILED;
-    return c->diverged;
+    return end;
 }
 
 static void begin_checkpoint(Transfer *t, Checkpoint *c, Arena *perm, Arena scratch, const DatasetInfo *info)
@@ -429,8 +430,8 @@ int main(int argc, char **argv)
 {
     char **file = cli_begin(argc, argv, &program);
     Arena perm = arena_reserve((ptrdiff_t)1 << 40), scratch = arena_reserve((ptrdiff_t)1 << 36),
-          room = arena_reserve((ptrdiff_t)1 << 40), store = arena_reserve((ptrdiff_t)1 << 40);
-    Transfer t = {0};
+          room = arena_reserve((ptrdiff_t)1 << 40);
+    Transfer t = {.store = arena_reserve((ptrdiff_t)1 << 40)};
     const char *why = check_options(&t, &perm);
     if (why) cli_die(EXIT_USAGE, "%s", why);
     if (!data_paths.count) cli_die(EXIT_USAGE, "--data FILE is needed: a dataset of nas-ingest");
@@ -457,7 +458,7 @@ int main(int argc, char **argv)
     if (why) cli_die(EXIT_FAILED, "%s", why);
     Text forecasts = {0};
     DatasetInfo *info = NEW(&perm, DatasetInfo, data_paths.count);
-    check_all(&t, &perm, store, room, scratch, &forecasts, info);
+    check_all(&t, &perm, room, scratch, &forecasts, info);
     if (dry_run) {
         fputs(forecasts.s, stdout);
         return cli_end();
@@ -466,13 +467,14 @@ int main(int argc, char **argv)
     Checkpoint checkpoint;
     begin_checkpoint(&t, &checkpoint, &perm, scratch, info);
     t.place.checkpoint = &checkpoint;
-    bool failed = false;
-    int64_t diverged = train_all(&t, &checkpoint, store, room, scratch, &failed);
+    const TrainEnd end = train_all(&t, &checkpoint, room, scratch);
     if (!writer_finish(t.out)) cli_die(EXIT_FAILED, "%s", writer_error(t.out));
     cli_guard_file(0);
     workplace_close(&t.place);
     checkpoint_tell(&checkpoint);
     checkpoint_close(&checkpoint);
+    dataset_close(&t.data);
+    const bool failed = checkpoint.diverged || end == TRAIN_FAILED;
     int status = cli_end();
-    return status ? status : diverged || failed ? EXIT_FAILED : EXIT_OK;
+    return status ? status : failed ? EXIT_FAILED : EXIT_OK;
 }

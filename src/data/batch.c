@@ -3,8 +3,8 @@
  * One sample at a time: every output row is a run of source columns, forwards or (flipped) backwards, with zeros left
  * and right of it where a crop reaches past the image.  u8 pixels go through a table of the 256 normalised values of
  * their channel.  Where the sample is turned, moved or enlarged, every output pixel looks up where it comes from instead.
- * What an augmentation draws is a function of (seed, epoch, split, sample), so neither the batch size
- * nor the order nor the thread matters.
+ * What an augmentation draws is a function of (seed, epoch, split, sample), so neither the batch size nor the order nor the
+ * thread matters; but that mixup takes for a sample's partner another one of its batch.
  */
 #include <assert.h>
 #include <math.h>

@@ -468,12 +468,21 @@ static const char *read_all(Arena *perm, Arena scratch, Reader *in, Dataset *out
     return why ? arena_printf(perm, "%s: %s", reader_name(in), why) : 0;
 }
 
+static const char *read_or_close(Arena *perm, Arena scratch, Reader *in, bool problems, Dataset *out,
+                                 void (*other)(void *context, const Record *r), void *context)
+{
+    const char *why = read_all(perm, scratch, in, out, other, context);
+    if (!why && !problems && problems_are(&out->info))
+        why = arena_printf(perm, "%s: a dataset of structural problems: there are no samples in it to learn from",
+                           reader_name(in));
+    if (why) dataset_close(out);
+    return why;
+}
+
 const char *dataset_read(Arena *perm, Arena scratch, Reader *in, Dataset *out,
                          void (*other)(void *context, const Record *r), void *context)
 {
-    const char *why = read_all(perm, scratch, in, out, other, context);
-    if (why) dataset_close(out);
-    return why;
+    return read_or_close(perm, scratch, in, false, out, other, context);
 }
 
 void dataset_close(Dataset *d)
@@ -481,11 +490,21 @@ void dataset_close(Dataset *d)
     spill_close(&d->spill);
 }
 
-const char *dataset_open(Arena *perm, Arena scratch, const char *path, Dataset *out, bool *damaged)
+static const char *open_file(Arena *perm, Arena scratch, const char *path, bool problems, Dataset *out, bool *damaged)
 {
     Reader *in = reader_open(perm, path);
-    const char *why = dataset_read(perm, scratch, in, out, 0, 0);
+    const char *why = read_or_close(perm, scratch, in, problems, out, 0, 0);
     *damaged = why && reader_damaged(in);
     reader_close(in);
     return why;
+}
+
+const char *dataset_open(Arena *perm, Arena scratch, const char *path, Dataset *out, bool *damaged)
+{
+    return open_file(perm, scratch, path, false, out, damaged);
+}
+
+const char *dataset_open_any(Arena *perm, Arena scratch, const char *path, Dataset *out, bool *damaged)
+{
+    return open_file(perm, scratch, path, true, out, damaged);
 }

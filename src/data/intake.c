@@ -131,6 +131,7 @@ static const char *begin_run(Intake *s, IntakeRun *run, const char *where)
     const int64_t room = arena_left(s->perm) / 2, left = s->most - s->run[0].count - s->run[1].count;
     const char *why = s->most ? dataset_too_large(s->perm, left, pixels + beside) : 0;
     if (why || spill_when() == SPILL_ALWAYS) why = spill(s, run, why);
+    if (why && !s->most) return arena_printf(s->perm, "%s: %s", where, why);
     if (why) return arena_printf(s->perm, "%s: %lld samples: %s", where, (long long)left, why);
     int64_t n = room / pixels;
     if (!run->file.data) run->data = arena_cut(s->perm, (s->most && left < n ? left : n) * pixels);

@@ -9,13 +9,8 @@
 
 bool problems_are(const DatasetInfo *info)
 {
-    const Task *task = info->task ? task_find(info->task) : 0; /* 0: nothing is read yet */
+    const Task *task = task_find(info->task);
     return task && task->simulated;
-}
-
-const char *problems_refuse(const DatasetInfo *info)
-{
-    return problems_are(info) ? "a dataset of structural problems: there are no samples in it to learn from" : 0;
 }
 
 /* ---- splits ---- */

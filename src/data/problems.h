@@ -1,8 +1,8 @@
 /* problems: datasets of task "simulation", whose samples are structures to be designed (structure/problem.h), of any sizes.
  *
  * In a stream a Problem record stands for each, in place of Samples; in a Dataset they are split[].problems. The fields of
- * DatasetInfo that speak of samples say the largest grid; there are no pixels and no targets. What does not know the task
- * refuses it by problems_refuse().
+ * DatasetInfo that speak of samples say the largest grid; there are no pixels and no targets. dataset_open() and
+ * dataset_read() refuse them, dataset_open_any() does not.
  */
 #ifndef NAS_PROBLEMS_H
 #define NAS_PROBLEMS_H
@@ -11,8 +11,6 @@
 #include "structure/problem.h"
 
 bool problems_are(const DatasetInfo *info);
-/* Why a dataset of problems cannot be used where samples are needed, or 0. */
-const char *problems_refuse(const DatasetInfo *info);
 
 /* Divides the problems of split[SPLIT_TRAIN] by the fractions of spec: families one after the other in an order by seed,
  * their members too, each goes where most is missing; so each family is spread over the splits. With --split-by group

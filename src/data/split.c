@@ -90,7 +90,8 @@ static void permute(Column *column, int columns, int64_t *from, int64_t n)
         int64_t hole = start;
         while (from[hole] != start) {
             int64_t next = from[hole];
-            spill_expect(column[0].base + from[next] * column[0].size, column[0].size);
+            if (column[0].size >= 4096) /* else a page that is there already is asked for in vain, time and again */
+                spill_expect(column[0].base + from[next] * column[0].size, column[0].size);
             for (int c = 0; c < columns; c++)
                 memcpy(column[c].base + hole * column[c].size, column[c].base + next * column[c].size,
                        (size_t)column[c].size);

@@ -105,7 +105,7 @@ static double largest(int64_t n, const double *a)
 {
     double most = 0;
     for (int64_t i = 0; i < n; i++)
-        if (!(fabs(a[i]) <= most)) most = fabs(a[i]); /* a NaN stays */
+        if (!(fabs(a[i]) <= most) && !isnan(most)) most = fabs(a[i]); /* a NaN stays */
     return most;
 }
 

@@ -166,7 +166,6 @@ static void discretisation(Look *l)
     }
 }
 
-/* An event belongs to the search whose records stand around it. */
 static void guarded(Look *l)
 {
     for (int64_t i = 0; i < l->story->count; i++) {

@@ -83,7 +83,7 @@ void story_finish(Story *s);
 void report_summary(const Story *s, Arena *a, Text *out);
 
 /* The rows of one run's profile as a line and a table for a terminal. */
-void report_profile(Arena *a, Text *out, const ProfileRecord *p, int64_t count);
+const char *report_profile(Arena *a, const ProfileRecord *p, int64_t count);
 
 typedef enum { CELL_NORMAL = 1, CELL_REDUCE = 2, CELL_BOTH = 3 } CellChoice;
 /* Graphviz source of all cells. Returns 0 or why not. */

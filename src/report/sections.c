@@ -494,8 +494,9 @@ static Table *profiles(const Story *s, Arena *a)
     return none_if_empty(t);
 }
 
-void report_profile(Arena *a, Text *out, const ProfileRecord *p, int64_t count)
+const char *report_profile(Arena *a, const ProfileRecord *p, int64_t count)
 {
+    Text out = {0};
     Table *t = profile_new(a);
     double all = 0, wait = 0;
     for (int64_t i = 0; i < count; i++) {
@@ -503,9 +504,10 @@ void report_profile(Arena *a, Text *out, const ProfileRecord *p, int64_t count)
         all += p[i].seconds;
         if (!strcmp(p[i].op, "data wait")) wait += p[i].share;
     }
-    text_addf(a, out, "%s: %s, %.1f %% of it waiting for data\n", count ? p->run : "", format_seconds(a, all),
+    text_addf(a, &out, "%s: %s, %.1f %% of it waiting for data\n", count ? p->run : "", format_seconds(a, all),
               100 * wait);
-    table_text(a, out, t);
+    table_text(a, &out, t);
+    return out.s;
 }
 
 static Table *checkpoints(const Story *s, Arena *a)

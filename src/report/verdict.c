@@ -60,7 +60,7 @@ static const char *name_of(const Story *s, Arena *a, const Evaluation *e, Origin
 {
     *origin = strcmp(e->net, netio_supernet) ? BY_HAND : SEARCHED_NET;
     if (*origin == SEARCHED_NET) return e->run;
-    if (strcmp(e->net, "genotype")) return e->net;
+    if (strcmp(e->net, netio_genotype)) return e->net;
     const GenotypeRecord *g = genotype_of(s, e);
     if (!g) return "a cell of unknown origin";
     if (!strcmp(g->rule, "random")) return *origin = BY_CHANCE, "random cells";

@@ -115,7 +115,7 @@ typedef struct { /* a structure to be designed; see nas.proto and structure/prob
     int64_t *fixed, fixed_count;
     int64_t *load_dof, load_count;
     double *load;     /* (load_count) */
-    double reference; /* the least compliance known, or 0 */
+    double reference; /* the least typical compliance of published methods, or 0 */
 } ProblemRecord;
 
 typedef struct { /* the space and the settings of a search; before its SearchEpochs */

@@ -21,7 +21,7 @@ typedef struct Problem {
     const uint8_t *mask;       /* (H, W): 1 designable, 0 stays empty */
     const uint8_t *fixed;      /* (dofs): 1 held */
     const double *load;        /* (dofs): forces; those on held degrees of freedom have no effect */
-    double reference;          /* the least compliance that the literature knows, 0: none */
+    double reference;          /* the least typical compliance of published methods, 0: none */
 } Problem;
 
 /* Sides and elements of a problem: more is refused. */

@@ -83,8 +83,7 @@ const char *train_whole(Arena *perm, const Dataset *d, Dataset *whole);
 NetworkRecord train_network(Arena *perm, const Workplace *w, const TrainSettings *s, const char *run, const char *net,
                             const char *genotype);
 /* Builds the net and finds the batch; engine and loaders only with `start`, and then goes on from the place's checkpoint
- * if there is one. `perm` holds the run: give it an arena of its
- * own. Returns 0 or why not. */
+ * if there is one. `perm` holds the run: give it an arena of its own; w and s must outlive it. Returns 0 or why not. */
 const char *trainer_open(Arena *perm, Arena scratch, const Workplace *w, const TrainSettings *s,
                          const NetworkRecord *net, bool start, Trainer *out);
 /* Lets the run begin with weights of a trained network (unless it was resumed); frozen: what is carried over as it is stays

@@ -2,13 +2,10 @@
 #include "train/workplace.h"
 
 #include "cli/cli.h"
-#include "data/problems.h"
 #include "engine/plan.h"
 
 const char *workplace_open(Arena *perm, Workplace *w, const Dataset *data, Writer *out)
 {
-    const char *why = problems_refuse(&data->info);
-    if (why) return why;
     *w = (Workplace){.data = data,
                      .pool = pool_open((int)cli_common.threads),
                      .out = out,

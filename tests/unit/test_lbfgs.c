@@ -73,6 +73,14 @@ static double wall(int64_t n, const double *x, double *g)
     return x[0] > 2 ? NAN : f;
 }
 
+/* Of its gradient one number in the middle is none. */
+static double holed(int64_t n, const double *x, double *g)
+{
+    double f = wall(n, x, g);
+    g[1] = NAN;
+    return f;
+}
+
 static Lbfgs *start(Arena *a, int64_t n, double x0, double x1, LbfgsSettings s)
 {
     Lbfgs *l = lbfgs_open(a, n, s);
@@ -197,6 +205,8 @@ static void test_ends(void)
     CHECK_EQ(lbfgs_evaluations(l), 1);
     l = start(&a, 2, 3, 0, lbfgs_published); /* not defined where it starts */
     CHECK_EQ(minimise(l, wall, 10, 0, &f), LBFGS_STUCK);
+    l = start(&a, 3, 1, 0, lbfgs_published);
+    CHECK_EQ(minimise(l, holed, 10, 0, &f), LBFGS_STUCK);
     l = start(&a, 3, 1, 1, lbfgs_published); /* a kink, where no gradient vanishes */
     CHECK(minimise(l, absolute, 5000, 0, &f) >= LBFGS_CONVERGED);
     CHECK_NEAR(f, 0, 1e-9);

@@ -166,11 +166,24 @@ static char *take_field(Delimited *d, char *t, int *end)
     return t + 1;
 }
 
+/* Takes blanks, and the line if a comment follows them. */
+static bool skip_comment(Delimited *d)
+{
+    int c;
+    while (d->delimiter != '\t' && (c = look(d)) >= 0 && blank(c)) take(d);
+    if (look(d) != d->comment) return false;
+    while ((c = take(d)) >= 0 && c != '\n') {
+    }
+    d->lines++;
+    return true;
+}
+
 bool delimited_next(Delimited *d)
 {
     for (;;) {
         if (d->why || look(d) < 0) return false;
         d->line = d->lines + 1;
+        if (d->comment && skip_comment(d)) continue;
         char *t = d->text.beg;
         int end = 0;
         for (d->fields = 0; !d->fields || (end >= 0 && end != '\n'); d->fields++) {
@@ -179,7 +192,6 @@ bool delimited_next(Delimited *d)
             if (!(t = take_field(d, t, &end)) || d->why) return false;
         }
         if (d->fields == 1 && !*d->text.beg) continue; /* an empty line */
-        if (d->comment && *d->text.beg == d->comment) continue;
         for (int64_t i = 0; i < d->fields; i++) d->field[i] = d->text.beg + d->begin[i];
         return true;
     }

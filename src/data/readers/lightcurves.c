@@ -166,6 +166,7 @@ static int64_t need_column(Delimited *head, const char *name)
 static bool open_table(Arena *perm, const char *path, Delimited *r)
 {
     if (!delimited_open(perm, perm, path, ',', r)) return false;
+    r->comment = '#';
     if (!delimited_next(r)) delimited_fail(r, "empty: a line of names expected");
     return !r->why;
 }

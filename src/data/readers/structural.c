@@ -65,7 +65,12 @@ static const char *add_problems(Arena *perm, const char *word, int64_t W, int64_
     if (found) return 0;
     if (is_pattern(word)) return arena_printf(perm, "option problems=%s: no problem has such a name", word);
     if (*count == room) return "too many problems";
-    return problem_find(perm, word, &to[(*count)++]);
+    Problem *p = &to[*count];
+    const char *why = problem_find(perm, word, p);
+    for (int64_t k = 0; k < *count && !why; k++)
+        if (!strcmp(to[k].name, p->name)) return 0;
+    *count += !why && p->W <= W && p->H <= H;
+    return why;
 }
 
 static const char *read_problems(Arena *perm, const IngestSpec *spec, Dataset *out)
@@ -234,7 +239,7 @@ static void make_part(void *context, int64_t part, int thread)
     if (!thread) cli_progress("structural: %lld of %lld samples", (long long)done, (long long)m->count);
 }
 
-/* Which sample failed first depends on timing, so only the text of the lowest one is told. */
+/* Of samples that failed before the others were stopped, the lowest one is told. */
 static const char *make_all(Arena *perm, Make *m)
 {
     const int threads = (int)cli_common.threads;
@@ -248,7 +253,7 @@ static const char *make_all(Arena *perm, Make *m)
     const char *why = 0;
     for (int64_t i = 0; i < m->count && !why; i++)
         if (m->why[i]) why = arena_printf(perm, "sample %lld: %s", (long long)i, m->why[i]);
-    for (int t = 0; t < threads; t++) arena_release((Arena){m->room[t].beg, m->room[t].end});
+    for (int t = 0; t < threads; t++) arena_release(m->room[t]);
     return why;
 }
 
@@ -270,7 +275,7 @@ static const char *read_samples(Arena *perm, const IngestSpec *spec, Dataset *ou
     info->width = m.W + 1;
     info->dtype = DTYPE_F32;
     info->outputs = out->target_width = m.outputs;
-    m.x = dataset_memory(perm, m.count, dataset_sample_bytes(info), &why);
+    m.x = dataset_pixels(perm, m.count, dataset_sample_bytes(info), &why);
     m.y = why ? 0 : dataset_memory(perm, m.count, m.outputs * (int64_t)sizeof *m.y, &why);
     m.why = why ? 0 : dataset_memory(perm, m.count, sizeof *m.why, &why);
     if (!why) why = make_all(perm, &m);
