@@ -25,7 +25,7 @@ static const Choice choice_table[] = {
 /* Rates are those of the papers' experiments in the space of DARTS. */
 const StrategySettings strategy_table[] = {
     {"steady", "darts1 for searches of some hundred steps and more: the alphas learn fast, but not before the weights",
-     "softmax", "all", "first-order", "l2", "adam", "alphas", 1, "off", "off", -1, 0.4, 0.02},
+     "softmax", "all", "first-order", "l2", "adam", "alphas", 1, "off", "off", -1, 0.1, 0.02},
     {"darts1", "Liu, Simonyan, Yang 2019, arXiv:1806.09055, first order", "softmax", "all", "first-order", "l2", "adam",
      "alphas", 1, "off", "off", -1, 0, 3e-4},
     {"darts2", "the same, second order", "softmax", "all", "second-order", "l2", "adam", "alphas", 1, "off", "off", -1,

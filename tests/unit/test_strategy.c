@@ -297,7 +297,7 @@ static void test_presets(void)
     static const struct {
         const char *name, *parts;
     } want[] = {
-        {"steady", "softmax + first-order + l2:0.001 + adam + warmup:40 %"},
+        {"steady", "softmax + first-order + l2:0.001 + adam + warmup:10 %"},
         {"darts1", "softmax + first-order + l2:0.001 + adam"},
         {"darts2", "softmax + second-order + l2:0.001 + adam"},
         {"pc-darts", "softmax + channel-share:4 + edge-weights + first-order + l2:0.001 + adam + warmup:30 %"},
