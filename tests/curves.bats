@@ -2,35 +2,8 @@
 # Light curves and sheets with cuts: what nas-ingest makes of the real ones, and what it says about bad ones.
 
 load helper
+load readers
 
-# refused PATTERN ARGUMENT…: nas-ingest exits 1 with one line like the pattern and leaves nothing behind.
-refused()
-{
-    local status=0 pattern=$1
-    shift
-    nas-ingest "$@" -o out.nas >stdout 2>stderr </dev/null || status=$?
-    [[ $status = 1 ]] || { echo "status $status: $(<stderr)" >&2; return 1; }
-    one_line "$(<stderr)" && [[ ! -s stdout ]] || return 1
-    # shellcheck disable=SC2053
-    [[ $(<stderr) == $pattern ]] || { echo "said '$(<stderr)', not '$pattern'" >&2; return 1; }
-    [[ -z $(find . -name '*out.nas*') ]] || { echo "left behind: $(ls)" >&2; return 1; }
-}
-
-# sheets N: N rows of the graphene table.
-sheets()
-{
-    awk -v n="$1" 'BEGIN { for (i = 1; i <= n; i++) {
-        for (k = 0; k < 15; k++) printf "%d ", int(i * 7919 / 2 ^ k) % 2
-        printf "%.4f %.2f %.2f\n", 0.2 + i / 100, i, 40 + i % 7 } }'
-}
-
-# objects N, observations N: N objects of two classes, a row each; 4 observations of each, a bin apart.
-objects() { awk -v n="$1" 'BEGIN { print "object_id,z,target"; for (i = 1; i <= n; i++) print i ",0.5," (i % 2 ? 90 : 42) }'; }
-observations()
-{
-    awk -v n="$1" 'BEGIN { print "object_id,mjd,passband,flux,flux_err,detected"
-        for (i = 1; i <= n; i++) for (t = 0; t < 4; t++) print i "," 59000 + 10 * t "," t "," i * t - 5 ",1.5,1" }'
-}
 good() { objects 40 >objects.csv; observations 40 >observations.csv; }
 
 @test "PLAsTiCC: the real curves, found by their columns, whichever file comes first" {

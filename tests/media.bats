@@ -3,6 +3,7 @@
 # `test_media --fixtures`, the NetCDF files by ncgen from their text form, the sound by the shell.
 
 load helper
+load readers
 
 setup_file()
 {
@@ -11,19 +12,6 @@ setup_file()
 }
 
 setup() { cd "$BATS_TEST_TMPDIR" && ln -s "$BATS_FILE_TMPDIR/made" made; }
-
-# refused PATTERN ARGUMENT…: nas-ingest exits 1 with one line like the pattern and leaves nothing behind.
-refused()
-{
-    local status=0 pattern=$1
-    shift
-    nas-ingest "$@" -o bad.nas >stdout 2>stderr </dev/null || status=$?
-    [[ $status = 1 ]] || { echo "status $status: $(<stderr)" >&2; return 1; }
-    one_line "$(<stderr)" && [[ ! -s stdout ]] || return 1
-    # shellcheck disable=SC2053
-    [[ $(<stderr) == $pattern ]] || { echo "said '$(<stderr)', not '$pattern'" >&2; return 1; }
-    [[ ! -e bad.nas && -z $(find . -name '*bad.nas*') ]] || { echo "left behind: $(ls)" >&2; return 1; }
-}
 
 # says PATTERN ARGUMENT…: nas-ingest writes out.nas, and its note is like the pattern.
 says()
@@ -36,18 +24,6 @@ says()
 }
 
 shown() { nas-stats out.nas; }
-
-# le32 N, be32 N: a 32-bit number as bytes.
-le32() { local h; printf -v h '%08x' "$1"; printf "\\x${h:6:2}\\x${h:4:2}\\x${h:2:2}\\x${h:0:2}"; }
-be32() { local h; printf -v h '%08x' "$1"; printf "\\x${h:0:2}\\x${h:2:2}\\x${h:4:2}\\x${h:6:2}"; }
-
-# wav RATE SAMPLES [SEED]: 8-bit mono, a pattern that depends on SEED.
-wav()
-{
-    printf RIFF; le32 $((36 + $2)); printf 'WAVEfmt '; le32 16; printf '\1\0\1\0'; le32 "$1"; le32 "$1"
-    printf '\1\0\10\0data'; le32 "$2"
-    awk -v n="$2" -v s="${3:-1}" 'BEGIN { for (i = 0; i < n; i++) printf "%c", 33 + (i * s * 7) % 90 }'
-}
 
 # ---- pictures ----
 

@@ -1,19 +1,8 @@
 #!/usr/bin/env bats
-# Readers of tables, series, NumPy arrays and CIFAR; what all formats share; and the recipes that use them.
+# Readers of tables, series, NumPy arrays and CIFAR; and what all formats share.
 
 load helper
-
-# bytes HEX…: hexadecimal digits, spaces allowed, as bytes.
-bytes()
-{
-    local hex=$*
-    hex=${hex// /}
-    # shellcheck disable=SC2001,SC2059
-    printf "$(sed 's/../\\x&/g' <<<"$hex")"
-}
-be32() { bytes "$(printf '%08x' "$1")"; }
-le16() { bytes "$(printf '%02x%02x' $(($1 & 255)) $(($1 >> 8)))"; }
-le32() { le16 $(($1 & 65535)); le16 $(($1 >> 16)); }
+load readers
 
 # The same 60 samples of 2×3 bytes and two classes in every format: value j of sample i is (37 i + 11 j) mod 256.
 n=60
@@ -56,19 +45,6 @@ idx_pair()
 {
     { bytes 00000803; be32 $n; be32 2; be32 3; pixels; } >img
     { bytes 00000801; be32 $n; labels; } >lab
-}
-
-# refused PATTERN ARGUMENT…: nas-ingest exits 1 with one line like the pattern and leaves nothing behind.
-refused()
-{
-    local status=0 pattern=$1
-    shift
-    nas-ingest "$@" -o out.nas >stdout 2>stderr </dev/null || status=$?
-    [[ $status = 1 ]] || { echo "status $status: $(<stderr)" >&2; return 1; }
-    one_line "$(<stderr)" && [[ ! -s stdout ]] || return 1
-    # shellcheck disable=SC2053
-    [[ $(<stderr) == $pattern ]] || { echo "said '$(<stderr)', not '$pattern'" >&2; return 1; }
-    [[ -z $(find . -name '*out.nas*') ]] || { echo "left behind: $(ls)" >&2; return 1; }
 }
 
 @test "the same samples as IDX, NumPy, zip of NumPy, CSV: the same stream" {
@@ -264,61 +240,4 @@ refused()
     cp S_TRAIN.tsv T_TRAIN.tsv several
     refused 'nas-ingest: several: several sets, *: name the files' ucr several
     refused 'nas-ingest: option length=0: a whole number from 1 to *, or longest' ucr S_TRAIN.tsv --option length=0
-}
-
-# recipe NAME ARGUMENT…: runs a script on small data with small settings; it must end in a report.
-recipe()
-{
-    export SEARCH='--layers 1 --reduce-at none --channels 2 --epochs 1 --batch 8 --nodes 2 --limit 0 --valid-limit 0'
-    export TRAIN='--layers 1 --reduce-at none --channels 2 --epochs 1 --batch 8'
-    "$NAS_ROOT/pipelines/$1" "${@:2}" out >log 2>&1 || { cat log; return 1; }
-    [[ -s out/report.html && -s out/data.nas ]]
-    nas-stats --check out/result.nas
-    [[ $(nas-stats --tsv evaluation out/result.nas | tail -n +2 | wc -l) -ge 4 ]] || { cat log; return 1; }
-}
-
-@test "recipe: CIFAR-10" {
-    mkdir ten
-    for f in data_batch_1 test_batch; do
-        for i in {0..39}; do bytes "0$((i % 10))"; head -c 3072 /dev/zero | tr '\0' "\\$((100 + i))"; done >ten/$f.bin
-    done
-    INGEST='--valid 0.25 --resize 8' recipe cifar10 ten
-}
-
-@test "recipes: MNIST and Fashion-MNIST" {
-    mkdir set
-    for f in train t10k; do
-        { bytes 00000803; be32 40; be32 8; be32 8; awk 'BEGIN { for (i = 0; i < 2560; i++) printf "%d", i * i % 10 }'; } |
-            gzip >set/$f-images-idx3-ubyte.gz
-        { bytes 00000801; be32 40; for _ in {1..20}; do bytes 0001; done; } >set/$f-labels-idx1-ubyte
-    done
-    INGEST='--valid 0.25' recipe mnist set
-    rm -r out
-    INGEST='--valid 0.25' recipe fashion-mnist set
-    # the study of the searches: two seeds, two random cells, and what is there is not done again
-    local i
-    for i in 1 2; do
-        INGEST='--valid 0.25' SEEDS=2 RANDOM_CELLS=2 "$NAS_ROOT/pipelines/fashion-study" set study >verdict 2>log || { cat log; return 1; }
-        grep -q 'search by steady .* 2 runs and 2 runs' verdict
-    done
-    [[ $(grep -c 'is there$' log) = 8 && $(wc -l <log) = 8 ]]
-}
-
-@test "recipe: UCR" {
-    mkdir Small
-    for f in TRAIN TEST; do
-        for i in {1..40}; do printf '%d\t%d\t%d\t3\t4\t5\t1\t0\n' $((i % 2)) "$i" $((i % 3)); done >Small/Small_$f.tsv
-    done
-    recipe ucr Small
-}
-
-@test "recipes without their data say what to get and where to put it" {
-    mkdir empty
-    for name in cifar10 mnist fashion-mnist; do
-        run --separate-stderr -1 "$NAS_ROOT/pipelines/$name" empty out
-        one_line "$stderr"
-        [[ $stderr == "$name: no "*" in empty: get it from "*" and put it there" && ! -e out ]]
-    done
-    run --separate-stderr -1 "$NAS_ROOT/pipelines/ucr"
-    one_line "$stderr"
 }

@@ -377,8 +377,8 @@ static double train_step(Trainer *t, int64_t index)
     const TrainSettings *s = t->settings;
     Engine *e = t->engine;
     Batch b = loader_next(t->loader);
-    if (s->drop_path > 0) /* as published, nothing is dropped in the first epoch */
-        engine_set_drop(e, s->drop_path * (double)t->epoch / (double)s->epochs, t->place->seed, t->step);
+    /* As published, nothing is dropped in the first epoch. Noise operations are other in every step, too. */
+    engine_set_drop(e, s->drop_path * (double)t->epoch / (double)s->epochs, t->place->seed, t->step);
     tally_feed(&t->train, e, &b);
     engine_forward(e, MODE_TRAIN);
     double loss = tally_add(&t->train, e, &b);
