@@ -236,4 +236,18 @@ machine()
     run -0 "$SWEEP" "${OPTIONS[@]}" grid.tsv out
     [[ $output == "sweep: 2 of 2 jobs done"* ]]
     [[ $(cat out/log/* | grep -c '^== nas-train') = 2 ]]
+    # the signal of Slurm before a job's time is over
+    grid "data seed" "a.nas 1"
+    local options=(--search "--layers 1 --channels 2 --batch 8 --epochs 60 --checkpoint-every 20" --until derive)
+    "$SWEEP" "${options[@]}" grid.tsv whole
+    "$SWEEP" "${options[@]}" --slurm grid.tsv half
+    SLURM_ARRAY_TASK_ID=1 env --default-signal=TERM bash half/sweep.sbatch &
+    until_there "half/work/*/search.ck"
+    kill -TERM $!
+    local status=0
+    wait $! || status=$?
+    [[ $status = 143 && -e $(echo half/work/*/search.ck) && ! -e $(echo half/work/*/search.nas) ]]
+    SLURM_ARRAY_TASK_ID=1 bash half/sweep.sbatch
+    grep -q 'nas-search .*--resume search.ck' half/log/*
+    equal whole half
 }
