@@ -144,6 +144,27 @@ ${NETS---net small-cnn --net resnet-tiny} - |
     nas-stats result.nas
 }
 
+# gpus: the GPUs that may be used, by number or name. A machine can have none.
+gpus()
+{
+    if [[ -n ${CUDA_VISIBLE_DEVICES+is set} ]]; then
+        tr ',' '\n' <<<"$CUDA_VISIBLE_DEVICES" | grep -v '^$'
+    else
+        nvidia-smi --query-gpu=index --format=csv,noheader 2>/dev/null
+    fi || true
+}
+
+# seconds_of TIME: 90s, 10m or 2h in seconds; 1 if it is none.
+seconds_of()
+{
+    [[ $1 =~ ^([0-9]{1,6})([smh])$ ]] || return 1
+    case ${BASH_REMATCH[2]} in
+    s) echo $((10#${BASH_REMATCH[1]})) ;;
+    m) echo $((10#${BASH_REMATCH[1]} * 60)) ;;
+    h) echo $((10#${BASH_REMATCH[1]} * 3600)) ;;
+    esac
+}
+
 # wait_for PID: its status; a signal that comes meanwhile is handled and waits on.
 wait_for()
 {

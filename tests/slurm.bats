@@ -115,5 +115,5 @@ signalled()
 @test "the same by a time limit, of a minute" {
     [[ ${NAS_TEST_LONG:-0} = 1 ]] || skip "minutes: NAS_TEST_LONG=1 runs it"
     # Slurm looks every half a minute who is due for the signal, 50 seconds before the end
-    epochs=3000 ended_early submitted --time=1 --signal=B:TERM@50
+    epochs=2000 ended_early submitted --time=1 --signal=B:TERM@50
 }

@@ -13,7 +13,7 @@
 
 static bool json, records, follow, check, dot, svg, html, verdict, cells, advise, diff;
 static int64_t random_cells = 1000;
-static const char *tsv = "", *select_kinds = "", *kinds = "", *png = "", *samples = "", *plot = "none", *cell = "both";
+static const char *tsv = "", *select_kinds = "", *kinds = "", *png = "", *samples = "", *plot = "none", *cell = "both", *note = "";
 
 static const CliOption options[] = {
     {CLI_HEADING, 0, "Records, one after the other"},
@@ -62,6 +62,7 @@ static const CliOption options[] = {
     {CLI_INT, 0, "random-cells", "N", &random_cells, "Random cells to hold the cells against.", 2, 1e6},
     {CLI_INT, 0, "seed", "N", &cli_common.seed, "Seed of the random cells.", 0, 0x1p53},
     {CLI_FLAG, 0, "html", 0, &html, "A page with everything, which needs no other file and no network."},
+    {CLI_STRING, 0, "note", "TEXT", &note, "A remark that the summary, --verdict and --html show with what they say."},
     {.kind = CLI_TABLE, .to = (void *)cli_basic_options},
     {.kind = CLI_END},
 };
@@ -354,6 +355,7 @@ int main(int argc, char **argv)
     }
     if (story) {
         story_finish(story);
+        if (note[0]) story->note = note;
         if (verdict && names_stream(output))
             write_verdict(&perm, story, kept, files);
         else

@@ -224,6 +224,7 @@ static void add_headline(const Story *s, Arena *a, Text *out)
         add_element(a, out, "p", headline(a, found));
         add_verdict(s, a, out);
     }
+    if (s->note) add_element(a, out, "p", s->note);
     add_element(a, out, "p class=\"soft\"", section_contents(s, a));
     text_add(a, out, "</header>\n");
 }

@@ -70,6 +70,7 @@ typedef struct {
     int64_t repeated; /* records that were in the story already: files of one pipeline share their beginning */
     uint64_t *seen;   /* hash set of records */
     int64_t seen_count, seen_room;
+    const char *note; /* a remark that summary, verdict and page show; or 0 */
 } Story;
 
 Story *story_new(Arena *perm);

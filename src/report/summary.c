@@ -29,4 +29,5 @@ void report_summary(const Story *s, Arena *a, Text *out)
         if (i == SECTION_GENOTYPES) add_genotypes(s, a, out);
         if (i == SECTION_VERDICT && t) verdict_lines(s, a, out, "  ");
     }
+    if (s->note) text_addf(a, out, "\n%s\n", escape_text(a, AS_PLAIN, s->note));
 }

@@ -417,6 +417,7 @@ const char *report_verdict(const Story *s, Arena *a, Text *out)
     table_text(a, out, t);
     text_add(a, out, "\n");
     verdict_lines(s, a, out, "");
+    if (s->note) text_addf(a, out, "\n%s\n", escape_text(a, AS_PLAIN, s->note));
     return 0;
 }
 
