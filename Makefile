@@ -324,17 +324,22 @@ man: programs
 # Scripts are installed as they are; they find lib.sh beside them, and the programs from there (pipelines/lib.sh).
 SCRIPTS  = sweep study
 BASH_DIR = $(PREFIX)/share/bash-completion/completions
+ZSH_DIR  = $(PREFIX)/share/zsh/site-functions
+FISH_DIR = $(PREFIX)/share/fish/vendor_completions.d
 SHARE    = $(PREFIX)/share/nas-tools
 
 install: man
 	@if test -e bin/libnas-cuda.so; then \
 	    install -D -m 644 bin/libnas-cuda.so $(DESTDIR)$(PREFIX)/lib/nas-tools/libnas-cuda.so; fi
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(BASH_DIR) \
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(BASH_DIR) $(DESTDIR)$(ZSH_DIR) \
+	    $(DESTDIR)$(FISH_DIR) \
 	    $(DESTDIR)$(SHARE)/pipelines $(DESTDIR)$(SHARE)/schemas/nas/v1
 	for p in $(PROGRAMS); do \
 	    install -m 755 $(NAS_BIN)/$$p $(DESTDIR)$(PREFIX)/bin/ && \
 	    install -m 644 bin/man/$$p.1 $(DESTDIR)$(PREFIX)/share/man/man1/ && \
-	    $(NAS_BIN)/$$p --completion bash > $(DESTDIR)$(BASH_DIR)/$$p || exit 1; \
+	    $(NAS_BIN)/$$p --completion bash > $(DESTDIR)$(BASH_DIR)/$$p && \
+	    $(NAS_BIN)/$$p --completion zsh > $(DESTDIR)$(ZSH_DIR)/_$$p && \
+	    $(NAS_BIN)/$$p --completion fish > $(DESTDIR)$(FISH_DIR)/$$p.fish || exit 1; \
 	done
 	install -m 644 schemas/nas/v1/nas.proto $(DESTDIR)$(SHARE)/schemas/nas/v1/
 	install -m 644 pipelines/lib.sh $(DESTDIR)$(SHARE)/pipelines/
@@ -345,7 +350,8 @@ install: man
 
 uninstall:
 	for p in $(PROGRAMS); do \
-	    rm -f $(DESTDIR)$(PREFIX)/bin/$$p $(DESTDIR)$(PREFIX)/share/man/man1/$$p.1 $(DESTDIR)$(BASH_DIR)/$$p; \
+	    rm -f $(DESTDIR)$(PREFIX)/bin/$$p $(DESTDIR)$(PREFIX)/share/man/man1/$$p.1 $(DESTDIR)$(BASH_DIR)/$$p \
+	        $(DESTDIR)$(ZSH_DIR)/_$$p $(DESTDIR)$(FISH_DIR)/$$p.fish; \
 	done
 	rm -f $(SCRIPTS:%=$(DESTDIR)$(PREFIX)/bin/nas-%)
 	rm -rf $(DESTDIR)$(SHARE) $(DESTDIR)$(PREFIX)/lib/nas-tools
@@ -354,7 +360,8 @@ uninstall:
 DEB_DIR = bin/deb
 deb: programs
 	rm -rf $(OBJ)/deb
-	$(MAKE) -s -o programs install DESTDIR=$(OBJ)/deb PREFIX=/usr NAS_BIN=$(NAS_BIN)
+	$(MAKE) -s -o programs install DESTDIR=$(OBJ)/deb PREFIX=/usr NAS_BIN=$(NAS_BIN) \
+	    ZSH_DIR=/usr/share/zsh/vendor-completions # where Debian's zsh looks
 	packaging/deb $(OBJ)/deb $(VERSION) $(DEB_DIR)
 
 clean:

@@ -13,6 +13,8 @@ works()
     for name in $(programs); do
         "$prefix/bin/$name" --version >/dev/null
         bash -n "$prefix/share/bash-completion/completions/$name"
+        [[ $(head -qn 1 "$prefix"/share/zsh/*/"_$name") = "#compdef $name" ]]
+        grep -q "^complete -c $name -l help" "$prefix/share/fish/vendor_completions.d/$name.fish"
     done
     (
         unset NAS_BIN

@@ -90,6 +90,37 @@ completion_works()
     each completion_works
 }
 
+zsh_works() { "$1" --completion zsh >"_$1" && zsh -n "_$1"; }
+
+# in_zsh LINE: what zsh makes of the line and the tab key. It completes in a terminal alone, and gets one.
+in_zsh()
+{
+    LINE=$1 zsh -f -c 'zmodload zsh/zpty
+        zpty -b z zsh -f -i
+        zpty -w z "PROMPT=; fpath=($PWD \$fpath); autoload -U compinit; compinit -u -D; echo re\"\"ady"
+        zpty -r -m z said "*ready*"
+        zpty -w -n z "$LINE"$'"'\\t\\t'"'
+        for i in {1..100}; do zpty -r -t z said && all+=$said && [[ $all = *$WANT* ]] && break; sleep 0.1; done
+        zpty -d z; print -r -- "$all"'
+}
+@test "--completion zsh is a completion that zsh takes" {
+    need zsh
+    each zsh_works
+    WANT=--version in_zsh "nas-search --ver" >said
+    grep -q -- --version said
+    WANT=alphas in_zsh "nas-stats --plot alph" >said
+    grep -q 'alphas' said
+    # words of a choice, and what an option is for
+    nas-search --completion zsh | grep -qF "'--device=[Where to compute; ref: the slow definition of every operation, in double precision]:word:(auto cpu ref cuda cuda:)'"
+    nas-search --completion zsh | grep -qF "'(-o --output)'{-o+,--output=}'["
+}
+
+fish_works() { "$1" --completion fish >completion.fish && fish -n completion.fish && [[ $(fish -c "source completion.fish; complete -C '$1 --ver'") == *--version* ]]; }
+@test "--completion fish is a completion that fish takes" {
+    need fish
+    each fish_works
+}
+
 unknown_option()
 {
     fails 2 "$1: unknown option '--no-such-option' *" "$1" --no-such-option

@@ -47,7 +47,7 @@ const CliOption table_builtin[] = {
     {CLI_FLAG, 'h', "help", 0, &table_help, "Print this text."},
     {CLI_FLAG, 0, "version", 0, &table_version, "Print the version and how it was built."},
     {CLI_FLAG, 0, "man", 0, &table_man, "Print the manual page (for man -l)."},
-    {CLI_CHOICE, 0, "completion", "bash", &table_completion, ""},
+    {CLI_CHOICE, 0, "completion", "bash|zsh|fish", &table_completion, ""},
     {CLI_END},
 };
 
@@ -273,7 +273,7 @@ static void answer(const CliProgram *program)
     else if (table_man)
         help_print_man(program, program->options);
     else if (table_completion)
-        help_print_completion(program, program->options);
+        help_print_completion(program, program->options, table_completion);
     else
         return;
     exit(cli_end());

@@ -288,7 +288,7 @@ static bool completion_choice(void *context, const CliOption *o)
     return false;
 }
 
-void help_print_completion(const CliProgram *program, const CliOption *table)
+static void bash_completion(const CliProgram *program, const CliOption *table)
 {
     char function[64];
     snprintf(function, sizeof function, "_%s", program->name);
@@ -301,4 +301,91 @@ void help_print_completion(const CliProgram *program, const CliOption *table)
     printf("    esac\n    [[ $word != -* ]] || COMPREPLY=($(compgen -W '");
     table_walk(table, completion_name, 0);
     printf("' -- \"$word\"))\n}\ncomplete -o default -F %s %s\n", function, program->name);
+}
+
+/* The first sentence of an explanation, within single quotes: `special` are characters that a backslash makes plain. */
+static void completion_help(const char *s, const char *special, const char *quote)
+{
+    for (; *s && strncmp(s, ". ", 2) && !(*s == '.' && !s[1]); s++) {
+        if (*s == '\'')
+            printf("%s", quote);
+        else
+            printf("%s%c", strchr(special, *s) ? "\\" : "", *s);
+    }
+}
+
+static void completion_words(const CliOption *o)
+{
+    for (const char *word = o->value; word; word = choice_next(word)) {
+        int n = (int)choice_length(word);
+        if (n > 2 && !memcmp(word + n - 2, ":N", 2)) n -= 1; /* "cuda:N": the number is the user's */
+        printf("%s%.*s", word == o->value ? "" : " ", n, word);
+    }
+}
+
+static bool takes_file(const CliOption *o)
+{
+    return (o->kind == CLI_STRING || o->kind == CLI_LIST) && (strstr(o->value, "FILE") || strstr(o->value, "FOLDER"));
+}
+
+/* A specification of zsh's _arguments. */
+static bool zsh_option(void *context, const CliOption *o)
+{
+    (void)context;
+    if (!is_shown(o)) return false;
+    const char *equals = o->kind == CLI_FLAG ? "" : "=", *once = o->kind == CLI_LIST ? "*" : "";
+    printf(" \\\n    ");
+    if (o->letter) {
+        if (!*once) printf("'(-%c --%s)'", o->letter, o->name);
+        printf("%s{-%c%s,--%s%s}'[", *once ? "'*'" : "", o->letter, *equals ? "+" : "", o->name, equals);
+    } else
+        printf("'%s--%s%s[", once, o->name, equals);
+    completion_help(o->help, "[]\\", "'\\''");
+    printf("]");
+    if (o->kind == CLI_CHOICE) {
+        printf(":word:(");
+        completion_words(o);
+        printf(")");
+    } else if (o->kind != CLI_FLAG) {
+        printf(":");
+        completion_help(o->value, ":[]\\", "'\\''");
+        printf(":%s", takes_file(o) ? "_files" : " ");
+    }
+    printf("'");
+    return false;
+}
+
+static void zsh_completion(const CliProgram *program, const CliOption *table)
+{
+    printf("#compdef %s\n_arguments -s -S", program->name);
+    table_walk(table, zsh_option, 0);
+    printf(" \\\n    '*:file:_files'\n");
+}
+
+static bool fish_option(void *context, const CliOption *o)
+{
+    const CliProgram *program = context;
+    if (!is_shown(o)) return false;
+    printf("complete -c %s -l %s", program->name, o->name);
+    if (o->letter) printf(" -s %c", o->letter);
+    if (o->kind == CLI_CHOICE) {
+        printf(" -x -a '");
+        completion_words(o);
+        printf("'");
+    } else if (o->kind != CLI_FLAG)
+        printf(takes_file(o) ? " -r -F" : " -x");
+    printf(" -d '");
+    completion_help(o->help, "\\", "\\'");
+    printf("'\n");
+    return false;
+}
+
+void help_print_completion(const CliProgram *program, const CliOption *table, const char *shell)
+{
+    if (!strcmp(shell, "zsh"))
+        zsh_completion(program, table);
+    else if (!strcmp(shell, "fish"))
+        table_walk(table, fish_option, (void *)program);
+    else
+        bash_completion(program, table);
 }

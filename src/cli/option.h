@@ -20,5 +20,5 @@ void console_set_program(const char *name);
 void help_print(const CliProgram *program, const CliOption *table);
 void help_print_man(const CliProgram *program, const CliOption *table);
 void help_print_version(const CliProgram *program);
-void help_print_completion(const CliProgram *program, const CliOption *table);
+void help_print_completion(const CliProgram *program, const CliOption *table, const char *shell); /* bash, zsh, fish */
 #endif
