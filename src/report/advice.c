@@ -168,12 +168,18 @@ static void discretisation(Look *l)
 
 static void guarded(Look *l)
 {
+    const SearchSpace *space = 0; /* of the search that is looked at */
     for (int64_t i = 0; i < l->story->count; i++) {
         const Record *r = &l->story->item[i].r;
+        if (r->kind == REC_SPACE) space = &r->space;
         l->looked += r->kind == REC_SPACE;
         if (r->kind != REC_EVENT || strcmp(r->event.what, "guard")) continue;
+        const char *label = "a search";
+        for (int64_t k = 0; k < l->story->search_count; k++)
+            if (l->story->search[k].space == space) label = l->story->search[k].label;
         add(l,
-            arena_printf(l->a, "a guard ended the search in epoch %lld: %s", (long long)r->event.epoch, r->event.text),
+            arena_printf(l->a, "%s: a guard ended it in epoch %lld: %s", label, (long long)r->event.epoch,
+                         r->event.text),
             "two more seeds, and nas-search --guard none beside it; if it ends so early again, --strategy darts- or sdarts-rs");
     }
 }

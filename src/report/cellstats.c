@@ -409,7 +409,7 @@ static const CellRow *find_pair(const CellRow *row, int64_t count, const char *x
     return 0;
 }
 
-static Table *pair_table(Arena *a, const CellRow *row, int64_t count)
+static Table *pair_table(const Story *s, Arena *a, const CellRow *row, int64_t count)
 {
     const char *name[MOST_PAIRED];
     int64_t names = 0;
@@ -423,7 +423,12 @@ static Table *pair_table(Arena *a, const CellRow *row, int64_t count)
     }
     const char *random =
         isnan(expected[0]) ? "" : arena_printf(a, "; two random cells: %.1f/%.1f", expected[0], expected[1]);
-    Table *t = table_new(a, arena_printf(a, "Edit distance of normal/reduction cells%s", random), ">|");
+    int64_t genotypes;
+    cell_subjects(s, a, &genotypes);
+    const char *first = names < genotypes ? arena_printf(a, "; the first %lld of %lld genotypes", (long long)names,
+                                                         (long long)genotypes)
+                                          : "";
+    Table *t = table_new(a, arena_printf(a, "Edit distance of normal/reduction cells%s%s", random, names ? first : ""), ">|");
     for (int64_t i = 0; i < names; i++) table_column(a, t, arena_printf(a, "%lld", (long long)i + 1), true);
     for (int64_t i = 0; i < names; i++) {
         const char **to = table_row(a, t);
@@ -527,7 +532,7 @@ static Table *histogram_table(const Story *s, Arena *a, const CellRow *row, int6
 static void put_tables(const Story *s, Arena *a, const CellRow *row, int64_t count, int64_t draws, Text *out)
 {
     const Table *table[] = {operation_table(a, row, count),    cell_table(a, row, count),
-                            cost_table(a, row, count),         pair_table(a, row, count),
+                            cost_table(a, row, count),         pair_table(s, a, row, count),
                             mixing_table_of(s, a, row, count), edge_table(s, a),
                             histogram_table(s, a, row, count)};
     text_addf(a, out, "Beside %s random cells of the same space.\n", format_count(a, draws));

@@ -1,9 +1,9 @@
 /* html: a story as one page that needs nothing else: no script, no network, no other file. */
 #include <math.h>
 #include <string.h>
-#include <strings.h>
 
 #include "report/parts.h"
+#include "report/verdict.h"
 
 enum { CELLS_DRAWN = 12, SCORES_SHOWN = 12 };
 
@@ -92,19 +92,7 @@ typedef struct {
     const Evaluation *e;
     const char *metric, *label;
     double value, trivial; /* trivial: NaN if not known */
-    bool random, higher;
 } Score;
-
-static bool is_random(const Story *s, const Evaluation *e)
-{
-    if (!strncasecmp(e->run, "random", 6)) return true;
-    for (int64_t i = 0; i < s->count; i++) {
-        const GenotypeRecord *g = &s->item[i].r.genotype;
-        if (s->item[i].r.kind != REC_GENOTYPE || strcmp(g->rule, "random")) continue;
-        if (!strcmp(g->name, e->run) || (e->genotype[0] && !strcmp(g->text, e->genotype))) return true;
-    }
-    return false;
-}
 
 /* The evaluations on test splits, or all if there is none. */
 static Score *scores(const Story *s, Arena *a, int64_t *count)
@@ -116,8 +104,9 @@ static Score *scores(const Story *s, Arena *a, int64_t *count)
         for (int64_t i = 0; i < s->count; i++) {
             const Evaluation *e = &s->item[i].r.evaluation;
             if (s->item[i].r.kind != REC_EVALUATION || (test && strcmp(e->split, split_name[SPLIT_TEST]))) continue;
-            Score x = {.e = e, .label = e->run[0] ? e->run : "unnamed", .random = is_random(s, e)};
-            x.metric = metric_primary(e->metrics, e->metric_count, &x.higher);
+            Score x = {.e = e, .label = e->run[0] ? e->run : "unnamed"};
+            bool higher;
+            x.metric = metric_primary(e->metrics, e->metric_count, &higher);
             if (!x.metric) continue;
             x.value = metric_by_name(e->metrics, e->metric_count, x.metric);
             x.trivial = metric_by_name(e->baseline, e->baseline_count, x.metric);
@@ -128,24 +117,40 @@ static Score *scores(const Story *s, Arena *a, int64_t *count)
     return all;
 }
 
-static const Score *find_score(const Score *all, int64_t count, bool random)
+/* By the mean over its runs. */
+static const Contender *best_of(const Contest *c)
 {
-    for (int64_t i = 0; i < count; i++)
-        if (all[i].random == random && !isnan(all[i].value)) return &all[i];
-    return 0;
+    const Contender *best = 0;
+    for (int64_t i = 0; i < c->count; i++) {
+        const Contender *x = &c->contender[i];
+        if (!best || (c->higher ? x->sample.mean > best->sample.mean : x->sample.mean < best->sample.mean)) best = x;
+    }
+    return best;
 }
 
-static char *headline(Arena *a, const Score *found)
+static bool is_of(const Evaluation *e, const Contender *who)
 {
-    const Evaluation *e = found->e;
+    for (int64_t i = 0; i < who->count; i++)
+        if (who->of[i] == e) return true;
+    return false;
+}
+
+static char *headline(Arena *a, const Contest *c, const Contender *best, const char *label)
+{
+    const char *value = format_metric(a, c->metric, best->sample.mean), *samples = format_count(a, c->samples);
+    const char *of = c->dataset[0] ? " of " : "";
     Text t = {0};
-    text_addf(a, &t, "The network “%s” reaches %s %s on the %s samples of the %s split%s%s.", found->label,
-              format_metric(a, found->metric, found->value), found->metric, format_count(a, e->count), e->split,
-              e->dataset[0] ? " of " : "", e->dataset);
-    if (!isnan(found->trivial)) {
+    if (c->count == 1 && best->count == 1)
+        text_addf(a, &t, "The network “%s” reaches %s %s on the %s samples of the %s split%s%s.", label, value, c->metric,
+                  samples, c->split, of, c->dataset);
+    else
+        text_addf(a, &t, "Of %lld kind%s of networks on the %s samples of the %s split%s%s, %s has the best mean: %s %s over "
+                         "%lld run%s.",
+                  (long long)c->count, c->count == 1 ? "" : "s", samples, c->split, of, c->dataset, best->name, value,
+                  c->metric, (long long)best->count, best->count == 1 ? "" : "s");
+    if (!isnan(c->trivial))
         text_addf(a, &t, " The trivial predictor, which looks at no sample, gets %s.",
-                  format_metric(a, found->metric, found->trivial));
-    }
+                  format_metric(a, c->metric, c->trivial));
     return t.s;
 }
 
@@ -204,24 +209,30 @@ static void add_verdict(const Story *s, Arena *a, Text *out)
 
 static void add_headline(const Story *s, Arena *a, Text *out)
 {
-    int64_t count;
+    int64_t count, contests;
     const Score *all = scores(s, a, &count);
-    const Score *found = find_score(all, count, false);
-    if (!found) found = find_score(all, count, true);
-    const char *title = found ? arena_printf(a, "%s: %s %s on %s %s samples", found->label,
-                                             format_metric(a, found->metric, found->value), found->metric,
-                                             format_count(a, found->e->count), found->e->split)
-                              : progress_title(s, a);
+    Contest **contest = verdict_contests(s, a, &contests);
+    const Contest *first = contests ? contest[0] : 0;
+    const Contender *best = first ? best_of(first) : 0;
+    const char *title, *label = "";
+    if (!best) {
+        title = progress_title(s, a);
+    } else {
+        label = best->count > 1 ? best->name : best->of[0]->run[0] ? best->of[0]->run : "unnamed";
+        title = arena_printf(a, "%s: %s %s%s on %s %s samples", label, format_metric(a, first->metric, best->sample.mean),
+                             first->metric, best->count > 1 ? " (mean)" : "", format_count(a, first->samples),
+                             first->split);
+    }
     add_element(a, out, "title", title);
     text_add(a, out, "</head>\n<body>\n<main>\n<header>\n");
     add_element(a, out, "h1", title);
     if (count) {
         text_add(a, out, "<ul class=\"scores\">\n");
-        for (int64_t i = 0; i < count && i < SCORES_SHOWN; i++) add_score(a, out, &all[i], &all[i] == found);
+        for (int64_t i = 0; i < count && i < SCORES_SHOWN; i++) add_score(a, out, &all[i], best && is_of(all[i].e, best));
         text_add(a, out, "</ul>\n");
     }
-    if (found) {
-        add_element(a, out, "p", headline(a, found));
+    if (best) {
+        add_element(a, out, "p", headline(a, first, best, label));
         add_verdict(s, a, out);
     }
     if (s->note) add_element(a, out, "p", s->note);

@@ -56,6 +56,14 @@ static double search_beside(const Story *s, const char *file)
     return seconds;
 }
 
+/* A strategy whose choice is the control "random": its cell was drawn before the start (search/strategy.c). */
+static bool drawn(const SearchSpace *space)
+{
+    const char *parts = setting_get(space->settings, space->setting_count, "parts");
+    const char *at = parts ? strstr(parts, " + random") : 0;
+    return at && (!at[9] || at[9] == ' ');
+}
+
 static const char *name_of(const Story *s, Arena *a, const Evaluation *e, Origin *origin)
 {
     *origin = strcmp(e->net, netio_supernet) ? BY_HAND : SEARCHED_NET;
@@ -67,6 +75,7 @@ static const char *name_of(const Story *s, Arena *a, const Evaluation *e, Origin
     if (!strcmp(g->rule, "named") || !strcmp(g->rule, "text")) return g->name[0] ? g->name : "a given cell";
     double seconds;
     const StorySearch *search = search_of(s, e->genotype, &seconds);
+    if (search && search->space && drawn(search->space)) return *origin = BY_CHANCE, "random cells";
     *origin = BY_SEARCH;
     return search && search->space ? arena_printf(a, "search by %s", search->space->strategy) : "search";
 }
@@ -143,6 +152,9 @@ static void add_run(Arena *a, const Story *s, const StoryItem *item, Contender *
         (*list[i])[x->count] = of_run[i];
     }
     x->room = room;
+    x->of = grow(a, x->of, x->count, &x->room, sizeof *x->of);
+    x->of[x->count] = e;
+    x->room = room;
     x->seed = grow(a, x->seed, x->count, &x->room, sizeof *x->seed);
     x->seed[x->count++] = seed_of(s, item->file, e);
     double seconds = 0;
@@ -177,6 +189,7 @@ Contest **verdict_contests(const Story *s, Arena *a, int64_t *count)
             Contender *x = &all[i]->contender[k];
             x->sample = statistics_of(x->value, x->count);
             x->cost = statistics_of(x->seconds, x->count);
+            x->size = statistics_of(x->parameters, x->count).mean;
         }
     return all;
 }
@@ -269,6 +282,16 @@ static const char *runs(Arena *a, int64_t n)
     return n == 1 ? "one run" : arena_printf(a, "%lld runs", (long long)n);
 }
 
+static double ratio_of(double x, double y)
+{
+    return x > 0 && y > 0 ? x / y : NAN;
+}
+
+static bool unlike(double ratio)
+{
+    return ratio > alike || ratio < 1 / alike;
+}
+
 static void say_comparison(Arena *a, Text *out, const Contest *c, const Contender *x, const Contender *y)
 {
     Judgement j = verdict_judge(a, c, x, y);
@@ -292,9 +315,34 @@ static void say_comparison(Arena *a, Text *out, const Contest *c, const Contende
     } else {
         text_addf(a, out, " (all runs alike: no spread to judge by; %s and %s)", runs(a, x->count), runs(a, y->count));
     }
-    double ratio = y->cost.mean > 0 && x->cost.mean > 0 ? x->cost.mean / y->cost.mean : NAN;
-    if (ratio > alike || ratio < 1 / alike) text_addf(a, out, ", at %.2g times the training time", ratio);
+    const double larger = ratio_of(x->size, y->size), slower = ratio_of(x->cost.mean, y->cost.mean);
+    if (unlike(larger)) text_addf(a, out, ", with %.2g times the parameters", larger);
+    if (unlike(slower)) text_addf(a, out, "%s at %.2g times the training time", unlike(larger) ? " and" : ",", slower);
     text_add(a, out, ".\n");
+}
+
+/* Contenders of unlike size are not equals: which is the smallest, which the largest, in parameters and in training. */
+static void say_sizes(Arena *a, Text *out, const Contest *c)
+{
+    const Contender *small = 0, *large = 0, *fast = 0, *slow = 0;
+    for (int64_t i = 0; i < c->count; i++) {
+        const Contender *x = &c->contender[i];
+        if (x->size > 0 && (!small || x->size < small->size)) small = x;
+        if (x->size > 0 && (!large || x->size > large->size)) large = x;
+        if (x->cost.mean > 0 && (!fast || x->cost.mean < fast->cost.mean)) fast = x;
+        if (x->cost.mean > 0 && (!slow || x->cost.mean > slow->cost.mean)) slow = x;
+    }
+    const bool sizes = small && unlike(ratio_of(large->size, small->size));
+    const bool times = fast && unlike(ratio_of(slow->cost.mean, fast->cost.mean));
+    if (!sizes && !times) return;
+    text_add(a, out, "These are not of one size: ");
+    if (sizes)
+        text_addf(a, out, "parameters from %s (%s) to %s (%s)", format_count(a, (int64_t)(small->size + 0.5)),
+                  small->name, format_count(a, (int64_t)(large->size + 0.5)), large->name);
+    if (times)
+        text_addf(a, out, "%straining from %s (%s) to %s (%s)", sizes ? ", " : "", format_seconds(a, fast->cost.mean),
+                  fast->name, format_seconds(a, slow->cost.mean), slow->name);
+    text_add(a, out, "; what one gains may be its size's.\n");
 }
 
 /* The cheap first test: does it matter which cell is taken? */
@@ -366,6 +414,7 @@ void verdict_text(const Story *s, Arena *a, Text *out)
         for (int64_t x = 0; x < c->count; x++)
             if (c->contender[x].origin == BY_CHANCE && c->contender[x].count > 2)
                 say_spread(a, out, c, &c->contender[x]);
+        say_sizes(a, out, c);
     }
 }
 
@@ -402,7 +451,7 @@ Table *verdict_table(const Story *s, Arena *a)
             row[7] = format_metric(a, c->metric, x->sample.least);
             row[8] = format_metric(a, c->metric, x->sample.most);
             row[9] = isnan(c->trivial) ? "" : format_metric(a, c->metric, c->trivial);
-            row[10] = format_count(a, (int64_t)(statistics_of(x->parameters, x->count).mean + 0.5));
+            row[10] = format_count(a, (int64_t)(x->size + 0.5));
             row[11] = x->cost.mean > 0 ? format_seconds(a, x->cost.mean) : "";
             row[12] = x->search_seconds > 0 ? format_seconds(a, x->search_seconds / (double)x->count) : "";
         }
@@ -428,7 +477,7 @@ static void column(Arena *a, StudyRow *r, const char *key, const char *value)
 
 StudyRow *report_verdict_rows(const Story *s, Arena *a, int64_t *rows)
 {
-    enum { COLUMNS = 16 };
+    enum { COLUMNS = 18 };
     int64_t count, room = 0;
     Contest **all = verdict_contests(s, a, &count);
     StudyRow *list = 0;
@@ -459,6 +508,8 @@ StudyRow *report_verdict_rows(const Story *s, Arena *a, int64_t *rows)
                 column(a, r, "effect", format_real(a, j.d.effect));
                 column(a, r, "test", j.how ? j.how : "none");
                 column(a, r, "verdict", j.better ? "better" : j.worse ? "worse" : "cannot tell");
+                column(a, r, "parameters_ratio", format_real(a, ratio_of(us->size, them->size)));
+                column(a, r, "training_ratio", format_real(a, ratio_of(us->cost.mean, them->cost.mean)));
             }
     }
     return list;

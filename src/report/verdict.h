@@ -14,9 +14,11 @@ typedef struct {
     /* a value a run */
     double *value, *seconds, *parameters, *macs; /* seconds: of training; 0 in the last three: not known */
     int64_t *seed;
+    const Evaluation **of;
     int64_t count, room;
     double search_seconds; /* sum over runs */
     Sample sample, cost;
+    double size; /* mean of the parameters */
 } Contender;
 
 typedef struct {
