@@ -15,6 +15,24 @@ load helper
     [[ $(grep -c 'apt-get update' "$NAS_ROOT/Dockerfile") = $(grep -c 'rm -rf /var/lib/apt/lists' "$NAS_ROOT/Dockerfile") ]]
 }
 
+@test "the build arguments for CUDA make a plugin where they are given, and reach every stage that needs them" {
+    # BASE and BUILD_BASE stand before the first stage, CUDA within that which builds; none is used that is not declared
+    local first name
+    first=$(grep -n '^FROM' "$NAS_ROOT/Dockerfile" | head -1 | cut -d : -f 1)
+    head -n "$first" "$NAS_ROOT/Dockerfile" | grep -q '^ARG BASE='
+    head -n "$first" "$NAS_ROOT/Dockerfile" | grep -q '^ARG BUILD_BASE='
+    sed -n '/^FROM .* AS build/,/^FROM .{BASE}/p' "$NAS_ROOT/Dockerfile" | grep -q '^ARG CUDA='
+    for name in $(grep -o -- '--build-arg [A-Z_]*=' "$NAS_ROOT/README.md" "$NAS_ROOT/Dockerfile" | sed 's/.* //; s/=//' | sort -u); do
+        grep -q "^ARG $name=" "$NAS_ROOT/Dockerfile" || { echo "no ARG $name" >&2; return 1; }
+    done
+    # the commands of the layers, as a shell reads them
+    sed -e :a -e '/\\$/N; s/\\\n//; ta' "$NAS_ROOT/Dockerfile" | sed -n 's/^RUN //p' >commands
+    [[ $(wc -l <commands) -ge 3 ]]
+    sh -n commands
+    grep -q 'CUDA=1 cuda' commands
+    make -s -n -C "$NAS_ROOT" CUDA=1 cuda >/dev/null 3>&-
+}
+
 @test "the container is built on a bootstrapped Debian, and starts any program as a user without privileges" {
     [[ ${NAS_TEST_LONG:-0} = 1 ]] || skip "minutes: NAS_TEST_LONG=1 runs it"
     need buildah debootstrap
@@ -32,5 +50,13 @@ load helper
     [[ $(inside id -u) = 1001 ]]
     local name
     for name in $(programs); do inside "$name" --version; done
-    inside sh -c 'nas-ingest -q synthetic --option kind=blobs --option n=60 --option size=8 -o b.nas && nas-stats --check b.nas'
+    # a pipeline, from data to a verdict
+    inside sh -c 'nas-ingest -q synthetic --option kind=blobs --option n=200 --option size=8 -o b.nas &&
+        nas-search -q --layers 1 --channels 2 --batch 16 --epochs 1 b.nas | nas-derive -q --random 2 |
+        nas-train -q --layers 1 --channels 2 --batch 16 --epochs 1 --data b.nas | nas-eval -q --data b.nas -o result.nas &&
+        nas-stats --check result.nas && nas-stats --verdict result.nas' >said
+    cat said
+    grep -q '^ok: ' said
+    grep -q 'search by steady .* random cells: ' said
+    inside sh -c 'nas-sweep --help' | grep -q 'sweep \[OPTION'
 }

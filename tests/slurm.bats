@@ -88,7 +88,7 @@ ended_early()
     "$SWEEP" "${options[@]}" --slurm grid.tsv out
     "$@"
     cat out/log/slurm-* >&2
-    grep -qE '^failed .*, status 143: .* saved ' out/log/slurm-1
+    grep -qE '^failed .*, status 143: .* saved ' out/log/slurm-*
     [[ -n $(find out/work -name search.ck) ]]
     submitted
     cat out/log/* >&2

@@ -28,6 +28,30 @@ setup() { cd "$BATS_TEST_TMPDIR" || exit 1; }
     grep -E '^On the test split of synthetic-sep3, ' <<<"$output"
 }
 
+@test "runs of one name in one file keep their own seeds" {
+    cat "$DIR"/result?.nas >all.nas
+    nas-stats --verdict all.nas | grep -E 'linear: [+-].*paired by seed, 3 runs and 3 runs'
+}
+
+@test "a cell that was drawn is a random one; sizes that differ are told, and the page is headed by the best" {
+    nas-search -q --strategy random --nodes 1 --layers 1 --reduce-at none --channels 4 --epochs 1 "$DIR/data.nas" -o drawn.nas
+    nas-derive -q drawn.nas | nas-train -q --data "$DIR/data.nas" --layers 1 --reduce-at none --channels 4 --epochs 1 |
+        nas-eval -q --data "$DIR/data.nas" -o drawn-result.nas
+    nas-stats --verdict "$DIR"/result?.nas drawn.nas drawn-result.nas >said
+    grep -E 'random cells +10 +accuracy' said
+    ! grep -q 'search by random' said
+    grep -E '^These are not of one size: parameters from .* \(.*\) to [0-9,]+ \(.*\)' said
+    grep -E 'search by steady .* linear: .*, with [0-9.]+ times the parameters' said
+    local best
+    best=$(awk '/ accuracy / { for (i = 1; i <= NF; i++) if ($i == "accuracy") { v = $(i + 1) + 0
+        name = ""; for (k = 3; k < i - 1; k++) name = name (k > 3 ? " " : "") $k } if (v > most) { most = v; best = name } } END { print best }' \
+        <(sed '/^$/q' said))
+    nas-stats --html --note 'a remark <of mine>' -o page.html "$DIR"/result?.nas drawn.nas drawn-result.nas
+    grep -qF "<h1>$best: " page.html
+    grep -qF ", $best has the best mean: " page.html
+    grep -qF '<p>a remark &lt;of mine&gt;</p>' page.html
+}
+
 @test "its numbers are those of the evaluations" {
     nas-stats --verdict -o v.nas "$DIR"/result?.nas
     nas-stats --json v.nas | jq -r 'select(.kind == "study") | [.columns[] | {(.key): .value}] | add
@@ -51,4 +75,11 @@ setup() { cd "$BATS_TEST_TMPDIR" || exit 1; }
     run -1 --separate-stderr nas-stats --verdict -o v.nas "$DIR/search.nas"
     [[ $stderr == "nas-stats: no search with a control "* ]]
     [ ! -e v.nas ]
+}
+
+@test "the advice in the README is that of --advise, rule by rule" {
+    nas-stats --advise --json "$DIR/search.nas" | jq -r .rule | sort -u >rules
+    sed -n '/^## When is it worth it/,/^## /s/^| \*\*\([^*]*\)\*\*.*/\1/p' "$NAS_ROOT/README.md" | sort >told
+    [[ $(wc -l <rules) -ge 14 ]]
+    diff rules told
 }

@@ -210,18 +210,6 @@ typedef struct {
     double value;
 } Sized; /* one network of a known size */
 
-static const NetworkRecord *network_of(const Story *s, const char *file, const char *run)
-{
-    const NetworkRecord *found = 0;
-    for (int64_t i = 0; i < s->count; i++) {
-        const NetworkRecord *n = &s->item[i].r.network;
-        if (s->item[i].r.kind != REC_NETWORK || strcmp(n->run, run)) continue;
-        found = n;
-        if (s->item[i].file == file) break;
-    }
-    return found;
-}
-
 static Sized *sized(const Story *s, Arena *a, int64_t *count)
 {
     Sized *all = NEW(a, Sized, s->count);
@@ -238,7 +226,7 @@ static Sized *sized(const Story *s, Arena *a, int64_t *count)
             n = t->metric_count;
         } else if (r->kind == REC_EVALUATION && !strcmp(r->evaluation.split, split_name[SPLIT_TEST])) {
             const Evaluation *e = &r->evaluation;
-            const NetworkRecord *net = network_of(s, s->item[i].file, e->run);
+            const NetworkRecord *net = story_network(s, &s->item[i]);
             if (!net) continue;
             x = (Sized){e->dataset, 0, e->run, e->genotype[0] ? e->genotype : e->net, net->layers, net->channels, 0};
             m = e->metrics;

@@ -97,6 +97,9 @@ typedef struct {
     bool weighted; /* the weights below come from the search that gave this genotype */
     double weight[2][GENOTYPE_MAX_NODES * GENOTYPE_MAX_INPUTS]; /* normal, reduce */
 } Drawing;
+/* The network of an item that is an evaluation: of its run, genotype and size the last before it in its file (in a sweep's
+ * results runs of one name follow each other), else the last one anywhere; or 0. */
+const NetworkRecord *story_network(const Story *s, const StoryItem *evaluation);
 /* Every genotype of the story once, in order; those of searches where no Genotype record names them. */
 Drawing *story_drawings(const Story *s, Arena *a, int64_t *count);
 void cell_text(Arena *a, Text *out, const Genotype *g); /* both cells side by side, below 80 columns */

@@ -195,3 +195,17 @@ void story_finish(Story *s)
         if (item->r.kind == REC_TRAIN_EPOCH) add_train_epoch(s, item->file, &item->r.train_epoch, network);
     }
 }
+
+const NetworkRecord *story_network(const Story *s, const StoryItem *evaluation)
+{
+    const Evaluation *e = &evaluation->r.evaluation;
+    const NetworkRecord *anywhere = 0, *before = 0;
+    for (const StoryItem *x = s->item; x < s->item + s->count; x++) {
+        const NetworkRecord *n = &x->r.network;
+        if (x->r.kind != REC_NETWORK || strcmp(n->run, e->run) || strcmp(n->genotype, e->genotype)) continue;
+        if (e->parameters && n->parameters && e->parameters != n->parameters) continue;
+        anywhere = n;
+        if (x->file == evaluation->file && x < evaluation) before = n;
+    }
+    return before ? before : anywhere;
+}

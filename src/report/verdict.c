@@ -80,18 +80,6 @@ static const char *name_of(const Story *s, Arena *a, const Evaluation *e, Origin
     return search && search->space ? arena_printf(a, "search by %s", search->space->strategy) : "search";
 }
 
-static int64_t seed_of(const Story *s, const char *file, const Evaluation *e)
-{
-    int64_t seed = -1;
-    for (int64_t i = 0; i < s->count; i++) {
-        const NetworkRecord *n = &s->item[i].r.network;
-        if (s->item[i].r.kind != REC_NETWORK || strcmp(n->run, e->run)) continue;
-        seed = n->seed;
-        if (s->item[i].file == file) break;
-    }
-    return seed;
-}
-
 static bool other_set_counts(const Story *s, const Evaluation *e) /* of two sets of weights, the best ones */
 {
     if (!strcmp(e->set, "best")) return false;
@@ -156,7 +144,8 @@ static void add_run(Arena *a, const Story *s, const StoryItem *item, Contender *
     x->of[x->count] = e;
     x->room = room;
     x->seed = grow(a, x->seed, x->count, &x->room, sizeof *x->seed);
-    x->seed[x->count++] = seed_of(s, item->file, e);
+    const NetworkRecord *network = story_network(s, item);
+    x->seed[x->count++] = network ? network->seed : -1;
     double seconds = 0;
     if (x->origin == BY_SEARCH) search_of(s, e->genotype, &seconds);
     if (x->origin == SEARCHED_NET) seconds = search_beside(s, item->file);
