@@ -144,7 +144,7 @@ PY
     run -1 --separate-stderr nas-eval -q --data data.nas --onnx no/where.onnx net.nas -o again.nas
     one_line "$stderr"
     [[ $stderr = *'no/where.onnx: No such file or directory' && ! -e again.nas ]]
-    [[ -z $(ls ./*.tmp 2>/dev/null) ]]
+    [[ -z $(ls ./*.tmp* 2>/dev/null) ]]
 }
 
 @test "noise has no place in a model, and that is said" {

@@ -17,8 +17,8 @@ load helper
     "${study[@]}" --budget 2s >verdict 2>said || { cat said >&2; return 1; }
     grep -qE '^ *synthetic-sep3 +test +search by darts1 +1 ' verdict
     grep -qE '^ *synthetic-blobs +test +random cells +2 ' verdict
-    grep -qE '^The 2s of this study were over .* Cut: 2 searches, 2 trainings, 6 depths, transfer to sep3, transfer to blobs\.' verdict
-    grep -q 'Cut: 2 searches, 2 trainings' out/report.html
+    grep -qE '^The 2s of this study were over .* Cut: 2 searches, 4 trainings, 6 depths, transfer to sep3, transfer to blobs\.' verdict
+    grep -q 'Cut: 2 searches, 4 trainings' out/report.html
     [[ $(<out/spent) -ge 100 ]]
     cp -r out/searches/results before
     # a longer budget, of the same plan

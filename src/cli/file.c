@@ -1,4 +1,6 @@
-/* file: files that a program writes beside its stream. They appear under their names when they are complete. */
+/* file: files that a program writes beside its stream. They appear under their names when they are complete. Until then they
+ * are PATH.tmpPID, as streams are (stream/frame.c), and so they stay after kill -9. A file without a name (O_TMPFILE) would
+ * not, but it could take no name that is in use: linkat() replaces nothing, so it would need such a name at the end, too. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +30,7 @@ FILE *cli_file_open(const char *path)
     if (i == FILES || strlen(path) >= PATH_BYTES) cli_die(EXIT_FAILED, "%s: too many files or too long", path);
     if (!count) atexit(remove_files);
     snprintf(files[i].path, sizeof files[i].path, "%s", path);
-    snprintf(files[i].temporary, sizeof files[i].temporary, "%s.%ld.tmp", path, (long)getpid());
+    snprintf(files[i].temporary, sizeof files[i].temporary, "%s.tmp%ld", path, (long)getpid());
     FILE *f = fopen(files[i].temporary, "w");
     if (!f) cli_die(EXIT_FAILED, "%s: %s", path, strerror(errno));
     if (i == count) count++;
