@@ -13,7 +13,8 @@
 
 static bool json, records, follow, check, dot, svg, html, verdict, cells, advise, diff;
 static int64_t random_cells = 1000;
-static const char *tsv = "", *select_kinds = "", *kinds = "", *png = "", *samples = "", *plot = "none", *cell = "both", *note = "";
+static const char *tsv = "", *select_kinds = "", *kinds = "", *png = "", *samples = "", *plot = "none", *cell = "both",
+                  *note = "";
 
 static const CliOption options[] = {
     {CLI_HEADING, 0, "Records, one after the other"},

@@ -428,7 +428,8 @@ static Table *pair_table(const Story *s, Arena *a, const CellRow *row, int64_t c
     const char *first = names < genotypes ? arena_printf(a, "; the first %lld of %lld genotypes", (long long)names,
                                                          (long long)genotypes)
                                           : "";
-    Table *t = table_new(a, arena_printf(a, "Edit distance of normal/reduction cells%s%s", random, names ? first : ""), ">|");
+    Table *t =
+        table_new(a, arena_printf(a, "Edit distance of normal/reduction cells%s%s", random, names ? first : ""), ">|");
     for (int64_t i = 0; i < names; i++) table_column(a, t, arena_printf(a, "%lld", (long long)i + 1), true);
     for (int64_t i = 0; i < names; i++) {
         const char **to = table_row(a, t);

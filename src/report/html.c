@@ -141,11 +141,12 @@ static char *headline(Arena *a, const Contest *c, const Contender *best, const c
     const char *of = c->dataset[0] ? " of " : "";
     Text t = {0};
     if (c->count == 1 && best->count == 1)
-        text_addf(a, &t, "The network “%s” reaches %s %s on the %s samples of the %s split%s%s.", label, value, c->metric,
-                  samples, c->split, of, c->dataset);
+        text_addf(a, &t, "The network “%s” reaches %s %s on the %s samples of the %s split%s%s.", label, value,
+                  c->metric, samples, c->split, of, c->dataset);
     else
-        text_addf(a, &t, "Of %lld kind%s of networks on the %s samples of the %s split%s%s, %s has the best mean: %s %s over "
-                         "%lld run%s.",
+        text_addf(a, &t,
+                  "Of %lld kind%s of networks on the %s samples of the %s split%s%s, %s has the best mean: %s %s over "
+                  "%lld run%s.",
                   (long long)c->count, c->count == 1 ? "" : "s", samples, c->split, of, c->dataset, best->name, value,
                   c->metric, (long long)best->count, best->count == 1 ? "" : "s");
     if (!isnan(c->trivial))
@@ -219,16 +220,17 @@ static void add_headline(const Story *s, Arena *a, Text *out)
         title = progress_title(s, a);
     } else {
         label = best->count > 1 ? best->name : best->of[0]->run[0] ? best->of[0]->run : "unnamed";
-        title = arena_printf(a, "%s: %s %s%s on %s %s samples", label, format_metric(a, first->metric, best->sample.mean),
-                             first->metric, best->count > 1 ? " (mean)" : "", format_count(a, first->samples),
-                             first->split);
+        title = arena_printf(a, "%s: %s %s%s on %s %s samples", label,
+                             format_metric(a, first->metric, best->sample.mean), first->metric,
+                             best->count > 1 ? " (mean)" : "", format_count(a, first->samples), first->split);
     }
     add_element(a, out, "title", title);
     text_add(a, out, "</head>\n<body>\n<main>\n<header>\n");
     add_element(a, out, "h1", title);
     if (count) {
         text_add(a, out, "<ul class=\"scores\">\n");
-        for (int64_t i = 0; i < count && i < SCORES_SHOWN; i++) add_score(a, out, &all[i], best && is_of(all[i].e, best));
+        for (int64_t i = 0; i < count && i < SCORES_SHOWN; i++)
+            add_score(a, out, &all[i], best && is_of(all[i].e, best));
         text_add(a, out, "</ul>\n");
     }
     if (best) {
