@@ -52,7 +52,7 @@ load helper
     for name in $(programs); do inside "$name" --version; done
     # a pipeline, from data to a verdict
     inside sh -c 'nas-ingest -q synthetic --option kind=blobs --option n=200 --option size=8 -o b.nas &&
-        nas-search -q --layers 1 --channels 2 --batch 16 --epochs 1 b.nas | nas-derive -q --random 2 |
+        nas-search -q --layers 1 --channels 2 --batch 16 --epochs 1 b.nas | nas-derive -q --random 2 - |
         nas-train -q --layers 1 --channels 2 --batch 16 --epochs 1 --data b.nas | nas-eval -q --data b.nas -o result.nas &&
         nas-stats --check result.nas && nas-stats --verdict result.nas' >said
     cat said

@@ -55,6 +55,8 @@ finished()
     return 1
 }
 
+# submitted [OPTION…]: the array, by sbatch with these options; until its end.
+# shellcheck disable=SC2120
 submitted() { sbatch "$@" out/sweep.sbatch && finished; }
 
 @test "Slurm runs the array; the sweep then joins the results" {

@@ -29,12 +29,12 @@ load helper
     kill -TERM $!
     wait $! || true
     "${study[@]}" >verdict 2>said || { cat said >&2; return 1; }
-    ! grep -q 'no picture' said
+    run ! grep -q 'no picture' said
     cmp plan out/plan
     local file
     for file in before/*; do cmp "$file" "out/searches/results/${file##*/}"; done
     # every comparison that the mission asks for is there
-    ! grep -q 'Cut: ' verdict
+    run ! grep -q 'Cut: ' verdict
     grep -qE '^ *synthetic-sep3 +test +search by darts1 +2 ' verdict
     grep -qE '^ *synthetic-sep3 +test +random cells +4 ' verdict
     grep -qE '^ *synthetic-blobs +test +small-cnn +2 ' verdict
@@ -47,7 +47,7 @@ load helper
     # nothing was done twice
     [[ $(cat out/*/log/* | grep -c '^== nas-search .*--checkpoint search.ck') -ge 4 ]]
     "${study[@]}" >again 2>said
-    ! grep -q '^done ' said
+    run ! grep -q '^done ' said
     cmp verdict again
 }
 

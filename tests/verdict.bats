@@ -39,7 +39,7 @@ setup() { cd "$BATS_TEST_TMPDIR" || exit 1; }
         nas-eval -q --data "$DIR/data.nas" -o drawn-result.nas
     nas-stats --verdict "$DIR"/result?.nas drawn.nas drawn-result.nas >said
     grep -E 'random cells +10 +accuracy' said
-    ! grep -q 'search by random' said
+    run ! grep -q 'search by random' said
     grep -E '^These are not of one size: parameters from .* \(.*\) to [0-9,]+ \(.*\)' said
     grep -E 'search by steady .* linear: .*, with [0-9.]+ times the parameters' said
     local best
