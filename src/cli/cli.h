@@ -62,6 +62,7 @@ typedef struct {
     int64_t threads;      /* --threads, default: CPUs available */
     const char *device;   /* --device auto|cpu|ref|cuda|cuda:N */
     bool tf32;            /* --tf32 */
+    const char *precision; /* --precision fp32|bf16 */
     const char *progress; /* --progress auto|always|never */
     const char *output;   /* -o FILE, default "-" */
     bool quiet, verbose;

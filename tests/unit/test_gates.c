@@ -7,6 +7,7 @@
  */
 #include "base/rng.h"
 #include "engine/engine.h"
+#include "nn/generator.h"
 #include "nn/network.h"
 #include "tests/cudasim/cudasim.h"
 #include "tests/unit/check.h"
@@ -76,7 +77,7 @@ static struct {
 } sim;
 static Arena memory;
 static char folder[1024];
-static Found found[64];
+static Found found[128];
 static int kernels;
 
 static bool open_sim(void)
@@ -102,8 +103,25 @@ static bool open_sim(void)
 
 /* ---- what runs ---- */
 
+static Engine *open_graph(Arena *a, const Graph *g, int64_t batch, Precision precision)
+{
+    const char *why;
+    Engine *e =
+        engine_open(a, g, &(EngineOptions){.device = "cudasim", .batch = batch, .precision = precision}, &why);
+    if (!CHECK_MSG(e, "%s", why)) return 0;
+    float *w = NEW(a, float, g->weight_count), *s = NEW(a, float, g->stat_floats);
+    graph_init(g, 1, w, s);
+    engine_upload(e, BLOCK_WEIGHTS, w);
+    const ValueInfo *in = g->input < 0 ? 0 : &g->values[g->input];
+    int64_t pixels = in ? batch * in->channels * in->height * in->width : 0;
+    float *x = NEW(a, float, pixels), *y = NEW(a, float, batch *g->outputs);
+    for (int64_t i = 0; i < pixels; i++) x[i] = (float)rng_normal(1, RNG_TEST, (uint64_t)i);
+    engine_batch(e, in ? x : 0, y, batch);
+    return e;
+}
+
 /* channels 0: a ResNet. */
-static Engine *open_net(Arena *a, Graph **graph, int64_t channels, int64_t size, int64_t share, int64_t batch)
+static Engine *open_net(Arena *a, Graph **graph, int64_t channels, int64_t size, int64_t share, Precision precision)
 {
     Space space;
     NetSpec spec = {.input_channels = 3,
@@ -121,17 +139,16 @@ static Engine *open_net(Arena *a, Graph **graph, int64_t channels, int64_t size,
     if (!channels) spec.channels = 16;
     Graph *g = *graph = channels ? network_supernet(a, &space, &spec) : network_named(a, "resnet-tiny", &spec, &why);
     if (!CHECK_MSG(g, "%s", why)) return 0;
-    Engine *e = engine_open(a, g, &(EngineOptions){.device = "cudasim", .batch = batch}, &why);
-    if (!CHECK_MSG(e, "%s", why)) return 0;
-    float *w = NEW(a, float, g->weight_count), *s = NEW(a, float, g->stat_floats);
-    graph_init(g, 1, w, s);
-    engine_upload(e, BLOCK_WEIGHTS, w);
-    int64_t pixels = batch * 3 * size * size;
-    float *x = NEW(a, float, pixels), *y = NEW(a, float, batch);
-    for (int64_t i = 0; i < pixels; i++) x[i] = (float)rng_normal(1, RNG_TEST, (uint64_t)i);
-    engine_batch(e, x, y, batch);
-    return e;
+    return open_graph(a, g, 2, precision);
 }
+
+/* An image of 32x32 from 16 numbers, doubled twice. */
+static const GeneratorSpec small_generator = {
+    .latent = 16,
+    .channels = 8,
+    .stages = 3,
+    .stage = {{RESIZE_BILINEAR, 2, 3, 8, true}, {RESIZE_BILINEAR, 2, 3, 8, true}, {RESIZE_BILINEAR, 1, 3, 1, true}},
+    .offset = 10};
 
 static void pass(Engine *e, GradWhat what)
 {
@@ -139,8 +156,8 @@ static void pass(Engine *e, GradWhat what)
     engine_backward(e, what);
 }
 
-/* A first-order search step; then what else there is: evaluation, the flat blocks' functions, a partial supernet
- * and a net of dense convolutions. */
+/* A first-order search step; then what else there is: evaluation, the flat blocks' functions; in fp32 and bf16 a partial
+ * supernet, a net of dense convolutions, convolutions as products by cuBLAS, a generator. */
 static int64_t run_all(void)
 {
     Arena a = memory;
@@ -148,12 +165,12 @@ static int64_t run_all(void)
     int64_t before = sim.in_use(), launches = 0;
     sim.configure("statistics");
     sim.reset();
-    Engine *e = open_net(&a, &g, 8, 16, 1, 2);
+    Engine *e = open_net(&a, &g, 8, 16, 1, PRECISION_FP32);
     if (!e) return 0;
     pass(e, GRAD_MIX);
     pass(e, GRAD_WEIGHTS);
     engine_sgd(e, 0.01, 0.9, 3e-4, false, 1 / engine_grad_norm(e));
-    CudasimRow row[64];
+    CudasimRow row[COUNTOF(found)];
     int64_t n = sim.statistics(row, COUNTOF(row));
     for (int64_t i = 0; i < n; i++) launches += row[i].launches;
     engine_adam(e, 0.01, 0.9, 0.999, 1e-8, 0, false, 1, 1);
@@ -162,16 +179,28 @@ static int64_t run_all(void)
     engine_forward(e, MODE_EVAL);
     engine_loss(e);
     engine_close(e);
-    a = memory;
-    e = open_net(&a, &g, 16, 8, 2, 2);
-    if (!e) return 0;
-    pass(e, GRAD_ALL);
-    engine_close(e);
-    a = memory;
-    e = open_net(&a, &g, 0, 8, 1, 2);
-    if (!e) return 0;
-    pass(e, GRAD_WEIGHTS);
-    engine_close(e);
+    static const struct {
+        int64_t channels, size, share;
+        bool gemm;
+    } nets[] = {{8, 16, 1}, {16, 8, 2}, {0, 8, 1}, {8, 8, 1, true}};
+    for (int precision = 0; precision < PRECISION_COUNT; precision++) {
+        for (int i = !precision; i < COUNTOF(nets); i++) {
+            a = memory;
+            setenv("NAS_CUDA_GEMM", nets[i].gemm ? "always" : "never", 1);
+            e = open_net(&a, &g, nets[i].channels, nets[i].size, nets[i].share, (Precision)precision);
+            if (!e) return 0;
+            pass(e, GRAD_ALL);
+            engine_close(e);
+        }
+        unsetenv("NAS_CUDA_GEMM");
+        a = memory;
+        const char *why;
+        g = generator_make(&a, &small_generator, 32, 32, &why);
+        e = CHECK_MSG(g, "%s", why) ? open_graph(&a, g, 1, (Precision)precision) : 0;
+        if (!e) return 0;
+        pass(e, GRAD_WEIGHTS);
+        engine_close(e);
+    }
     sim.configure("");
     CHECK_EQ(sim.in_use(), before);
     return launches;
