@@ -162,7 +162,8 @@ __global__ void __launch_bounds__(TM *TN / 16) conv_input(const __grid_constant_
 
 /* Part blockIdx.z of the gradient of `weight`, of `parts`. Two blocks at once are promised, or ptxas, hoping for more, spills. */
 template <class S, int TM, int TN, int TK>
-__global__ void __launch_bounds__(TM *TN / 16, 2) conv_weight(const __grid_constant__ CudaConv c, int parts)
+__global__ void __launch_bounds__(TM *TN / 16, sizeof(S) == 2 ? 2 : 1)
+    conv_weight(const __grid_constant__ CudaConv c, int parts)
 {
     typedef Tile<TM, TN, TK> T;
     __shared__ T tile;
@@ -213,7 +214,8 @@ template <class S> __global__ void depthwise_input(const __grid_constant__ CudaC
                 int oy = y - k.tap_y[t], ox = x - k.tap_x[t];
                 if (oy < 0 || ox < 0 || oy % k.stride_h || ox % k.stride_w) continue;
                 oy /= k.stride_h, ox /= k.stride_w;
-                if (oy < k.out_h && ox < k.out_w) sum = fmaf(k.dw[channel * k.taps + t], float(gu[oy * k.out_w + ox]), sum);
+                if (oy < k.out_h && ox < k.out_w)
+                    sum = fmaf(k.dw[channel * k.taps + t], float(gu[oy * k.out_w + ox]), sum);
             }
             float value = 0, g = store_input_gradient<S>(k, n, channel, y, x, sum, &value);
             s += g;
@@ -241,8 +243,8 @@ template <class S> __global__ void depthwise_weight(const __grid_constant__ Cuda
             const S *gu = tensor<S>(c.middle) + (n * k.in_blocks + channel) * pixels;
             for (int i = lane; i < pixels; i += 32) {
                 int y = i / k.out_w, x = i - y * k.out_w;
-                sum =
-                    fmaf(float(gu[i]), input_at<S>(k, n, channel, y * k.stride_h + k.tap_y[t], x * k.stride_w + k.tap_x[t]), sum);
+                sum = fmaf(float(gu[i]),
+                           input_at<S>(k, n, channel, y * k.stride_h + k.tap_y[t], x * k.stride_w + k.tap_x[t]), sum);
             }
         }
         sum = warp_sum(sum);
@@ -283,11 +285,11 @@ int weight_parts(const CudaConv *c) /* of at least 256 pixels each */
 #define BY_ROWS(kernel, rows, columns, s)                                                                              \
     do {                                                                                                               \
         if ((rows) <= 16)                                                                                              \
-            kernel<S, 16, 256, 8><<<dim3((unsigned)tiles(columns, 256), (unsigned)tiles(rows, 16)), 256, 0, s>>>(*c);     \
+            kernel<S, 16, 256, 8><<<dim3((unsigned)tiles(columns, 256), (unsigned)tiles(rows, 16)), 256, 0, s>>>(*c);  \
         else if ((rows) <= 32)                                                                                         \
-            kernel<S, 32, 128, 8><<<dim3((unsigned)tiles(columns, 128), (unsigned)tiles(rows, 32)), 256, 0, s>>>(*c);     \
+            kernel<S, 32, 128, 8><<<dim3((unsigned)tiles(columns, 128), (unsigned)tiles(rows, 32)), 256, 0, s>>>(*c);  \
         else                                                                                                           \
-            kernel<S, 64, 64, 8><<<dim3((unsigned)tiles(columns, 64), (unsigned)tiles(rows, 64)), 256, 0, s>>>(*c);       \
+            kernel<S, 64, 64, 8><<<dim3((unsigned)tiles(columns, 64), (unsigned)tiles(rows, 64)), 256, 0, s>>>(*c);    \
     } while (0)
 
 template <class S> int forward(const CudaConv *c, cudaStream_t s)

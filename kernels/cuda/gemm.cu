@@ -28,7 +28,8 @@ int64_t pixels_of(const CudaConv *c)
 }
 
 /* Row blockIdx.x of what the convolution sees, images from `first` on. */
-template <class S> __global__ void gather_input(const __grid_constant__ CudaConv c, int64_t first, uint32_t columns, S *to)
+template <class S>
+__global__ void gather_input(const __grid_constant__ CudaConv c, int64_t first, uint32_t columns, S *to)
 {
     int row = blockIdx.x;
     for (uint32_t i = blockIdx.y * THREADS + threadIdx.x; i < columns; i += gridDim.y * THREADS) {
@@ -38,7 +39,8 @@ template <class S> __global__ void gather_input(const __grid_constant__ CudaConv
     }
 }
 
-template <class S> __global__ void gather_gradient(const __grid_constant__ CudaConv c, int64_t first, uint32_t columns, S *to)
+template <class S>
+__global__ void gather_gradient(const __grid_constant__ CudaConv c, int64_t first, uint32_t columns, S *to)
 {
     int row = blockIdx.x;
     for (uint32_t i = blockIdx.y * THREADS + threadIdx.x; i < columns; i += gridDim.y * THREADS) {
@@ -48,7 +50,8 @@ template <class S> __global__ void gather_gradient(const __grid_constant__ CudaC
 }
 
 /* Channel blockIdx.x of the input's gradient, from that of every tap, (in taps, images, p). */
-template <class S> __global__ void scatter_gradient(const __grid_constant__ CudaConv c, int64_t first, int64_t images, const S *from)
+template <class S>
+__global__ void scatter_gradient(const __grid_constant__ CudaConv c, int64_t first, int64_t images, const S *from)
 {
     const KConv &k = c.k;
     int channel = blockIdx.x, plane = k.out_h * k.out_w;
@@ -69,8 +72,8 @@ template <class S> __global__ void scatter_gradient(const __grid_constant__ Cuda
 }
 
 /* Sums of a and of a*b over the images of part blockIdx.y, of channel first + blockIdx.x of `channels`. */
-template <class S> __global__ void channel_sums(int64_t n, int channels, int first, int pixels, const S *a, const S *b,
-                                                float *to)
+template <class S>
+__global__ void channel_sums(int64_t n, int channels, int first, int pixels, const S *a, const S *b, float *to)
 {
     __shared__ float room[32];
     int channel = first + (int)blockIdx.x;

@@ -89,8 +89,7 @@ template <class S> __device__ float enlarged(const KResize &k, int64_t n, const 
 }
 
 /* Of part blockIdx.x of image blockIdx.y: forward, the sums of r and r*r; backward, of g and g*y. */
-template <class S>
-__global__ void resize_sums(const __grid_constant__ CudaResize c, bool backward)
+template <class S> __global__ void resize_sums(const __grid_constant__ CudaResize c, bool backward)
 {
     __shared__ float room[32];
     const KResize &k = c.k;
@@ -204,7 +203,8 @@ int cuda_learned_backward(const KLearned *k, int64_t n, int bf16, void *stream)
 
 int64_t cuda_resize_parts(const CudaResize *c)
 {
-    int64_t all = (int64_t)c->k.channels * c->k.in_h * c->k.in_w * c->k.factor * c->k.factor, parts = (all + 2047) / 2048;
+    int64_t all = (int64_t)c->k.channels * c->k.in_h * c->k.in_w * c->k.factor * c->k.factor,
+            parts = (all + 2047) / 2048;
     return parts < MOST_PARTS ? parts : MOST_PARTS;
 }
 

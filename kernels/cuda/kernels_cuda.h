@@ -101,9 +101,9 @@ int cuda_learned_backward(const KLearned *k, int64_t n, int bf16, void *stream);
 typedef struct {
     KResize k; /* k.invstd is not used */
     int32_t bf16;
-    int64_t n;                                /* images */
+    int64_t n;                               /* images */
     float *mean, *invstd, *mean_g, *mean_gy; /* (N), with k.norm: those of r; means of g and of g*y */
-    float *sums;                              /* (N, cuda_resize_parts, 2), with k.norm */
+    float *sums;                             /* (N, cuda_resize_parts, 2), with k.norm */
 } CudaResize;
 
 int64_t cuda_resize_parts(const CudaResize *k);

@@ -41,7 +41,8 @@ template <class S> __global__ void pool_backward(const __grid_constant__ KPool k
                 if (oy >= k.out_h || ox >= k.out_w) continue;
                 float v = pooled_value(k, tensor<S>(k.x) + plane * in, oy, ox, &best, &cells);
                 if (!k.average && best != ky * k.kernel_w + kx) continue;
-                float dy = raw_gradient(k.grad, n, c, float(tensor<S>(k.grad.g)[(plane * k.out_h + oy) * k.out_w + ox]), v);
+                float dy =
+                    raw_gradient(k.grad, n, c, float(tensor<S>(k.grad.g)[(plane * k.out_h + oy) * k.out_w + ox]), v);
                 sum += k.average ? dy / (float)cells : dy;
             }
         add(tensor<S>(k.gx) + e, sum);
@@ -99,7 +100,8 @@ template <class S> __global__ void mix_sums(const __grid_constant__ CudaMix k)
         int64_t plane = n * k.channels + c;
         for (int p = threadIdx.x; p < pixels; p += blockDim.x) {
             int64_t e = plane * pixels + p;
-            float y = term_value<S>(t, plane, e, p / width, p % width), g = term_gradient(t, n, c, float(tensor<S>(k.g)[e]), y);
+            float y = term_value<S>(t, plane, e, p / width, p % width),
+                  g = term_gradient(t, n, c, float(tensor<S>(k.g)[e]), y);
             s += g;
             q = fmaf(g, y, q);
         }
@@ -128,7 +130,8 @@ template <class S> __global__ void mix_input(const __grid_constant__ CudaMix k)
 
 /* ---- head ---- */
 
-template <class S> __global__ void head_pool(const __grid_constant__ KHead k, int64_t images) /* a warp an image and channel */
+template <class S>
+__global__ void head_pool(const __grid_constant__ KHead k, int64_t images) /* a warp an image and channel */
 {
     int64_t which = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) / 32;
     if (which >= images * k.channels) return;
@@ -201,8 +204,7 @@ template <class S> __global__ void select_forward(const __grid_constant__ KSelec
     for (int64_t e = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; e < total; e += (int64_t)gridDim.x * blockDim.x) {
         int64_t plane = e / pixels, n = plane / k.channels, c = plane - n * k.channels;
         int part = k.part[c];
-        tensor<S>(k.y)[e] =
-            tensor<S>(k.x[part])[(n * k.part_blocks[part] + k.place[c]) * pixels + e - plane * pixels];
+        tensor<S>(k.y)[e] = tensor<S>(k.x[part])[(n * k.part_blocks[part] + k.place[c]) * pixels + e - plane * pixels];
     }
 }
 
@@ -313,7 +315,8 @@ int cuda_head_forward(const KHead *k, int64_t n, int bf16, void *stream)
 int cuda_head_backward(const KHead *k, int64_t n, int bf16, float *g_weight, float *g_bias, void *stream)
 {
     int64_t weights = (int64_t)k->outputs * (k->channels + 1);
-    if (g_weight) head_weight<<<(unsigned)((weights + 127) / 128), 128, 0, (cudaStream_t)stream>>>(*k, n, g_weight, g_bias);
+    if (g_weight)
+        head_weight<<<(unsigned)((weights + 127) / 128), 128, 0, (cudaStream_t)stream>>>(*k, n, g_weight, g_bias);
     LAUNCH(bf16, head_input, (unsigned)(n * ((k->channels + 31) / 32)), 256, *k, n);
     return launched();
 }

@@ -13,7 +13,8 @@
 #include "base/pool.h"
 #include "cli/option.h"
 
-CliCommon cli_common = {.seed = 1, .threads = 1, .device = "auto", .precision = "fp32", .progress = "auto", .output = "-"};
+CliCommon cli_common = {
+    .seed = 1, .threads = 1, .device = "auto", .precision = "fp32", .progress = "auto", .output = "-"};
 
 const CliOption cli_basic_options[] = {
     {CLI_HEADING, 0, "Common options"},

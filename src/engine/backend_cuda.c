@@ -96,13 +96,13 @@ typedef struct {
     uint8_t **mix_active;
     float *sums, *middle, *slots, *g_logits, *g_auxiliary, *drop_host;
     double *dot;
-    char *noise; /* elements of a tensor, on the host */
+    char *noise;                                               /* elements of a tensor, on the host */
     float *staging[2], *logits_host, *g_logits_host, *targets; /* page-locked, but for the last; logits and
                                                                           their gradients: the auxiliary head's behind */
-    float *arrival[2];                                                 /* on the device: where batches are copied to */
-    cudaStream_t copies;                                               /* of batches */
-    cudaEvent_t copied[2];                                             /* staging may be written again */
-    cudaEvent_t taken[2];                                              /* arrival may be written again */
+    float *arrival[2];                                         /* on the device: where batches are copied to */
+    cudaStream_t copies;                                       /* of batches */
+    cudaEvent_t copied[2];                                     /* staging may be written again */
+    cudaEvent_t taken[2];                                      /* arrival may be written again */
     bool used[2];
     int turn;
     double *g_terms, *g_terms_host; /* of all sums, one after another */
@@ -539,8 +539,8 @@ static Cuda *cuda_prepare(Arena *perm, Arena scratch, const Graph *g, const Engi
     c->gemm_choice = getenv("NAS_CUDA_GEMM");
     c->gemm_forced = c->gemm_choice && !strcmp(c->gemm_choice, "always");
     c->forward_only = o->forward_only;
-    c->plan = plan_make(perm, scratch, g, o->batch, o->forward_only, o->single_path, o->recompute, tensor_bytes,
-                        &c->element);
+    c->plan =
+        plan_make(perm, scratch, g, o->batch, o->forward_only, o->single_path, o->recompute, tensor_bytes, &c->element);
     c->op = NEW(perm, CudaOp, g->op_count);
     c->active = NEW(perm, bool, g->op_count);
     memset(c->active, 1, (size_t)g->op_count * sizeof *c->active);
@@ -604,8 +604,8 @@ static const char *cuda_memory(const Graph *g, const EngineOptions *o, Arena scr
     if (!ok(c, cudaMemGetInfo(&available, &total))) return arena_strdup(perm, c->error);
     out->device = v.used;
     out->device_free = (int64_t)available;
-    out->host = left - arena_left(&room) + 2 * input_count(c, o->batch) * f +
-                4 * o->batch * g->outputs * f + target_count(c) * f + o->batch * f + noise_bytes(c);
+    out->host = left - arena_left(&room) + 2 * input_count(c, o->batch) * f + 4 * o->batch * g->outputs * f +
+                target_count(c) * f + o->batch * f + noise_bytes(c);
     out->parts = arena_printf(perm,
                               "on the device: tensors and gradients%s %.1f MB, parameters %.1f MB, sums and work "
                               "areas %.1f MB",
@@ -707,8 +707,7 @@ static void *cuda_open(Arena *perm, const Graph *g, const EngineOptions *o, cons
         c->mix_active[t] = NEW(perm, uint8_t, g->tables[t].count);
         memset(c->mix_active[t], 1, (size_t)g->tables[t].count);
     }
-    if (!*c->error && c->gemm.room)
-        ok(c, cuda_gemm_open(&c->gemm, c->gemm_workspace, CUDA_GEMM_WORKSPACE, c->stream));
+    if (!*c->error && c->gemm.room) ok(c, cuda_gemm_open(&c->gemm, c->gemm_workspace, CUDA_GEMM_WORKSPACE, c->stream));
     if (!*c->error) set_up_device(c, *perm);
     if (*c->error) {
         *why = arena_printf(perm, "%s; %.1f MB were asked for", c->error, (double)bytes / 1e6);
@@ -1295,7 +1294,8 @@ static void launch_backward(Cuda *c)
         }
         for (Value v = 0; v < g->value_count; v++) /* gradients that are added to from now on */
             if (p->grad[v].bytes && p->grad[v].life[0].birth == s && g->values[v].kind == VALUE_PLAIN)
-                ok(c, cudaMemsetAsync(c->grad[v], 0, (size_t)tensor_bytes(&g->values[v], c->n, &c->element), c->stream));
+                ok(c,
+                   cudaMemsetAsync(c->grad[v], 0, (size_t)tensor_bytes(&g->values[v], c->n, &c->element), c->stream));
         for (int32_t i = to - 1; i >= from; i--) {
             if (!c->active[p->order[i]]) continue;
             begin_timing(c, p->order[i], true);

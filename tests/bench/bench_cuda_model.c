@@ -116,9 +116,9 @@ int main(int argc, char **argv)
                     .stem_multiplier = 3};
     if (!why) why = space_make(&perm, "darts", 4, 2, 4, &space);
     Graph *g = why ? 0 : network_supernet(&perm, &space, &spec);
-    Engine *e = why ? 0 : engine_open(&perm, g,
-                                       &(EngineOptions){.device = "cudasim", .batch = 1, .precision = precision},
-                                       &why);
+    Engine *e =
+        why ? 0
+            : engine_open(&perm, g, &(EngineOptions){.device = "cudasim", .batch = 1, .precision = precision}, &why);
     if (!e) {
         fprintf(stderr, "bench_cuda_model: %s\n", why);
         return 1;

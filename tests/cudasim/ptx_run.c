@@ -286,7 +286,8 @@ static void count_access(Warp *w, const Ins *i, uint32_t mask, const uint64_t *a
 static bool load_words(Warp *w, const Ins *i, uint32_t mask, const uint64_t *address)
 {
     bool global = i->space == SPACE_GLOBAL;
-    if (i->width != 4 || i->vector != 1 || i->extra || block.grain != 4 || (global ? !near || near->freed : i->space != SPACE_SHARED))
+    if (i->width != 4 || i->vector != 1 || i->extra || block.grain != 4 ||
+        (global ? !near || near->freed : i->space != SPACE_SHARED))
         return false;
     uint64_t origin = global ? device_base : 0, low = global ? near->begin : 0;
     uint64_t high = global ? near->end : w->launch->shared_bytes;

@@ -158,9 +158,9 @@ static cudaError_t run_product(void *args)
 
 /* Column-major: C (m, n) = alpha op(A) op(B) + beta C of every problem of the batch. Of the types of cuBLAS's table, those
  * that gemm.cu has: all floats; bf16 with a bf16 or float C, which are added up as floats. */
-SIM cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t h, cublasOperation_t ta, cublasOperation_t tb, int m, int n,
-                                              int k, const void *alpha, const void *A, cudaDataType_t type_a, int lda,
-                                              long long step_a, const void *B, cudaDataType_t type_b, int ldb,
+SIM cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t h, cublasOperation_t ta, cublasOperation_t tb, int m,
+                                              int n, int k, const void *alpha, const void *A, cudaDataType_t type_a,
+                                              int lda, long long step_a, const void *B, cudaDataType_t type_b, int ldb,
                                               long long step_b, const void *beta, void *C, cudaDataType_t type_c,
                                               int ldc, long long step_c, int batch, cublasComputeType_t compute,
                                               cublasGemmAlgo_t algorithm)
@@ -175,9 +175,26 @@ SIM cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t h, cublasOperation_
         (compute != CUBLAS_COMPUTE_32F && (!tf32 || bf16)))
         return CUBLAS_STATUS_NOT_SUPPORTED;
     if (bf16 && !h->exact) return CUBLAS_STATUS_INVALID_VALUE; /* parts of sums could be rounded */
-    Product p = {across_a, across_b, tf32,   m,      n,      k,      lda,
-                 ldb,      ldc,      batch,  step_a, step_b, step_c, type_a,
-                 type_c,   *(const float *)alpha, *(const float *)beta, A, B, C};
+    Product p = {across_a,
+                 across_b,
+                 tf32,
+                 m,
+                 n,
+                 k,
+                 lda,
+                 ldb,
+                 ldc,
+                 batch,
+                 step_a,
+                 step_b,
+                 step_c,
+                 type_a,
+                 type_c,
+                 *(const float *)alpha,
+                 *(const float *)beta,
+                 A,
+                 B,
+                 C};
     if (!sim_capturing(h->stream)) return run_product(&p) ? CUBLAS_STATUS_EXECUTION_FAILED : CUBLAS_STATUS_SUCCESS;
     sim_record(run_product, &p, sizeof p);
     return CUBLAS_STATUS_SUCCESS;

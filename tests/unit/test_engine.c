@@ -649,7 +649,8 @@ static float to_bf16(float v) /* by the definition: the nearer of the two neighb
 }
 
 /* Trains `steps` steps of a search: of the alphas' gradient, then of the weights, by SGD. Losses, then the weights. */
-static void search_steps(Arena *a, const Graph *g, Engine *e, int steps, double *losses, float *mix_grad, float *weights)
+static void search_steps(Arena *a, const Graph *g, Engine *e, int steps, double *losses, float *mix_grad,
+                         float *weights)
 {
     set_hash_mix(g, e);
     for (int i = 0; i < steps; i++) {
@@ -674,12 +675,10 @@ static void check_steps(const char *device, int net, int steps)
     double losses[2][8];
     float mix_grad[2][MAX_MIX], *weights[2], *start = NEW(&a, float, g->weight_count);
     for (int k = 0; k < 2; k++) {
-        Engine *e = k ? open_with(&a, g,
-                                  (EngineOptions){.device = device,
-                                                  .batch = 3,
-                                                  .precision = PRECISION_BF16,
-                                                  .pool = pools[0]})
-                      : open_engine(&a, g, "ref", 3, pools[0]);
+        Engine *e =
+            k ? open_with(&a, g,
+                          (EngineOptions){.device = device, .batch = 3, .precision = PRECISION_BF16, .pool = pools[0]})
+              : open_engine(&a, g, "ref", 3, pools[0]);
         engine_download(e, BLOCK_WEIGHTS, start);
         weights[k] = NEW(&a, float, g->weight_count);
         search_steps(&a, g, e, steps, losses[k], mix_grad[k], weights[k]);
