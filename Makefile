@@ -132,7 +132,7 @@ ifeq ($(SAN),)
 endif
 
 # bench_kernels is tested, too.
-tests: programs $(UNIT_TESTS) $(OBJ)/bench/bench_kernels $(SIM_TESTS)
+tests: programs $(UNIT_TESTS) $(OBJ)/bench/bench_kernels $(OBJ)/bench/bench_step $(SIM_TESTS)
 
 # Everything compiled, nothing linked: enough to see warnings.
 objects: $(LIB_OBJ) $(patsubst %.c,$(OBJ)/%.o,$(wildcard src/cmd/*.c tests/unit/*.c tests/bench/*.c tests/fuzz/*.c))
@@ -271,7 +271,7 @@ bench: $(BENCHES)
 bench-structure: $(OBJ)/bench/bench_structure
 	NAS_BENCH=$< tests/bench/bench-structure
 
-# What the CUDA kernels would take on GPUs, by a model: minutes on the simulator. MODEL: channels, layers, size.
+# What the CUDA kernels would take on GPUs, by a model: minutes on the simulator. MODEL: channels, layers, size, fp32 or bf16.
 MODEL =
 .PHONY: bench-cuda-model gpu-check
 bench-cuda-model: $(OBJ)/bench/bench_cuda_model $(SIM_TESTS)

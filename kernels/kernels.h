@@ -20,6 +20,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __CUDACC__
+#define K_ANYWHERE __host__ __device__
+#else
+#define K_ANYWHERE
+#endif
+
 enum { K_MAX_PARTS = 32, K_MAX_TAPS = 128 };
 
 typedef struct {
@@ -190,7 +196,7 @@ typedef struct { /* an output pixel of a resize along one side: low_weight * in[
     float low_weight, high_weight;
 } KBlend;
 
-static inline KBlend k_blend(int32_t kind, int32_t factor, int32_t in, int32_t out_at)
+K_ANYWHERE static inline KBlend k_blend(int32_t kind, int32_t factor, int32_t in, int32_t out_at)
 {
     int32_t low = out_at / factor;
     if (kind == 2) return (KBlend){low, low, out_at % factor ? 0.0f : 1.0f, 0};

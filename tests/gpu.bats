@@ -1,5 +1,7 @@
 #!/usr/bin/env bats
-# Programs on a GPU that is simulated (tests/cudasim): how it is found and chosen, its memory, its failure.
+# Programs on a CUDA device: the plugin's own objects, on the simulator (tests/cudasim), reached through a driver that answers,
+# as a GPU is reached. What they compute; how a device is found and chosen; its memory, its failure. Skipped where the build
+# found no nvcc.
 
 load helper
 
@@ -16,6 +18,42 @@ setup()
 NET=(--net small-cnn --channels 2 --batch 8 --epochs 2 --limit 16 --valid-limit 8 --progress never)
 SEARCH=(--layers 1 --reduce-at none --channels 2 --nodes 1 --epochs 2 --batch 8 --limit 16 --valid-limit 8 --progress never)
 
+# numbers FILE KIND: every number of the stream's records of a kind, one a line, but for times and places.
+numbers()
+{
+    nas-stats --json "$1" | grep "\"kind\":\"$2\"" |
+        sed -E 's/"(file|device|host|seconds|samples_per_second|memory_bytes)":("[^"]*"|[^,}]*)//g' |
+        grep -oE '(^|[:,[])-?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?' | tr -d ':,['
+}
+
+# near FILE FILE: as many numbers, each within 1e-3 of the other, relatively or absolutely.
+near()
+{
+    paste "$1" "$2" | awk -F'\t' '
+        { d = $1 - $2; if (d < 0) d = -d; m = $1 < 0 ? -$1 : $1
+          if ($1 == "" || $2 == "" || d > 1e-3 * (1 + m)) { print "line", NR ": " $1 " and " $2; bad++ } }
+        END { exit bad || NR < 5 }'
+}
+
+@test "search, derive, train, eval with --device cuda say what --device cpu says" {
+    local device NET=(--layers 2 --channels 2 --batch 16 --nodes 1 --inputs 1)
+    unset NAS_CUDASIM # checks every access
+    export NAS_CUDA_SEPARATE=1
+    for device in cpu cuda; do
+        nas-search -q --device $device "${NET[@]}" --epochs 2 data.nas -o $device.search
+        nas-derive -q $device.search -o $device.cells
+        nas-train -q --device $device --layers 2 --channels 2 --batch 16 --epochs 1 --data data.nas $device.cells \
+            -o $device.net
+        nas-eval -q --device $device --data data.nas $device.net -o $device.result
+        numbers $device.search search_epoch >$device.1
+        numbers $device.net train_epoch >$device.2
+        numbers $device.result evaluation >$device.3
+    done
+    near cpu.1 cuda.1
+    near cpu.2 cuda.2
+    near cpu.3 cuda.3
+}
+
 @test "--device auto takes the GPU of a driver that answers, and says so; the CPU where there is none, and says why" {
     nas-train --data data.nas "${NET[@]}" -o t.nas 2>err
     grep -q 'cuda: device 0 simulated on the CPU, sm_75 (auto: a CUDA driver and its device answered)' err
@@ -25,15 +63,48 @@ SEARCH=(--layers 1 --reduce-at none --channels 2 --nodes 1 --epochs 2 --batch 8 
     grep -q 'cpu .*(/no/such.so: ' err
 }
 
-@test "--device cuda:N: one of those that are visible, else one line" {
-    NAS_CUDASIM_DEVICES=4 nas-train --device cuda:3 --data data.nas "${NET[@]}" -o t.nas 2>err
-    grep -q 'cuda:3: device 3 simulated' err
-    NAS_CUDASIM_DEVICES=4 run -1 --separate-stderr nas-train -q --device cuda:4 --data data.nas "${NET[@]}" -o u.nas
-    one_line "$stderr"
-    [[ $stderr == *"device cuda:4: there are 4, counted from 0" && ! -e u.nas ]]
-    NAS_CUDASIM_DEVICES=4 CUDA_VISIBLE_DEVICES=2,3 run -1 --separate-stderr nas-search -q --device cuda:2 "${SEARCH[@]}" data.nas -o u.nas
-    one_line "$stderr"
-    [[ $stderr == *'device cuda:2: there are 2, counted from 0 (CUDA_VISIBLE_DEVICES is "2,3")' && ! -e u.nas ]]
+# What these tests are about is not what the kernels compute.
+TINY=(--layers 1 --channels 1 --batch 16 --nodes 1 --inputs 1 --epochs 1)
+
+@test "four devices: each can be named, a fifth is refused" {
+    export NAS_CUDASIM_DEVICES=4
+    local n
+    for n in 0 3; do
+        run --separate-stderr -0 nas-search --device cuda:$n "${TINY[@]}" data.nas -o $n.nas
+        [[ $stderr == *"cuda:$n: device $n simulated on the CPU"* ]]
+    done
+    for n in 4 999; do
+        run --separate-stderr -1 nas-search --device cuda:$n "${TINY[@]}" data.nas -o no.nas
+        one_line "$stderr"
+        [[ $stderr == "nas-search: "*"device cuda:$n: there are 4"* && ! -e no.nas ]]
+    done
+}
+
+@test "CUDA_VISIBLE_DEVICES says which devices there are, and in which order" {
+    export NAS_CUDASIM_DEVICES=4
+    CUDA_VISIBLE_DEVICES=2 run --separate-stderr -0 nas-search --device cuda "${TINY[@]}" data.nas -o a.nas
+    [[ $stderr == *"device 2 simulated"* ]]
+    CUDA_VISIBLE_DEVICES=3,1 run --separate-stderr -0 nas-search --device cuda:1 "${TINY[@]}" data.nas -o b.nas
+    [[ $stderr == *"device 1 simulated"* ]]
+    CUDA_VISIBLE_DEVICES=2 run --separate-stderr -1 nas-search --device cuda:1 "${TINY[@]}" data.nas -o c.nas
+    [[ $stderr == *'device cuda:1: there is 1, counted from 0 (CUDA_VISIBLE_DEVICES is "2")' ]]
+    CUDA_VISIBLE_DEVICES= run --separate-stderr -1 nas-search --device cuda "${TINY[@]}" data.nas -o d.nas
+    [[ $stderr == *"device cuda: the CUDA driver has no device for us"* ]]
+}
+
+@test "one process per device: four side by side, the same bits from each" {
+    export NAS_CUDASIM_DEVICES=4
+    local n
+    for n in 0 1 2 3; do
+        CUDA_VISIBLE_DEVICES=$n nas-search --device cuda "${TINY[@]}" data.nas -o $n.nas 2>$n.log &
+    done
+    wait
+    for n in 0 1 2 3; do
+        grep -q "device $n simulated" $n.log
+        numbers $n.nas search_epoch >$n.txt
+        same 0.txt $n.txt
+    done
+    [[ $(wc -l <0.txt) -gt 5 ]]
 }
 
 @test "no program is linked with CUDA, and looking for a GPU in vain takes less than 10 ms" {
@@ -109,4 +180,54 @@ lost()
     [[ -s state ]]
     train --resume state -o resumed.nas
     [[ -n $(result whole.nas) && $(result resumed.nas) == "$(result whole.nas)" ]]
+}
+
+@test "--precision bf16: half the device's memory, said in the stream, refused where it is not to be had" {
+    train() { nas-train --device cuda --data data.nas "${NET[@]}" "$@"; }
+    tensors()
+    {
+        nas-train -n --device cuda --data data.nas --net small-cnn --channels 64 --batch 32 "$@" |
+            grep -oE 'tensors and gradients( in bf16)? [0-9.]+'
+    }
+    [[ $(tensors) != *bf16* ]]
+    tensors --precision bf16 >half
+    awk -v whole="$(tensors | awk '{print $NF}')" '{ exit !($NF > 0 && $NF < 0.6 * whole) }' half
+    train --precision bf16 --profile --checkpoint state --checkpoint-every 1 -o b.nas 2>err
+    grep -q ', bf16' err
+    told() { nas-stats --json "$1" | grep -v '"kind":"provenance"' | grep -q '"precision"[^}]*"bf16"'; }
+    told b.nas
+    [[ $(nas-stats --json b.nas | grep -c '"kind":"profile"') -gt 3 ]]
+    run -1 --separate-stderr train -q --resume state -o c.nas
+    one_line "$stderr"
+    [[ $stderr == *'--precision is "fp32" here, "bf16" in the checkpoint' && ! -e c.nas ]]
+    train -q -o f.nas
+    run ! told f.nas
+    [[ $(numbers b.nas train_epoch) != "$(numbers f.nas train_epoch)" ]]
+    local device
+    for device in cpu ref; do
+        run -1 --separate-stderr nas-train -q --device $device --precision bf16 --data data.nas "${NET[@]}" -o c.nas
+        one_line "$stderr"
+        [[ $stderr == *"device $device: bf16 is for GPUs alone" && ! -e c.nas ]]
+    done
+    CUDA_VISIBLE_DEVICES='' run -1 --separate-stderr nas-search -q --precision bf16 "${SEARCH[@]}" data.nas -o c.nas
+    [[ $stderr == *'device cpu (the CUDA driver has no device for us'*': bf16 is for GPUs alone' ]]
+    nas-search -q --device cuda --precision bf16 "${SEARCH[@]}" data.nas -o s.nas
+    told s.nas
+}
+
+@test "gpu-check refuses without a device, in one line" {
+    local obj=$NAS_UNIT/..
+    LD_LIBRARY_PATH='' run --separate-stderr -1 "$NAS_ROOT/tests/gpu-check" "$obj" "$NAS_BIN" quick
+    one_line "$stderr"
+    [[ $stderr == 'gpu-check: device cuda: '* && $stderr != *simulated* && -z $output ]]
+}
+
+@test "gpu-check: the whole block, of a device that answers" {
+    [[ -x $NAS_UNIT/../bench/bench_step ]] || skip 'without benchmarks'
+    "$NAS_ROOT/tests/gpu-check" "$NAS_UNIT/.." "$NAS_BIN" quick >block
+    grep -q '^device cuda: device 0 simulated on the CPU' block
+    grep -q '^tests: status 0, engine: 3 cases passed, 0 failed' block
+    (( $(grep -c 'part=ready .*simulated' block) == 2 && $(grep -c 'part=ready .*, bf16' block) == 1 ))
+    (( $(grep -c 'part=step2 .*wall_ms=' block) == 2 ))
+    [[ $(sed -n '1p;$p' block) = $'---- gpu-check: begin ----\n---- gpu-check: end ----' ]]
 }

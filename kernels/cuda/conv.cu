@@ -54,7 +54,7 @@ __device__ void tile_sums(float (&u)[4], float (&w)[4], float *room, float *to, 
     }
 }
 
-template <int TM, int TN, int TK>
+template <class S, int TM, int TN, int TK>
 __global__ void __launch_bounds__(TM *TN / 16) conv_forward(const __grid_constant__ CudaConv c)
 {
     typedef Tile<TM, TN, TK> T;
@@ -71,7 +71,7 @@ __global__ void __launch_bounds__(TM *TN / 16) conv_forward(const __grid_constan
             tile.a[kk][m] = in ? c.weight[(int64_t)(row0 + m) * depth + k0 + kk] : 0;
         }
         for (int kk = threadIdx.x / TN; kk < TK; kk += T::threads / TN)
-            tile.b[kk][threadIdx.x % TN] = mine.valid && k0 + kk < depth ? gathered(k, mine, k0 + kk) : 0;
+            tile.b[kk][threadIdx.x % TN] = mine.valid && k0 + kk < depth ? gathered<S>(k, mine, k0 + kk) : 0;
         __syncthreads();
         tile.multiply(acc);
         __syncthreads();
@@ -86,8 +86,8 @@ __global__ void __launch_bounds__(TM *TN / 16) conv_forward(const __grid_constan
         for (int i = 0; i < 4; i++) {
             int row = row0 + ty + i * (TM / 4);
             if (row >= c.out_count) continue;
-            float y = acc[i][j];
-            k.y[((int64_t)n * k.out_blocks + c.out_first + row) * plane + column - n * plane] = y;
+            float y = put(tensor<S>(k.y) + ((int64_t)n * k.out_blocks + c.out_first + row) * plane + column - n * plane,
+                          acc[i][j]);
             s[i] += y;
             q[i] = fmaf(y, y, q[i]);
         }
@@ -98,7 +98,7 @@ __global__ void __launch_bounds__(TM *TN / 16) conv_forward(const __grid_constan
 }
 
 /* Dense: gradient of the input. Separable: that of the tensor between the two halves, into c.middle. */
-template <int TM, int TN, int TK>
+template <class S, int TM, int TN, int TK>
 __global__ void __launch_bounds__(TM *TN / 16) conv_input(const __grid_constant__ CudaConv c)
 {
     typedef Tile<TM, TN, TK> T;
@@ -123,11 +123,11 @@ __global__ void __launch_bounds__(TM *TN / 16) conv_input(const __grid_constant_
             if (mine.valid && k0 + kk < depth) {
                 int o = (k0 + kk) / taps, t = k0 + kk - o * taps;
                 if (sep) {
-                    v = output_gradient(k, mine.n, o, mine.y, mine.x);
+                    v = output_gradient<S>(k, mine.n, o, mine.y, mine.x);
                 } else {
                     int y = mine.y - k.tap_y[t], x = mine.x - k.tap_x[t];
                     if (y >= 0 && x >= 0 && y % k.stride_h == 0 && x % k.stride_w == 0)
-                        v = output_gradient(k, mine.n, c.out_first + o, y / k.stride_h, x / k.stride_w);
+                        v = output_gradient<S>(k, mine.n, c.out_first + o, y / k.stride_h, x / k.stride_w);
                 }
             }
             tile.b[kk][threadIdx.x % TN] = v;
@@ -147,10 +147,10 @@ __global__ void __launch_bounds__(TM *TN / 16) conv_input(const __grid_constant_
             int row = row0 + ty + i * (TM / 4);
             if (row >= k.in_blocks) continue;
             if (sep) {
-                c.middle[(p.n * k.in_blocks + row) * plane + (int64_t)p.y * width + p.x] = acc[i][j];
+                put(tensor<S>(c.middle) + (p.n * k.in_blocks + row) * plane + (int64_t)p.y * width + p.x, acc[i][j]);
                 continue;
             }
-            float value = 0, g = store_input_gradient(k, p.n, row, p.y, p.x, acc[i][j], &value);
+            float value = 0, g = store_input_gradient<S>(k, p.n, row, p.y, p.x, acc[i][j], &value);
             s[i] += g;
             q[i] = fmaf(g, value, q[i]);
         }
@@ -160,9 +160,10 @@ __global__ void __launch_bounds__(TM *TN / 16) conv_input(const __grid_constant_
                           k.in_blocks);
 }
 
-/* Part blockIdx.z of the gradient of `weight`, of `parts`. */
-template <int TM, int TN, int TK>
-__global__ void __launch_bounds__(TM *TN / 16) conv_weight(const __grid_constant__ CudaConv c, int parts)
+/* Part blockIdx.z of the gradient of `weight`, of `parts`. Two blocks at once are promised, or ptxas, hoping for more, spills. */
+template <class S, int TM, int TN, int TK>
+__global__ void __launch_bounds__(TM *TN / 16, sizeof(S) == 2 ? 2 : 1)
+    conv_weight(const __grid_constant__ CudaConv c, int parts)
 {
     typedef Tile<TM, TN, TK> T;
     __shared__ T tile;
@@ -177,10 +178,10 @@ __global__ void __launch_bounds__(TM *TN / 16) conv_weight(const __grid_constant
 #pragma unroll 1 /* more of these long bodies at once spill registers on some architectures */
         for (int m = threadIdx.x / TK; m < TM; m += T::threads / TK)
             tile.a[threadIdx.x % TK][m] =
-                p.valid && row0 + m < c.out_count ? output_gradient(k, p.n, c.out_first + row0 + m, p.y, p.x) : 0;
+                p.valid && row0 + m < c.out_count ? output_gradient<S>(k, p.n, c.out_first + row0 + m, p.y, p.x) : 0;
 #pragma unroll 1
         for (int j = threadIdx.x / TK; j < TN; j += T::threads / TK)
-            tile.b[threadIdx.x % TK][j] = p.valid && column0 + j < width ? gathered(k, p, column0 + j) : 0;
+            tile.b[threadIdx.x % TK][j] = p.valid && column0 + j < width ? gathered<S>(k, p, column0 + j) : 0;
         __syncthreads();
         tile.multiply(acc);
         __syncthreads();
@@ -197,7 +198,7 @@ __global__ void __launch_bounds__(TM *TN / 16) conv_weight(const __grid_constant
 /* ---- the depthwise half ---- */
 
 /* Gradient of the input, channel blockIdx.x, images of part blockIdx.y. */
-__global__ void depthwise_input(const __grid_constant__ CudaConv c)
+template <class S> __global__ void depthwise_input(const __grid_constant__ CudaConv c)
 {
     __shared__ float room[32];
     const KConv &k = c.k;
@@ -205,7 +206,7 @@ __global__ void depthwise_input(const __grid_constant__ CudaConv c)
     int64_t n0 = c.n * blockIdx.y / gridDim.y, n1 = c.n * (blockIdx.y + 1) / gridDim.y;
     float s = 0, q = 0;
     for (int64_t n = n0; n < n1; n++) {
-        const float *gu = c.middle + (n * k.in_blocks + channel) * k.out_h * k.out_w;
+        const S *gu = tensor<S>(c.middle) + (n * k.in_blocks + channel) * k.out_h * k.out_w;
         for (int i = threadIdx.x; i < pixels; i += blockDim.x) {
             int y = i / k.in_w, x = i - y * k.in_w;
             float sum = 0;
@@ -213,9 +214,10 @@ __global__ void depthwise_input(const __grid_constant__ CudaConv c)
                 int oy = y - k.tap_y[t], ox = x - k.tap_x[t];
                 if (oy < 0 || ox < 0 || oy % k.stride_h || ox % k.stride_w) continue;
                 oy /= k.stride_h, ox /= k.stride_w;
-                if (oy < k.out_h && ox < k.out_w) sum = fmaf(k.dw[channel * k.taps + t], gu[oy * k.out_w + ox], sum);
+                if (oy < k.out_h && ox < k.out_w)
+                    sum = fmaf(k.dw[channel * k.taps + t], float(gu[oy * k.out_w + ox]), sum);
             }
-            float value = 0, g = store_input_gradient(k, n, channel, y, x, sum, &value);
+            float value = 0, g = store_input_gradient<S>(k, n, channel, y, x, sum, &value);
             s += g;
             q = fmaf(g, value, q);
         }
@@ -230,7 +232,7 @@ __global__ void depthwise_input(const __grid_constant__ CudaConv c)
 }
 
 /* Gradient of the taps of channel blockIdx.x, images of part blockIdx.y; a warp takes every eighth tap. */
-__global__ void depthwise_weight(const __grid_constant__ CudaConv c)
+template <class S> __global__ void depthwise_weight(const __grid_constant__ CudaConv c)
 {
     const KConv &k = c.k;
     int channel = blockIdx.x, pixels = k.out_h * k.out_w, lane = threadIdx.x & 31;
@@ -238,11 +240,11 @@ __global__ void depthwise_weight(const __grid_constant__ CudaConv c)
     for (int t = threadIdx.x / 32; t < k.taps; t += blockDim.x / 32) {
         float sum = 0;
         for (int64_t n = n0; n < n1; n++) {
-            const float *gu = c.middle + (n * k.in_blocks + channel) * pixels;
+            const S *gu = tensor<S>(c.middle) + (n * k.in_blocks + channel) * pixels;
             for (int i = lane; i < pixels; i += 32) {
                 int y = i / k.out_w, x = i - y * k.out_w;
-                sum =
-                    fmaf(gu[i], input_at(k, n, channel, y * k.stride_h + k.tap_y[t], x * k.stride_w + k.tap_x[t]), sum);
+                sum = fmaf(float(gu[i]),
+                           input_at<S>(k, n, channel, y * k.stride_h + k.tap_y[t], x * k.stride_w + k.tap_x[t]), sum);
             }
         }
         sum = warp_sum(sum);
@@ -283,12 +285,52 @@ int weight_parts(const CudaConv *c) /* of at least 256 pixels each */
 #define BY_ROWS(kernel, rows, columns, s)                                                                              \
     do {                                                                                                               \
         if ((rows) <= 16)                                                                                              \
-            kernel<16, 256, 8><<<dim3((unsigned)tiles(columns, 256), (unsigned)tiles(rows, 16)), 256, 0, s>>>(*c);     \
+            kernel<S, 16, 256, 8><<<dim3((unsigned)tiles(columns, 256), (unsigned)tiles(rows, 16)), 256, 0, s>>>(*c);  \
         else if ((rows) <= 32)                                                                                         \
-            kernel<32, 128, 8><<<dim3((unsigned)tiles(columns, 128), (unsigned)tiles(rows, 32)), 256, 0, s>>>(*c);     \
+            kernel<S, 32, 128, 8><<<dim3((unsigned)tiles(columns, 128), (unsigned)tiles(rows, 32)), 256, 0, s>>>(*c);  \
         else                                                                                                           \
-            kernel<64, 64, 8><<<dim3((unsigned)tiles(columns, 64), (unsigned)tiles(rows, 64)), 256, 0, s>>>(*c);       \
+            kernel<S, 64, 64, 8><<<dim3((unsigned)tiles(columns, 64), (unsigned)tiles(rows, 64)), 256, 0, s>>>(*c);    \
     } while (0)
+
+template <class S> int forward(const CudaConv *c, cudaStream_t s)
+{
+    BY_ROWS(conv_forward, rows_forward(c), c->n * c->k.out_h * c->k.out_w, s);
+    return launched();
+}
+
+template <class S> int backward(const CudaConv *c, cudaStream_t s)
+{
+    const KConv *k = &c->k;
+    int width = k->depthwise ? k->in_blocks : k->in_blocks * k->taps, parts = weight_parts(c);
+    if (c->by_gemm) {
+        int status = cuda_gemm_backward(c, s);
+        if (status || !k->depthwise) return status;
+    } else if (c->g_weight) {
+        if (c->out_count <= 32 || width <= 32)
+            conv_weight<S, 32, 32, 32>
+                <<<dim3((unsigned)tiles(width, 32), (unsigned)tiles(c->out_count, 32), (unsigned)parts), 64, 0, s>>>(
+                    *c, parts);
+        else
+            conv_weight<S, 64, 64, 32>
+                <<<dim3((unsigned)tiles(width, 64), (unsigned)tiles(c->out_count, 64), (unsigned)parts), 256, 0, s>>>(
+                    *c, parts);
+        int64_t count = (int64_t)c->out_count * width;
+        add_slots<<<blocks_for(count, 128), 128, 0, s>>>(count, parts, c->slots, c->g_weight);
+    }
+    if (!k->depthwise) {
+        if (c->wants_input) BY_ROWS(conv_input, k->in_blocks, c->n * k->in_h * k->in_w, s);
+        return launched();
+    }
+    dim3 grid((unsigned)k->in_blocks, (unsigned)cuda_image_parts(c->n));
+    if (!c->by_gemm) BY_ROWS(conv_input, k->in_blocks, c->n * k->out_h * k->out_w, s);
+    if (c->g_dw) {
+        depthwise_weight<S><<<grid, 256, 0, s>>>(*c);
+        int64_t count = (int64_t)k->in_blocks * k->taps;
+        add_slots<<<blocks_for(count, 128), 128, 0, s>>>(count, (int)grid.y, c->slots, c->g_dw);
+    }
+    if (c->wants_input) depthwise_input<S><<<grid, 256, 0, s>>>(*c);
+    return launched();
+}
 
 } // namespace
 
@@ -314,41 +356,10 @@ int64_t cuda_conv_slot_floats(const CudaConv *c)
 int cuda_conv_forward(const CudaConv *c, void *stream)
 {
     if (c->by_gemm) return cuda_gemm_forward(c, stream);
-    BY_ROWS(conv_forward, rows_forward(c), c->n * c->k.out_h * c->k.out_w, (cudaStream_t)stream);
-    return launched();
+    return c->bf16 ? forward<__nv_bfloat16>(c, (cudaStream_t)stream) : forward<float>(c, (cudaStream_t)stream);
 }
 
 int cuda_conv_backward(const CudaConv *c, void *stream)
 {
-    cudaStream_t s = (cudaStream_t)stream;
-    const KConv *k = &c->k;
-    int width = k->depthwise ? k->in_blocks : k->in_blocks * k->taps, parts = weight_parts(c);
-    if (c->by_gemm) {
-        int status = cuda_gemm_backward(c, stream);
-        if (status || !k->depthwise) return status;
-    } else if (c->g_weight) {
-        if (c->out_count <= 32 || width <= 32)
-            conv_weight<32, 32, 32>
-                <<<dim3((unsigned)tiles(width, 32), (unsigned)tiles(c->out_count, 32), (unsigned)parts), 64, 0, s>>>(
-                    *c, parts);
-        else
-            conv_weight<64, 64, 32>
-                <<<dim3((unsigned)tiles(width, 64), (unsigned)tiles(c->out_count, 64), (unsigned)parts), 256, 0, s>>>(
-                    *c, parts);
-        int64_t count = (int64_t)c->out_count * width;
-        add_slots<<<blocks_for(count, 128), 128, 0, s>>>(count, parts, c->slots, c->g_weight);
-    }
-    if (!k->depthwise) {
-        if (c->wants_input) BY_ROWS(conv_input, k->in_blocks, c->n * k->in_h * k->in_w, s);
-        return launched();
-    }
-    dim3 grid((unsigned)k->in_blocks, (unsigned)cuda_image_parts(c->n));
-    if (!c->by_gemm) BY_ROWS(conv_input, k->in_blocks, c->n * k->out_h * k->out_w, s);
-    if (c->g_dw) {
-        depthwise_weight<<<grid, 256, 0, s>>>(*c);
-        int64_t count = (int64_t)k->in_blocks * k->taps;
-        add_slots<<<blocks_for(count, 128), 128, 0, s>>>(count, (int)grid.y, c->slots, c->g_dw);
-    }
-    if (c->wants_input) depthwise_input<<<grid, 256, 0, s>>>(*c);
-    return launched();
+    return c->bf16 ? backward<__nv_bfloat16>(c, (cudaStream_t)stream) : backward<float>(c, (cudaStream_t)stream);
 }

@@ -20,39 +20,40 @@ struct Pixel { /* a column of a product: an image and a place */
 };
 
 /* Channel c of the input at (y, x) of image n, as the convolution sees it; 0 outside. */
-__device__ inline float input_at(const KConv &k, int64_t n, int c, int y, int x)
+template <class S> __device__ inline float input_at(const KConv &k, int64_t n, int c, int y, int x)
 {
     if (y < 0 || x < 0 || y >= k.in_h || x >= k.in_w) return 0;
     int p = 0, local = c;
     while (local >= k.part_blocks[p]) local -= k.part_blocks[p++];
-    float v = k.x[p][((n * k.part_blocks[p] + local) * k.in_h + y) * k.in_w + x];
+    float v = float(tensor<S>(k.x[p])[((n * k.part_blocks[p] + local) * k.in_h + y) * k.in_w + x]);
     if (k.in_scale) v = fmaf(v, k.in_scale[c], k.in_shift[c]);
     return k.relu ? relu(v) : v;
 }
 
 /* What output pixel p reads: row r of the gathered matrix, in*taps or, separable, in. */
-__device__ inline float gathered(const KConv &k, const Pixel &p, int r)
+template <class S> __device__ inline float gathered(const KConv &k, const Pixel &p, int r)
 {
     int y = p.y * k.stride_h, x = p.x * k.stride_w;
     if (!k.depthwise) {
         int c = r / k.taps, t = r - c * k.taps;
-        return input_at(k, p.n, c, y + k.tap_y[t], x + k.tap_x[t]);
+        return input_at<S>(k, p.n, c, y + k.tap_y[t], x + k.tap_x[t]);
     }
     float sum = 0;
     for (int t = 0; t < k.taps; t++)
-        sum = fmaf(k.dw[r * k.taps + t], input_at(k, p.n, r, y + k.tap_y[t], x + k.tap_x[t]), sum);
+        sum = fmaf(k.dw[r * k.taps + t], input_at<S>(k, p.n, r, y + k.tap_y[t], x + k.tap_x[t]), sum);
     return sum;
 }
 
 /* dLoss/dy of output channel o (of the whole y) at (y, x); 0 outside. */
-__device__ inline float output_gradient(const KConv &k, int64_t n, int o, int y, int x)
+template <class S> __device__ inline float output_gradient(const KConv &k, int64_t n, int o, int y, int x)
 {
     if (y < 0 || x < 0 || y >= k.out_h || x >= k.out_w) return 0;
     int64_t i = ((n * k.out_blocks + o) * k.out_h + y) * k.out_w + x;
-    return raw_gradient(k.grad, n, o, k.grad.g[i], k.y[i]);
+    return raw_gradient(k.grad, n, o, float(tensor<S>(k.grad.g)[i]), float(tensor<S>(k.y)[i]));
 }
 
 /* Gradient of the input as stored, out of that of what the convolution saw. Returns it. */
+template <class S>
 __device__ inline float store_input_gradient(const KConv &k, int64_t n, int c, int y, int x, float g, float *value)
 {
     int p = 0, local = c;
@@ -60,10 +61,12 @@ __device__ inline float store_input_gradient(const KConv &k, int64_t n, int c, i
     if (!k.gx[p]) return 0;
     int64_t i = ((n * k.part_blocks[p] + local) * k.in_h + y) * k.in_w + x;
     float v = 0;
-    if (k.relu || k.in_scale) v = k.x[p][i];
+    if (k.relu || k.in_scale) v = float(tensor<S>(k.x[p])[i]);
     *value = v;
     if (k.relu && !((k.in_scale ? fmaf(v, k.in_scale[c], k.in_shift[c]) : v) > 0)) g = 0;
-    k.gx[p][i] = k.in_scale ? g : k.gx[p][i] + g;
+    S *to = tensor<S>(k.gx[p]) + i;
+    if (k.in_scale) return put(to, g);
+    add(to, g);
     return g;
 }
 #endif

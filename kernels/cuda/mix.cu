@@ -4,14 +4,14 @@
 namespace
 {
 
-__global__ void pool_sums(const __grid_constant__ KPool k, int64_t images, float *sums)
+template <class S> __global__ void pool_sums(const __grid_constant__ KPool k, int64_t images, float *sums)
 {
     __shared__ float room[32];
     int c = blockIdx.x, pixels = k.out_h * k.out_w, best, cells;
     int64_t n0 = images * blockIdx.y / gridDim.y, n1 = images * (blockIdx.y + 1) / gridDim.y;
     float s = 0, q = 0;
     for (int64_t n = n0; n < n1; n++) {
-        const float *x = k.x + (n * k.blocks + c) * k.in_h * k.in_w;
+        const S *x = tensor<S>(k.x) + (n * k.blocks + c) * k.in_h * k.in_w;
         for (int i = threadIdx.x; i < pixels; i += blockDim.x) {
             float y = pooled_value(k, x, i / k.out_w, i % k.out_w, &best, &cells);
             s += y;
@@ -26,7 +26,7 @@ __global__ void pool_sums(const __grid_constant__ KPool k, int64_t images, float
 }
 
 /* Gathers: an input pixel looks at every window that it lies in, and whether it was that window's maximum. */
-__global__ void pool_backward(const __grid_constant__ KPool k, int64_t images)
+template <class S> __global__ void pool_backward(const __grid_constant__ KPool k, int64_t images)
 {
     int64_t in = (int64_t)k.in_h * k.in_w, total = images * k.blocks * in;
     for (int64_t e = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; e < total; e += (int64_t)gridDim.x * blockDim.x) {
@@ -39,23 +39,24 @@ __global__ void pool_backward(const __grid_constant__ KPool k, int64_t images)
                 if (y < 0 || x < 0 || y % k.stride_h || x % k.stride_w) continue;
                 int oy = y / k.stride_h, ox = x / k.stride_w, best, cells;
                 if (oy >= k.out_h || ox >= k.out_w) continue;
-                float v = pooled_value(k, k.x + plane * in, oy, ox, &best, &cells);
+                float v = pooled_value(k, tensor<S>(k.x) + plane * in, oy, ox, &best, &cells);
                 if (!k.average && best != ky * k.kernel_w + kx) continue;
-                float dy = raw_gradient(k.grad, n, c, k.grad.g[(plane * k.out_h + oy) * k.out_w + ox], v);
+                float dy =
+                    raw_gradient(k.grad, n, c, float(tensor<S>(k.grad.g)[(plane * k.out_h + oy) * k.out_w + ox]), v);
                 sum += k.average ? dy / (float)cells : dy;
             }
-        k.gx[e] += sum;
+        add(tensor<S>(k.gx) + e, sum);
     }
 }
 
 /* ---- sums of terms ---- */
 
 /* A term before its normalisation. */
-__device__ float term_value(const CudaTerm &t, int64_t plane, int64_t element, int y, int x)
+template <class S> __device__ float term_value(const CudaTerm &t, int64_t plane, int64_t element, int y, int x)
 {
     int best, cells;
-    if (!t.pooled) return t.y[element];
-    return pooled_value(t.pool, t.pool.x + plane * t.pool.in_h * t.pool.in_w, y, x, &best, &cells);
+    if (!t.pooled) return float(tensor<S>(t.y)[element]);
+    return pooled_value(t.pool, tensor<S>(t.pool.x) + plane * t.pool.in_h * t.pool.in_w, y, x, &best, &cells);
 }
 
 __device__ float normalised(const CudaTerm &t, int c, float y)
@@ -63,7 +64,7 @@ __device__ float normalised(const CudaTerm &t, int c, float y)
     return t.scale ? fmaf(y, t.scale[c], t.shift[c]) : y;
 }
 
-__global__ void mix_forward(const __grid_constant__ CudaMix k)
+template <class S> __global__ void mix_forward(const __grid_constant__ CudaMix k)
 {
     int64_t pixels = k.height * k.width, total = k.n * k.channels * pixels;
     for (int64_t e = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; e < total; e += (int64_t)gridDim.x * blockDim.x) {
@@ -72,12 +73,12 @@ __global__ void mix_forward(const __grid_constant__ CudaMix k)
         float sum = 0;
         for (int i = 0; i < k.terms; i++) {
             const CudaTerm &t = k.term[i];
-            float v = normalised(t, c, term_value(t, plane, e, y, p - y * (int)k.width));
+            float v = normalised(t, c, term_value<S>(t, plane, e, y, p - y * (int)k.width));
             if (t.relu) v = relu(v);
             if (t.sample_scale) v *= t.sample_scale[n];
             sum = fmaf(t.weight ? *t.weight : 1.0f, v, sum);
         }
-        k.out[e] = sum;
+        put(tensor<S>(k.out) + e, sum);
     }
 }
 
@@ -88,7 +89,7 @@ __device__ float term_gradient(const CudaTerm &t, int64_t n, int c, float g, flo
     return t.relu && !(normalised(t, c, y) > 0) ? 0 : g;
 }
 
-__global__ void mix_sums(const __grid_constant__ CudaMix k)
+template <class S> __global__ void mix_sums(const __grid_constant__ CudaMix k)
 {
     __shared__ float room[32];
     const CudaTerm &t = k.term[blockIdx.z];
@@ -99,7 +100,8 @@ __global__ void mix_sums(const __grid_constant__ CudaMix k)
         int64_t plane = n * k.channels + c;
         for (int p = threadIdx.x; p < pixels; p += blockDim.x) {
             int64_t e = plane * pixels + p;
-            float y = term_value(t, plane, e, p / width, p % width), g = term_gradient(t, n, c, k.g[e], y);
+            float y = term_value<S>(t, plane, e, p / width, p % width),
+                  g = term_gradient(t, n, c, float(tensor<S>(k.g)[e]), y);
             s += g;
             q = fmaf(g, y, q);
         }
@@ -112,20 +114,23 @@ __global__ void mix_sums(const __grid_constant__ CudaMix k)
     to[k.channels] = q;
 }
 
-__global__ void mix_input(const __grid_constant__ CudaMix k)
+template <class S> __global__ void mix_input(const __grid_constant__ CudaMix k)
 {
     int64_t pixels = k.height * k.width, total = k.n * k.channels * pixels;
     for (int64_t e = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; e < total; e += (int64_t)gridDim.x * blockDim.x) {
         int64_t n = e / pixels / k.channels;
         for (int i = 0; i < k.terms; i++) {
             const CudaTerm &t = k.term[i];
-            if (t.gx) t.gx[e] += (t.weight ? *t.weight : 1.0f) * term_gradient(t, n, 0, k.g[e], t.relu ? t.y[e] : 0);
+            if (!t.gx) continue;
+            float y = t.relu ? float(tensor<S>(t.y)[e]) : 0, g = float(tensor<S>(k.g)[e]);
+            add(tensor<S>(t.gx) + e, (t.weight ? *t.weight : 1.0f) * term_gradient(t, n, 0, g, y));
         }
     }
 }
 
 /* ---- head ---- */
 
+template <class S>
 __global__ void head_pool(const __grid_constant__ KHead k, int64_t images) /* a warp an image and channel */
 {
     int64_t which = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) / 32;
@@ -133,9 +138,9 @@ __global__ void head_pool(const __grid_constant__ KHead k, int64_t images) /* a 
     int64_t n = which / k.channels;
     int c = (int)(which - n * k.channels), p = 0, local = c, pixels = k.height * k.width, lane = threadIdx.x & 31;
     while (local >= k.part_channels[p]) local -= k.part_channels[p++];
-    const float *x = k.x[p] + (n * k.part_channels[p] + local) * pixels;
+    const S *x = tensor<S>(k.x[p]) + (n * k.part_channels[p] + local) * pixels;
     float sum = 0;
-    for (int i = lane; i < pixels; i += 32) sum += x[i];
+    for (int i = lane; i < pixels; i += 32) sum += float(x[i]);
     sum = warp_sum(sum);
     if (!lane) k.pooled[which] = sum / (float)pixels;
 }
@@ -167,7 +172,7 @@ __global__ void head_weight(const __grid_constant__ KHead k, int64_t images, flo
 
 /* A block of 256 threads takes 32 channels of an image: lanes along the channels, as the weights lie, and the outputs dealt
  * to the warps; then all along the pixels. */
-__global__ void head_input(const __grid_constant__ KHead k, int64_t images)
+template <class S> __global__ void head_input(const __grid_constant__ KHead k, int64_t images)
 {
     __shared__ float part[8][32], sum[32];
     int groups = (k.channels + 31) / 32, lane = threadIdx.x & 31, warp = threadIdx.x / 32, pixels = k.height * k.width;
@@ -187,24 +192,24 @@ __global__ void head_input(const __grid_constant__ KHead k, int64_t images)
     for (int e = threadIdx.x; e < count * pixels; e += 256) {
         int j = e / pixels, p = 0, local = c0 + j;
         while (local >= k.part_channels[p]) local -= k.part_channels[p++];
-        if (k.gx[p]) k.gx[p][(n * k.part_channels[p] + local) * pixels + e - j * pixels] += sum[j];
+        if (k.gx[p]) add(tensor<S>(k.gx[p]) + (n * k.part_channels[p] + local) * pixels + e - j * pixels, sum[j]);
     }
 }
 
 /* ---- select ---- */
 
-__global__ void select_forward(const __grid_constant__ KSelect k, int64_t images)
+template <class S> __global__ void select_forward(const __grid_constant__ KSelect k, int64_t images)
 {
     int64_t pixels = (int64_t)k.height * k.width, total = images * k.channels * pixels;
     for (int64_t e = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; e < total; e += (int64_t)gridDim.x * blockDim.x) {
         int64_t plane = e / pixels, n = plane / k.channels, c = plane - n * k.channels;
         int part = k.part[c];
-        k.y[e] = k.x[part][(n * k.part_blocks[part] + k.place[c]) * pixels + e - plane * pixels];
+        tensor<S>(k.y)[e] = tensor<S>(k.x[part])[(n * k.part_blocks[part] + k.place[c]) * pixels + e - plane * pixels];
     }
 }
 
 /* A thread adds to all channels of its pixel in turn, for a channel may have been taken twice. */
-__global__ void select_backward(const __grid_constant__ KSelect k, int64_t images)
+template <class S> __global__ void select_backward(const __grid_constant__ KSelect k, int64_t images)
 {
     int64_t pixels = (int64_t)k.height * k.width, total = images * pixels;
     for (int64_t e = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; e < total; e += (int64_t)gridDim.x * blockDim.x) {
@@ -212,8 +217,8 @@ __global__ void select_backward(const __grid_constant__ KSelect k, int64_t image
         for (int c = 0; c < k.channels; c++) {
             int part = k.part[c];
             if (k.gx[part])
-                k.gx[part][(n * k.part_blocks[part] + k.place[c]) * pixels + p] +=
-                    k.g[(n * k.channels + c) * pixels + p];
+                add(tensor<S>(k.gx[part]) + (n * k.part_blocks[part] + k.place[c]) * pixels + p,
+                    float(tensor<S>(k.g)[(n * k.channels + c) * pixels + p]));
         }
     }
 }
@@ -250,6 +255,12 @@ __global__ void axpy(int64_t n, float *y, float a, const float *x)
         y[i] = fmaf(a, x[i], y[i]);
 }
 
+__global__ void to_bf16(int64_t n, const float *from, __nv_bfloat16 *to)
+{
+    for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < n; i += (int64_t)gridDim.x * blockDim.x)
+        to[i] = __nv_bfloat16(from[i]);
+}
+
 __global__ void scale(int64_t n, float *y, float a)
 {
     for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < n; i += (int64_t)gridDim.x * blockDim.x)
@@ -258,91 +269,96 @@ __global__ void scale(int64_t n, float *y, float a)
 
 } // namespace
 
-#define S (cudaStream_t) stream
-
 int64_t cuda_image_parts(int64_t n)
 {
     return n < CUDA_SLOTS ? n : CUDA_SLOTS;
 }
 
-int cuda_pool_sums(const KPool *k, int64_t n, float *sums, void *stream)
+int cuda_pool_sums(const KPool *k, int64_t n, int bf16, float *sums, void *stream)
 {
-    pool_sums<<<dim3((unsigned)k->blocks, (unsigned)cuda_image_parts(n)), 128, 0, S>>>(*k, n, sums);
+    LAUNCH(bf16, pool_sums, dim3((unsigned)k->blocks, (unsigned)cuda_image_parts(n)), 128, *k, n, sums);
     return launched();
 }
 
-int cuda_pool_backward(const KPool *k, int64_t n, void *stream)
+int cuda_pool_backward(const KPool *k, int64_t n, int bf16, void *stream)
 {
-    pool_backward<<<blocks_for(n * k->blocks * k->in_h * k->in_w, 256), 256, 0, S>>>(*k, n);
+    LAUNCH(bf16, pool_backward, blocks_for(n * k->blocks * k->in_h * k->in_w, 256), 256, *k, n);
     return launched();
 }
 
 int cuda_mix_forward(const CudaMix *k, void *stream)
 {
-    mix_forward<<<blocks_for(k->n * k->channels * k->height * k->width, 256), 256, 0, S>>>(*k);
+    LAUNCH(k->bf16, mix_forward, blocks_for(k->n * k->channels * k->height * k->width, 256), 256, *k);
     return launched();
 }
 
 int cuda_mix_sums(const CudaMix *k, void *stream)
 {
     dim3 grid((unsigned)k->channels, (unsigned)cuda_image_parts(k->n), (unsigned)k->terms);
-    if (k->terms) mix_sums<<<grid, 128, 0, S>>>(*k);
+    if (k->terms) LAUNCH(k->bf16, mix_sums, grid, 128, *k);
     return launched();
 }
 
 int cuda_mix_input(const CudaMix *k, void *stream)
 {
-    mix_input<<<blocks_for(k->n * k->channels * k->height * k->width, 256), 256, 0, S>>>(*k);
+    LAUNCH(k->bf16, mix_input, blocks_for(k->n * k->channels * k->height * k->width, 256), 256, *k);
     return launched();
 }
 
-int cuda_head_forward(const KHead *k, int64_t n, void *stream)
+int cuda_head_forward(const KHead *k, int64_t n, int bf16, void *stream)
 {
-    head_pool<<<(unsigned)((n * k->channels + 7) / 8), 256, 0, S>>>(*k, n);
-    head_logits<<<(unsigned)((n * k->outputs + 7) / 8), 256, 0, S>>>(*k, n);
+    LAUNCH(bf16, head_pool, (unsigned)((n * k->channels + 7) / 8), 256, *k, n);
+    head_logits<<<(unsigned)((n * k->outputs + 7) / 8), 256, 0, (cudaStream_t)stream>>>(*k, n);
     return launched();
 }
 
-int cuda_head_backward(const KHead *k, int64_t n, float *g_weight, float *g_bias, void *stream)
+int cuda_head_backward(const KHead *k, int64_t n, int bf16, float *g_weight, float *g_bias, void *stream)
 {
     int64_t weights = (int64_t)k->outputs * (k->channels + 1);
-    if (g_weight) head_weight<<<(unsigned)((weights + 127) / 128), 128, 0, S>>>(*k, n, g_weight, g_bias);
-    head_input<<<(unsigned)(n * ((k->channels + 31) / 32)), 256, 0, S>>>(*k, n);
+    if (g_weight)
+        head_weight<<<(unsigned)((weights + 127) / 128), 128, 0, (cudaStream_t)stream>>>(*k, n, g_weight, g_bias);
+    LAUNCH(bf16, head_input, (unsigned)(n * ((k->channels + 31) / 32)), 256, *k, n);
     return launched();
 }
 
-int cuda_select_forward(const KSelect *k, int64_t n, void *stream)
+int cuda_select_forward(const KSelect *k, int64_t n, int bf16, void *stream)
 {
-    select_forward<<<blocks_for(n * k->channels * k->height * k->width, 256), 256, 0, S>>>(*k, n);
+    LAUNCH(bf16, select_forward, blocks_for(n * k->channels * k->height * k->width, 256), 256, *k, n);
     return launched();
 }
 
-int cuda_select_backward(const KSelect *k, int64_t n, void *stream)
+int cuda_select_backward(const KSelect *k, int64_t n, int bf16, void *stream)
 {
-    select_backward<<<blocks_for(n * k->height * k->width, 256), 256, 0, S>>>(*k, n);
+    LAUNCH(bf16, select_backward, blocks_for(n * k->height * k->width, 256), 256, *k, n);
     return launched();
 }
 
 int cuda_sgd(const KSgd *k, int64_t n, float *w, const float *g, float *velocity, void *stream)
 {
-    sgd<<<blocks_for(n, 256), 256, 0, S>>>(*k, n, w, g, velocity);
+    sgd<<<blocks_for(n, 256), 256, 0, (cudaStream_t)stream>>>(*k, n, w, g, velocity);
     return launched();
 }
 
 int cuda_adam(const KAdam *k, int64_t n, float *w, const float *g, float *m, float *v, void *stream)
 {
-    adam<<<blocks_for(n, 256), 256, 0, S>>>(*k, n, w, g, m, v);
+    adam<<<blocks_for(n, 256), 256, 0, (cudaStream_t)stream>>>(*k, n, w, g, m, v);
     return launched();
 }
 
 int cuda_axpy(int64_t n, float *y, float a, const float *x, void *stream)
 {
-    axpy<<<blocks_for(n, 256), 256, 0, S>>>(n, y, a, x);
+    axpy<<<blocks_for(n, 256), 256, 0, (cudaStream_t)stream>>>(n, y, a, x);
     return launched();
 }
 
 int cuda_scale(int64_t n, float *y, float a, void *stream)
 {
-    scale<<<blocks_for(n, 256), 256, 0, S>>>(n, y, a);
+    scale<<<blocks_for(n, 256), 256, 0, (cudaStream_t)stream>>>(n, y, a);
+    return launched();
+}
+
+int cuda_to_bf16(int64_t n, const float *from, void *to, void *stream)
+{
+    to_bf16<<<blocks_for(n, 256), 256, 0, (cudaStream_t)stream>>>(n, from, (__nv_bfloat16 *)to);
     return launched();
 }

@@ -33,6 +33,11 @@ __global__ void norm_eval(const __grid_constant__ CudaNorm k, double epsilon)
 {
     int c = (int)(blockIdx.x * blockDim.x + threadIdx.x);
     if (c >= k.channels) return;
+    if (!k.norm) {
+        k.scale[c] = 1;
+        k.shift[c] = k.beta[c];
+        return;
+    }
     double invstd = 1 / sqrt((double)k.running[k.channels + c] + epsilon);
     double scale = invstd * (k.gamma ? (double)k.gamma[c] : 1.0);
     k.scale[c] = (float)scale;
@@ -60,7 +65,8 @@ __global__ void norm_backward(const __grid_constant__ CudaNorm k, const float *s
         for (int other = 1; other < 8; other++) s0 += room[0][other][lane], s1 += room[1][other][lane];
         if (!k.norm) {
             if (k.a) k.a[c] = (float)w;
-            total += s1;
+            if (k.g_beta) k.g_beta[c] = (float)(w * s0);
+            total += s1 + (k.beta ? (double)k.beta[c] : 0.0) * s0;
             continue;
         }
         double gamma = k.gamma ? (double)k.gamma[c] : 1.0, mean = k.mean[c], invstd = k.invstd[c];
@@ -74,6 +80,26 @@ __global__ void norm_backward(const __grid_constant__ CudaNorm k, const float *s
     if (warp) return;
     total = warp_sum(total);
     if (!lane && g_weight) *g_weight = total;
+}
+
+/* A warp an image. The mean and deviation of what is enlarged, or the means of g and g*y. */
+__global__ void resize_norm(const __grid_constant__ CudaResize c, int64_t parts, bool backward)
+{
+    int64_t n = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) / 32;
+    if (n >= c.n) return;
+    int lane = threadIdx.x & 31;
+    double s = 0, q = 0, count = (double)c.k.channels * c.k.in_h * c.k.in_w;
+    if (c.k.kind != 2) count *= c.k.factor * c.k.factor; /* zeros do not count */
+    for (int64_t p = lane; p < parts; p += 32) s += c.sums[2 * (n * parts + p)], q += c.sums[2 * (n * parts + p) + 1];
+    s = warp_sum(s) / count;
+    q = warp_sum(q) / count;
+    if (lane) return;
+    double variance = q - s * s;
+    if (variance < 0) variance = 0; /* rounding */
+    if (backward)
+        c.mean_g[n] = (float)s, c.mean_gy[n] = (float)q;
+    else
+        c.mean[n] = (float)s, c.invstd[n] = (float)(1 / sqrt(variance + 1e-6)); /* graph.h */
 }
 
 __global__ void dot_parts(int64_t n, const float *x, const float *y, double *parts)
@@ -112,6 +138,18 @@ int cuda_norm_backward(const CudaNorm *k, const float *sums, int64_t parts, int6
                        double *g_weight, void *stream)
 {
     norm_backward<<<1, 256, 0, (cudaStream_t)stream>>>(*k, sums, parts, stride, weight, g_weight);
+    return launched();
+}
+
+int cuda_resize_norm(const CudaResize *c, int64_t parts, void *stream)
+{
+    resize_norm<<<(unsigned)((c->n + 3) / 4), 128, 0, (cudaStream_t)stream>>>(*c, parts, false);
+    return launched();
+}
+
+int cuda_resize_means(const CudaResize *c, int64_t parts, void *stream)
+{
+    resize_norm<<<(unsigned)((c->n + 3) / 4), 128, 0, (cudaStream_t)stream>>>(*c, parts, true);
     return launched();
 }
 

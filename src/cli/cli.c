@@ -13,7 +13,8 @@
 #include "base/pool.h"
 #include "cli/option.h"
 
-CliCommon cli_common = {.seed = 1, .threads = 1, .device = "auto", .progress = "auto", .output = "-"};
+CliCommon cli_common = {
+    .seed = 1, .threads = 1, .device = "auto", .precision = "fp32", .progress = "auto", .output = "-"};
 
 const CliOption cli_basic_options[] = {
     {CLI_HEADING, 0, "Common options"},
@@ -36,6 +37,9 @@ const CliOption cli_common_options[] = {
      "Where to compute; ref: the slow definition of every operation, in double precision."},
     {CLI_FLAG, 0, "tf32", 0, &cli_common.tf32,
      "A GPU may round the factors of large products to 10 bits (TF32): faster, and less exact."},
+    {CLI_CHOICE, 0, "precision", "fp32|bf16", &cli_common.precision,
+     "How a GPU stores activations and their gradients; bf16: half the memory, two to three digits; weights, statistics and "
+     "sums stay fp32."},
     {CLI_TABLE, .to = (void *)cli_basic_options},
     {CLI_END},
 };

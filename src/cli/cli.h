@@ -58,12 +58,13 @@ typedef struct {
 
 /* The options that every program has; their values live here. */
 typedef struct {
-    int64_t seed;         /* --seed, default 1 */
-    int64_t threads;      /* --threads, default: CPUs available */
-    const char *device;   /* --device auto|cpu|ref|cuda|cuda:N */
-    bool tf32;            /* --tf32 */
-    const char *progress; /* --progress auto|always|never */
-    const char *output;   /* -o FILE, default "-" */
+    int64_t seed;          /* --seed, default 1 */
+    int64_t threads;       /* --threads, default: CPUs available */
+    const char *device;    /* --device auto|cpu|ref|cuda|cuda:N */
+    bool tf32;             /* --tf32 */
+    const char *precision; /* --precision fp32|bf16 */
+    const char *progress;  /* --progress auto|always|never */
+    const char *output;    /* -o FILE, default "-" */
     bool quiet, verbose;
 } CliCommon;
 extern CliCommon cli_common;

@@ -223,6 +223,7 @@ static void evaluate(Eval *e, Arena scratch, const NetWeights *w)
     int64_t rows = dataset_limit(limit, d.split[e->split].count);
     EngineOptions o = {.device = e->place.device,
                        .tf32 = e->place.tf32,
+                       .precision = e->place.precision,
                        .batch = batch < rows ? batch : rows,
                        .forward_only = true,
                        .pool = e->place.pool};

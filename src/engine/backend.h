@@ -4,7 +4,7 @@
 #define NAS_BACKEND_H
 #include "engine/engine.h"
 
-enum { BACKEND_ABI = 2 };
+enum { BACKEND_ABI = 3 };
 
 typedef struct {
     int abi; /* BACKEND_ABI */

@@ -15,6 +15,10 @@
  * NAS_CUDA_SEPARATE=1 gives every buffer an allocation of its own, so that tools which watch allocations see an access
  * past the end of one, or of what an earlier tensor left behind. NAS_CUDA_GEMM=always or never: convolutions by cuBLAS,
  * whatever is thought to pay; always: with the smallest work area, too.
+ *
+ * With PRECISION_BF16 the elements of tensors are bfloat16 (kernels_cuda.h): half the memory and half the traffic. Kernels
+ * convert as they load and store, which every device can; products by cuBLAS take bf16 factors only where there are tensor
+ * cores for them, from sm_80 on. There is no scaling of the loss, for bf16 has the exponents of floats.
  */
 #include <assert.h>
 #include <cuda_runtime_api.h>
@@ -28,7 +32,7 @@
 #include "engine/step.h"
 #include "kernels/cuda/kernels_cuda.h"
 
-enum { GATHERED_MOST = 16 << 20 }; /* floats of one convolution's work area */
+enum { GATHERED_MOST = 16 << 20 }; /* elements of one convolution's work area */
 static const double norm_epsilon = 1.0 / GRAPH_EPS_INV, norm_momentum = 0.1;
 
 typedef struct {
@@ -38,6 +42,8 @@ typedef struct {
     CudaMix mix;
     KHead head;
     KSelect select;
+    KLearned learned;
+    CudaResize resize;
     int32_t *select_from;  /* on the host: part of each channel, then its place there */
     CudaTerm *term, *live; /* of a mix: all terms; those that are on */
     CudaTerm *sent;        /* what the device has of them */
@@ -90,12 +96,13 @@ typedef struct {
     uint8_t **mix_active;
     float *sums, *middle, *slots, *g_logits, *g_auxiliary, *drop_host;
     double *dot;
-    float *staging[2], *logits_host, *g_logits_host, *targets, *noise; /* page-locked, but for the last two; logits and
+    char *noise;                                               /* elements of a tensor, on the host */
+    float *staging[2], *logits_host, *g_logits_host, *targets; /* page-locked, but for the last; logits and
                                                                           their gradients: the auxiliary head's behind */
-    float *arrival[2];                                                 /* on the device: where batches are copied to */
-    cudaStream_t copies;                                               /* of batches */
-    cudaEvent_t copied[2];                                             /* staging may be written again */
-    cudaEvent_t taken[2];                                              /* arrival may be written again */
+    float *arrival[2];                                         /* on the device: where batches are copied to */
+    cudaStream_t copies;                                       /* of batches */
+    cudaEvent_t copied[2];                                     /* staging may be written again */
+    cudaEvent_t taken[2];                                      /* arrival may be written again */
     bool used[2];
     int turn;
     double *g_terms, *g_terms_host; /* of all sums, one after another */
@@ -109,7 +116,8 @@ typedef struct {
     CudaGemm gemm;
     void *gemm_workspace;    /* 0: no convolution wants cuBLAS */
     const char *gemm_choice; /* of the environment, or 0 */
-    bool gemm_forced, tf32;
+    bool gemm_forced, gemm_pays, bf16;
+    int64_t element; /* bytes of a tensor's */
     double loss, drop_p;
     uint64_t drop_seed;
     int64_t drop_step;
@@ -146,8 +154,14 @@ static void *carve(Carver *v, int64_t bytes)
 
 static int64_t tensor_bytes(const ValueInfo *v, int64_t batch, const void *context)
 {
-    (void)context;
-    return batch * v->channels * v->height * v->width * (int64_t)sizeof(float);
+    return batch * v->channels * v->height * v->width * *(const int64_t *)context;
+}
+
+/* Values of n samples. */
+static int64_t input_count(const Cuda *c, int64_t n)
+{
+    const ValueInfo *v = c->g->input < 0 ? 0 : &c->g->values[c->g->input];
+    return v ? n * v->channels * v->height * v->width : 0;
 }
 
 static int64_t block_count(const Cuda *c, Block b)
@@ -216,7 +230,7 @@ static const char *setup_conv(Cuda *c, Arena *perm, int32_t index)
     o->halves = op->conv.factorized ? 2 : 1;
     for (int32_t h = 0; h < o->halves; h++) {
         CudaConv *half = &o->half[h];
-        *half = (CudaConv){.k = k, .n = c->capacity};
+        *half = (CudaConv){.k = k, .n = c->capacity, .bf16 = c->bf16};
         half->weight = param(c, BLOCK_WEIGHTS, k.depthwise || h ? op->weight2 : op->weight);
         half->out_first = h ? k.out_blocks / 2 : 0;
         half->out_count = o->halves == 1 ? k.out_blocks : h ? k.out_blocks - k.out_blocks / 2 : k.out_blocks / 2;
@@ -225,7 +239,7 @@ static const char *setup_conv(Cuda *c, Arena *perm, int32_t index)
             half->k.tap_y[0] = k.tap_y[h], half->k.tap_x[0] = k.tap_x[h];
         }
         half->gemm = &c->gemm;
-        half->by_gemm = c->gemm_choice ? c->gemm_forced : cuda_conv_by_gemm(half);
+        half->by_gemm = c->gemm_choice ? c->gemm_forced : c->gemm_pays && cuda_conv_by_gemm(half);
     }
     return 0;
 }
@@ -246,6 +260,7 @@ static void setup_mix(Cuda *c, Arena *perm, Carver *v, int32_t index)
     o->g_term = c->g_terms ? c->g_terms + c->term_count : 0;
     c->term_count += count;
     o->mix = (CudaMix){.term = o->device_term,
+                       .bf16 = c->bf16,
                        .channels = out->channels,
                        .height = out->height,
                        .width = out->width,
@@ -333,12 +348,59 @@ static const char *setup_select(Cuda *c, Arena *perm, Carver *v, int32_t index)
     return 0;
 }
 
+static void setup_learned(Cuda *c, int32_t index)
+{
+    const Op *op = &c->g->ops[index];
+    const ValueInfo *out = &c->g->values[op->output];
+    c->op[index].learned = (KLearned){.latent = op->learned.latent,
+                                      .channels = (int32_t)out->channels,
+                                      .blocks = (int32_t)out->channels,
+                                      .pixels = (int32_t)(out->height * out->width),
+                                      .scale = (float)op->learned.scale,
+                                      .bias = param(c, BLOCK_WEIGHTS, op->weight),
+                                      .y = c->data[op->output],
+                                      .g = c->grad[op->output],
+                                      .g_all = param(c, BLOCK_GRAD, op->weight)};
+    if (!op->learned.latent) return;
+    c->op[index].learned.weight = param(c, BLOCK_WEIGHTS, op->weight2);
+    c->op[index].learned.z = param(c, BLOCK_WEIGHTS, op->weight2 + 1);
+}
+
+static void setup_resize(Cuda *c, Carver *v, int32_t index)
+{
+    const Op *op = &c->g->ops[index];
+    const ValueInfo *in = &c->g->values[op->input];
+    CudaResize *r = &c->op[index].resize;
+    *r = (CudaResize){.bf16 = c->bf16,
+                      .k = {.x = c->data[op->input],
+                            .channels = (int32_t)in->channels,
+                            .blocks = (int32_t)in->channels,
+                            .in_h = (int32_t)in->height,
+                            .in_w = (int32_t)in->width,
+                            .factor = (int32_t)op->resize.factor,
+                            .kind = op->resize.kind,
+                            .tanh = op->resize.tanh,
+                            .norm = op->resize.norm,
+                            .y = c->data[op->output],
+                            .g = c->grad[op->output]}};
+    int64_t bytes = r->k.norm ? c->capacity * (int64_t)sizeof(float) : 0;
+    r->mean = carve(v, bytes), r->invstd = carve(v, bytes);
+    r->mean_g = carve(v, bytes), r->mean_gy = carve(v, bytes);
+}
+
+static void setup_flatten(Cuda *c, Carver *v, int32_t index)
+{
+    KHead *k = &c->op[index].head;
+    k->logits = carve(v, c->capacity * c->g->outputs * (int64_t)sizeof(float));
+    k->g_logits = c->g_logits;
+}
+
 static void setup_norm(Cuda *c, Carver *v, Value value)
 {
     const ValueInfo *info = &c->g->values[value];
     CudaNorm *n = &c->norm[value];
     int64_t f = info->channels * (int64_t)sizeof(float), d = 2 * f;
-    *n = (CudaNorm){.channels = info->channels, .norm = info->norm != NORM_NONE};
+    *n = (CudaNorm){.channels = info->channels, .norm = info->norm == NORM_PLAIN || info->norm == NORM_AFFINE};
     n->gamma = param(c, BLOCK_WEIGHTS, info->gamma);
     n->beta = param(c, BLOCK_WEIGHTS, info->beta);
     n->running = info->stat < 0 || !c->block[BLOCK_STATS] ? 0 : c->block[BLOCK_STATS] + c->g->stats[info->stat].offset;
@@ -348,11 +410,12 @@ static void setup_norm(Cuda *c, Carver *v, Value value)
 }
 
 /* Work areas that all operations share, for they run one after another. */
-static void measure_shared(const Cuda *c, int64_t *sums, int64_t *middle, int64_t *slots, int64_t *gathered)
+static void measure_shared(const Cuda *c, int64_t *sums, int64_t *middle, int64_t *slots, int64_t *gathered,
+                           int64_t *weights)
 {
     const Graph *g = c->g;
     int64_t parts = cuda_image_parts(c->capacity);
-    *sums = *middle = *slots = *gathered = 0;
+    *sums = *middle = *slots = *gathered = *weights = 0;
     for (int32_t i = 0; i < g->op_count; i++) {
         const Op *op = &g->ops[i];
         const CudaOp *o = &c->op[i];
@@ -360,13 +423,15 @@ static void measure_shared(const Cuda *c, int64_t *sums, int64_t *middle, int64_
         int64_t channels = g->values[op->output].channels;
         if (op->kind == OP_POOL) *sums = most(*sums, parts * 2 * channels);
         if (op->kind == OP_MIX) *sums = most(*sums, parts * 2 * channels * op->mix.count);
+        if (op->kind == OP_RESIZE) *sums = most(*sums, 2 * c->capacity * cuda_resize_parts(&o->resize));
         for (int32_t h = 0; h < o->halves; h++) {
             const CudaConv *k = &o->half[h];
             *sums = most(*sums, cuda_conv_parts(k) * 2 * channels);
             *sums = most(*sums, cuda_conv_in_parts(k) * 2 * k->k.in_blocks);
             *slots = most(*slots, cuda_conv_slot_floats(k));
+            if (k->by_gemm) *weights = most(*weights, cuda_conv_weights(k));
             if (k->by_gemm)
-                *gathered = most(*gathered, cuda_conv_gathered_floats(k, c->gemm_forced ? 0 : GATHERED_MOST));
+                *gathered = most(*gathered, cuda_conv_gathered_elements(k, c->gemm_forced ? 0 : GATHERED_MOST));
             if (k->k.depthwise) *middle = most(*middle, c->capacity * k->k.in_blocks * k->k.out_h * k->k.out_w);
         }
     }
@@ -378,16 +443,6 @@ static int64_t all_terms(const Graph *g)
     for (int32_t i = 0; i < g->op_count; i++)
         if (g->ops[i].kind == OP_MIX) count += g->ops[i].mix.count;
     return count;
-}
-
-/* Why a graph has an operation without a kernel, or 0. */
-static const char *lacks_kernel(Arena *perm, const Graph *g)
-{
-    for (int32_t i = 0; i < g->op_count; i++)
-        if (g->ops[i].kind >= OP_LEARNED || g->values[g->ops[i].output].norm == NORM_BIAS)
-            return arena_printf(perm, "%s: there are no CUDA kernels for generators; --device cpu has them",
-                                g->ops[i].name);
-    return 0;
 }
 
 /* All device memory behind v. Called twice: to measure, then to assign. */
@@ -402,7 +457,7 @@ static const char *layout(Cuda *c, Arena *perm, Carver *v, int64_t *parts)
         for (int k = 0; k < 2; k++) {
             *to[k] = 0;
             if (!b[k]->bytes) continue;
-            int64_t bytes = tensor_bytes(&g->values[i], c->capacity, 0);
+            int64_t bytes = tensor_bytes(&g->values[i], c->capacity, &c->element);
             *to[k] = v->separate ? carve(v, bytes) : arena ? (float *)(void *)(arena + b[k]->offset) : 0;
         }
     }
@@ -413,7 +468,7 @@ static const char *layout(Cuda *c, Arena *perm, Carver *v, int64_t *parts)
     for (int32_t t = 0; t < g->table_count; t++) c->mix_weight[t] = carve(v, g->tables[t].count * f);
     c->g_logits = carve(v, c->capacity * g->outputs * f);
     if (two_heads(c)) c->g_auxiliary = carve(v, c->capacity * g->outputs * f);
-    for (int i = 0; i < 2; i++) c->arrival[i] = carve(v, tensor_bytes(&g->values[g->input], c->capacity, 0));
+    for (int i = 0; i < 2; i++) c->arrival[i] = carve(v, input_count(c, c->capacity) * f);
     c->g_terms = carve(v, all_terms(g) * (int64_t)sizeof(double));
     c->term_count = 0;
     c->dot = carve(v, CUDA_DOT_PARTS * (int64_t)sizeof(double));
@@ -434,41 +489,58 @@ static const char *layout(Cuda *c, Arena *perm, Carver *v, int64_t *parts)
         case OP_MIX: setup_mix(c, perm, v, i); break;
         case OP_HEAD: setup_head(c, v, i); break;
         case OP_SELECT: why = setup_select(c, perm, v, i); break;
+        case OP_LEARNED: setup_learned(c, i); break;
+        case OP_RESIZE: setup_resize(c, v, i); break;
+        case OP_FLATTEN: setup_flatten(c, v, i); break;
         default: break;
         }
         if (why) return why;
     }
-    int64_t sums, middle, slots;
-    measure_shared(c, &sums, &middle, &slots, &c->gemm.room);
+    int64_t sums, middle, slots, weights;
+    measure_shared(c, &sums, &middle, &slots, &c->gemm.room, &weights);
     c->gemm_workspace = c->gemm.room ? carve(v, CUDA_GEMM_WORKSPACE) : 0;
-    c->gemm.gathered = carve(v, c->gemm.room * f);
+    c->gemm.gathered = carve(v, c->gemm.room * c->element);
+    c->gemm.weight = c->bf16 ? carve(v, weights * c->element) : 0;
     c->sums = carve(v, sums * f);
-    c->middle = c->forward_only ? 0 : carve(v, middle * f);
+    c->middle = c->forward_only ? 0 : carve(v, middle * c->element);
     c->slots = c->forward_only ? 0 : carve(v, slots * f);
     parts[2] = v->used - start;
     for (int32_t i = 0; i < g->op_count; i++) {
         CudaOp *o = &c->op[i];
         if (c->plan->group_of[i] < 0) continue;
         for (int32_t h = 0; h < o->halves; h++) o->half[h].middle = c->middle, o->half[h].slots = c->slots;
-        o->mix.sums = c->sums;
+        o->mix.sums = o->resize.sums = c->sums;
         if (g->ops[i].kind == OP_MIX) setup_terms(c, i);
     }
     return 0;
 }
 
+/* Of the selected device: 75 for sm_75. */
+static int device_architecture(void)
+{
+    struct cudaDeviceProp about;
+    int index = 0;
+    bool known = !cudaGetDevice(&index) && !cudaGetDeviceProperties(&about, index);
+    return known ? 10 * about.major + about.minor : 0;
+}
+
 static Cuda *cuda_prepare(Arena *perm, Arena scratch, const Graph *g, const EngineOptions *o, Carver *v, int64_t *parts,
                           const char **why)
 {
-    if ((*why = lacks_kernel(perm, g))) return 0;
     Cuda *c = v->c = NEW(perm, Cuda, 1);
     c->g = g;
     c->name = arena_strdup(perm, o->device);
     c->capacity = o->batch;
-    c->tf32 = o->tf32;
+    c->gemm.tf32 = o->tf32;
+    c->bf16 = o->precision == PRECISION_BF16;
+    c->element = c->bf16 ? 2 : sizeof(float);
+    c->profile.element = c->element;
+    c->gemm_pays = !c->bf16 || device_architecture() >= 80;
     c->gemm_choice = getenv("NAS_CUDA_GEMM");
     c->gemm_forced = c->gemm_choice && !strcmp(c->gemm_choice, "always");
     c->forward_only = o->forward_only;
-    c->plan = plan_make(perm, scratch, g, o->batch, o->forward_only, o->single_path, o->recompute, tensor_bytes, 0);
+    c->plan =
+        plan_make(perm, scratch, g, o->batch, o->forward_only, o->single_path, o->recompute, tensor_bytes, &c->element);
     c->op = NEW(perm, CudaOp, g->op_count);
     c->active = NEW(perm, bool, g->op_count);
     memset(c->active, 1, (size_t)g->op_count * sizeof *c->active);
@@ -509,7 +581,7 @@ static int64_t noise_bytes(const Cuda *c)
     int64_t bytes = 0;
     for (int32_t i = 0; i < c->g->op_count; i++)
         if (c->g->ops[i].kind == OP_NOISE)
-            bytes = most(bytes, tensor_bytes(&c->g->values[c->g->ops[i].output], c->capacity, 0));
+            bytes = most(bytes, tensor_bytes(&c->g->values[c->g->ops[i].output], c->capacity, &c->element));
     return bytes;
 }
 
@@ -532,12 +604,12 @@ static const char *cuda_memory(const Graph *g, const EngineOptions *o, Arena scr
     if (!ok(c, cudaMemGetInfo(&available, &total))) return arena_strdup(perm, c->error);
     out->device = v.used;
     out->device_free = (int64_t)available;
-    out->host = left - arena_left(&room) + 2 * tensor_bytes(&g->values[g->input], o->batch, 0) +
-                4 * o->batch * g->outputs * f + target_count(c) * f + o->batch * f + noise_bytes(c);
+    out->host = left - arena_left(&room) + 2 * input_count(c, o->batch) * f + 4 * o->batch * g->outputs * f +
+                target_count(c) * f + o->batch * f + noise_bytes(c);
     out->parts = arena_printf(perm,
-                              "on the device: tensors and gradients %.1f MB, parameters %.1f MB, sums and work areas "
-                              "%.1f MB",
-                              (double)p[0] / 1e6, (double)p[1] / 1e6, (double)p[2] / 1e6);
+                              "on the device: tensors and gradients%s %.1f MB, parameters %.1f MB, sums and work "
+                              "areas %.1f MB",
+                              c->bf16 ? " in bf16" : "", (double)p[0] / 1e6, (double)p[1] / 1e6, (double)p[2] / 1e6);
     return 0;
 }
 
@@ -606,7 +678,7 @@ static void *cuda_open(Arena *perm, const Graph *g, const EngineOptions *o, cons
     Cuda *c = cuda_prepare(perm, scratch, g, o, &v, parts, why);
     arena_release(scratch);
     if (!c) return 0;
-    int64_t bytes = v.used, f = sizeof(float), input = tensor_bytes(&g->values[g->input], o->batch, 0);
+    int64_t bytes = v.used, f = sizeof(float), input = input_count(c, o->batch) * f;
     c->allocation = NEW(perm, void *, v.count + 1);
     struct cudaDeviceProp about;
     int index = 0;
@@ -622,29 +694,28 @@ static void *cuda_open(Arena *perm, const Graph *g, const EngineOptions *o, cons
     c->by_graph = !(graphs && *graphs == '0') && !noise_bytes(c);
     Carver at = {.c = c, .base = (char *)8, .separate = v.separate};
     if (!v.separate && ok(c, cudaMalloc((void **)&at.base, (size_t)bytes))) c->allocation[c->allocations++] = at.base;
-    for (int i = 0; i < 2; i++) ok(c, cudaMallocHost((void **)&c->staging[i], (size_t)input));
+    for (int i = 0; i < 2 && input; i++) ok(c, cudaMallocHost((void **)&c->staging[i], (size_t)input));
     ok(c, cudaMallocHost((void **)&c->logits_host, (size_t)(2 * o->batch * g->outputs * f)));
     ok(c, cudaMallocHost((void **)&c->g_logits_host, (size_t)(2 * o->batch * g->outputs * f)));
     if (!*c->error) *why = layout(c, perm, &at, parts);
     assert(*c->error || (!*why && at.used == bytes));
     c->targets = NEW(perm, float, target_count(c));
     c->drop_host = NEW(perm, float, o->batch);
-    c->noise = NEW(perm, float, noise_bytes(c) / f);
+    c->noise = NEW(perm, char, noise_bytes(c));
     for (int32_t t = 0; t < g->table_count; t++) {
         c->mix_grad[t] = NEW(perm, float, g->tables[t].count);
         c->mix_active[t] = NEW(perm, uint8_t, g->tables[t].count);
         memset(c->mix_active[t], 1, (size_t)g->tables[t].count);
     }
-    if (!*c->error && c->gemm.room)
-        ok(c, cuda_gemm_open(&c->gemm, c->gemm_workspace, CUDA_GEMM_WORKSPACE, c->tf32, c->stream));
+    if (!*c->error && c->gemm.room) ok(c, cuda_gemm_open(&c->gemm, c->gemm_workspace, CUDA_GEMM_WORKSPACE, c->stream));
     if (!*c->error) set_up_device(c, *perm);
     if (*c->error) {
         *why = arena_printf(perm, "%s; %.1f MB were asked for", c->error, (double)bytes / 1e6);
         cuda_close(c);
         return 0;
     }
-    c->device = arena_printf(perm, "%s: %s, sm_%d%d%s", o->device, about.name, about.major, about.minor,
-                             c->tf32 ? ", TF32" : "");
+    c->device = arena_printf(perm, "%s: %s, sm_%d%d%s%s", o->device, about.name, about.major, about.minor,
+                             c->gemm.tf32 ? ", TF32" : "", c->bf16 ? ", bf16" : "");
     return c;
 }
 
@@ -769,7 +840,10 @@ static void cuda_batch(void *b, const float *x, const float *y, int64_t n)
     Cuda *c = b;
     assert(n >= 1 && n <= c->capacity);
     c->n = n;
-    int64_t bytes = tensor_bytes(&c->g->values[c->g->input], n, 0);
+    c->has_targets = false;
+    if (y) cuda_targets(c, y);
+    if (!x) return;
+    int64_t count = input_count(c, n), bytes = count * (int64_t)sizeof(float);
     int t = c->turn = !c->turn;
     if (c->used[t]) ok(c, cudaEventSynchronize(c->copied[t]));
     memcpy(c->staging[t], x, (size_t)bytes);
@@ -777,18 +851,28 @@ static void cuda_batch(void *b, const float *x, const float *y, int64_t n)
     ok(c, cudaMemcpyAsync(c->arrival[t], c->staging[t], (size_t)bytes, cudaMemcpyHostToDevice, c->copies));
     ok(c, cudaEventRecord(c->copied[t], c->copies));
     ok(c, cudaStreamWaitEvent(c->stream, c->copied[t], 0));
-    ok(c, cudaMemcpyAsync(c->data[c->g->input], c->arrival[t], (size_t)bytes, cudaMemcpyDeviceToDevice, c->stream));
+    float *input = c->data[c->g->input];
+    if (c->bf16)
+        ok(c, cuda_to_bf16(count, c->arrival[t], input, c->stream));
+    else
+        ok(c, cudaMemcpyAsync(input, c->arrival[t], (size_t)bytes, cudaMemcpyDeviceToDevice, c->stream));
     ok(c, cudaEventRecord(c->taken[t], c->stream));
     c->used[t] = true;
-    c->has_targets = false;
-    if (y) cuda_targets(c, y);
 }
 
 static void cuda_value(void *b, Value v, float *out)
 {
     Cuda *c = b;
     assert(c->data[v]);
-    to_host(c, out, c->data[v], tensor_bytes(&c->g->values[v], c->n, 0));
+    int64_t bytes = tensor_bytes(&c->g->values[v], c->n, &c->element), count = bytes / c->element;
+    char *from = (char *)out + count * (int64_t)sizeof *out - bytes; /* bf16: the upper half */
+    to_host(c, from, c->data[v], bytes);
+    for (int64_t i = 0; c->bf16 && i < count; i++) {
+        uint16_t upper; /* of a float; what is overwritten has been read */
+        memcpy(&upper, from + i * c->element, sizeof upper);
+        uint32_t bits = (uint32_t)upper << 16;
+        memcpy(out + i, &bits, sizeof bits);
+    }
 }
 
 /* ---- forward ---- */
@@ -831,13 +915,25 @@ static void set_drop_masks(Cuda *c, int32_t index)
     }
 }
 
+/* Stores a finite number as an element of a tensor. */
+static void put_element(const Cuda *c, char *to, float v)
+{
+    uint32_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    if (c->bf16) { /* to nearest, ties to even */
+        uint16_t upper = (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+        memcpy(to, &upper, sizeof upper);
+    } else
+        memcpy(to, &bits, sizeof bits);
+}
+
 /* Random numbers of 64 bits are the host's business. */
 static void forward_noise(Cuda *c, int32_t index)
 {
     const ValueInfo *v = &c->g->values[c->g->ops[index].output];
-    int64_t bytes = tensor_bytes(v, c->n, 0);
-    for (int64_t i = 0; i < bytes / (int64_t)sizeof(float); i++)
-        c->noise[i] = step_noise(c->drop_seed, c->drop_step, index, (uint64_t)i);
+    int64_t bytes = tensor_bytes(v, c->n, &c->element);
+    for (int64_t i = 0; i < bytes / c->element; i++)
+        put_element(c, c->noise + i * c->element, step_noise(c->drop_seed, c->drop_step, index, (uint64_t)i));
     to_device(c, c->data[c->g->ops[index].output], c->noise, bytes);
 }
 
@@ -863,19 +959,27 @@ static void forward_op(Cuda *c, int32_t index, bool again)
         }
         break;
     case OP_POOL:
-        if (train) ok(c, cuda_pool_sums(&o->pool, c->n, c->sums, c->stream));
+        if (train) ok(c, cuda_pool_sums(&o->pool, c->n, c->bf16, c->sums, c->stream));
         parts = cuda_image_parts(c->n);
         break;
     case OP_MIX: ok(c, cuda_mix_forward(&o->mix, c->stream)); return;
-    case OP_HEAD: ok(c, cuda_head_forward(&o->head, c->n, c->stream)); return;
-    case OP_SELECT: ok(c, cuda_select_forward(&o->select, c->n, c->stream)); return;
+    case OP_HEAD: ok(c, cuda_head_forward(&o->head, c->n, c->bf16, c->stream)); return;
+    case OP_SELECT: ok(c, cuda_select_forward(&o->select, c->n, c->bf16, c->stream)); return;
+    case OP_LEARNED: ok(c, cuda_learned_forward(&o->learned, c->n, c->bf16, c->stream)); return;
+    case OP_RESIZE:
+        o->resize.n = c->n;
+        ok(c, cuda_resize_forward(&o->resize, c->stream));
+        return;
+    case OP_FLATTEN:
+        ok(c, cuda_flatten_forward(c->n * c->g->outputs, c->data[op->input], c->bf16, o->head.logits, c->stream));
+        return;
     case OP_NOISE: forward_noise(c, index); return;
     default: return;
     }
     if (again) return;
     if (train)
         ok(c, cuda_norm_train(norm, c->sums, parts, norm_epsilon, norm_momentum, c->stream));
-    else if (norm->norm)
+    else if (norm->norm || norm->beta)
         ok(c, cuda_norm_eval(norm, norm_epsilon, c->stream));
 }
 
@@ -906,6 +1010,9 @@ static bool has_work(const Cuda *c, int32_t index)
     case OP_SEPCONV: return o->half[0].k.grad.g && (o->half[0].g_weight || o->half[0].wants_input);
     case OP_POOL: return o->pool.grad.g && o->pool.gx;
     case OP_HEAD: return true;
+    case OP_LEARNED: return c->what & GRAD_WEIGHTS;
+    case OP_RESIZE: return wanted_grad(c, c->g->ops[index].input) && wanted_grad(c, c->g->ops[index].output);
+    case OP_FLATTEN: return wanted_grad(c, c->g->ops[index].input);
     default: return wanted_grad(c, c->g->ops[index].output);
     }
 }
@@ -1116,19 +1223,30 @@ static void backward_op(Cuda *c, int32_t index)
     case OP_SEPCONV: backward_conv(c, index); break;
     case OP_POOL:
         o->pool.gx = wanted_grad(c, op->input);
-        if (o->pool.gx && o->pool.grad.g) ok(c, cuda_pool_backward(&o->pool, c->n, c->stream));
+        if (o->pool.gx && o->pool.grad.g) ok(c, cuda_pool_backward(&o->pool, c->n, c->bf16, c->stream));
         break;
     case OP_MIX: backward_mix(c, index); break;
     case OP_HEAD:
         step_parts(c->g, &op->input, &inputs);
         for (int32_t p = 0; p < o->head.parts; p++) o->head.gx[p] = wanted_grad(c, inputs[p]);
-        ok(c, cuda_head_backward(&o->head, c->n, weights ? param(c, BLOCK_GRAD, op->weight) : 0,
+        ok(c, cuda_head_backward(&o->head, c->n, c->bf16, weights ? param(c, BLOCK_GRAD, op->weight) : 0,
                                  weights ? param(c, BLOCK_GRAD, op->weight2) : 0, c->stream));
         break;
     case OP_SELECT:
         step_parts(c->g, &op->input, &inputs);
         for (int32_t p = 0; p < o->select.parts; p++) o->select.gx[p] = wanted_grad(c, inputs[p]);
-        if (wanted_grad(c, op->output)) ok(c, cuda_select_backward(&o->select, c->n, c->stream));
+        if (wanted_grad(c, op->output)) ok(c, cuda_select_backward(&o->select, c->n, c->bf16, c->stream));
+        break;
+    case OP_LEARNED:
+        if (weights) ok(c, cuda_learned_backward(&o->learned, c->n, c->bf16, c->stream));
+        break;
+    case OP_RESIZE:
+        o->resize.k.gx = wanted_grad(c, op->input);
+        if (o->resize.k.gx && wanted_grad(c, op->output)) ok(c, cuda_resize_backward(&o->resize, c->stream));
+        break;
+    case OP_FLATTEN:
+        if (wanted_grad(c, op->input))
+            ok(c, cuda_flatten_backward(c->n * c->g->outputs, c->grad[op->input], c->bf16, c->g_logits, c->stream));
         break;
     default: break;
     }
@@ -1176,7 +1294,8 @@ static void launch_backward(Cuda *c)
         }
         for (Value v = 0; v < g->value_count; v++) /* gradients that are added to from now on */
             if (p->grad[v].bytes && p->grad[v].life[0].birth == s && g->values[v].kind == VALUE_PLAIN)
-                ok(c, cudaMemsetAsync(c->grad[v], 0, (size_t)tensor_bytes(&g->values[v], c->n, 0), c->stream));
+                ok(c,
+                   cudaMemsetAsync(c->grad[v], 0, (size_t)tensor_bytes(&g->values[v], c->n, &c->element), c->stream));
         for (int32_t i = to - 1; i >= from; i--) {
             if (!c->active[p->order[i]]) continue;
             begin_timing(c, p->order[i], true);

@@ -485,6 +485,7 @@ static Host *host_prepare(Arena *perm, Arena scratch, const Graph *g, const Engi
     h->op = NEW(perm, HostOp, g->op_count);
     h->active = NEW(perm, bool, g->op_count);
     h->profile.row_of = NEW(perm, int32_t, g->op_count);
+    h->profile.element = sizeof(float);
     memset(h->active, 1, (size_t)g->op_count * sizeof *h->active);
     h->norm = NEW(perm, Norm, g->value_count);
     h->mix_weight = NEW(perm, float *, g->table_count);

@@ -13,6 +13,8 @@ struct Engine {
     const char *device;
 };
 
+const char *const precision_name[PRECISION_COUNT] = {"fp32", "bf16"};
+
 static const char without_head[] = "the graph has no head";
 
 /* The device is NAME or NAME:N, N of up to three digits. */
@@ -47,6 +49,14 @@ static const Backend *find_backend(const char **device, Arena *perm, const char 
     return 0;
 }
 
+/* Why the backend cannot have this precision, or 0. `reason`: why it was taken. */
+static const char *lacks_precision(Arena *perm, const Backend *b, const EngineOptions *o, const char *reason)
+{
+    if (o->precision == PRECISION_FP32 || (b != &backend_cpu && b != &backend_ref)) return 0;
+    return arena_printf(perm, "device %s%s%s%s: %s is for GPUs alone", o->device, reason ? " (" : "",
+                        reason ? reason : "", reason ? ")" : "", precision_name[o->precision]);
+}
+
 const char *engine_memory(const Graph *g, const EngineOptions *o, Arena scratch, Arena *perm, EngineMemory *out)
 {
     const char *why = 0;
@@ -55,7 +65,8 @@ const char *engine_memory(const Graph *g, const EngineOptions *o, Arena scratch,
     if (g->error) return g->error;
     if (g->logits < 0) return without_head;
     const Backend *b = find_backend(&chosen.device, perm, &why);
-    return b ? b->memory(g, &chosen, scratch, perm, out) : why;
+    if (b) why = lacks_precision(perm, b, &chosen, why);
+    return b && !why ? b->memory(g, &chosen, scratch, perm, out) : why;
 }
 
 Engine *engine_open(Arena *perm, const Graph *g, const EngineOptions *o, const char **why)
@@ -73,8 +84,8 @@ Engine *engine_open(Arena *perm, const Graph *g, const EngineOptions *o, const c
     EngineOptions chosen = *o;
     const char *reason;
     const Backend *b = find_backend(&chosen.device, perm, &reason);
-    *why = reason;
-    if (!b) return 0;
+    *why = b ? lacks_precision(perm, b, &chosen, reason) : reason;
+    if (*why) return 0;
     void *state = b->open(perm, g, &chosen, why);
     if (!state) return 0;
     Engine *e = NEW(perm, Engine, 1);

@@ -20,13 +20,19 @@ typedef struct Engine Engine;
 typedef enum { MODE_TRAIN, MODE_EVAL } Mode; /* batch statistics (running ones updated), or running statistics */
 typedef enum { GRAD_WEIGHTS = 1, GRAD_MIX = 2, GRAD_ALL = 3 } GradWhat; /* MIX alone skips all weight gradients */
 
+/* What elements of tensors are: activations and their gradients. Weights, their gradients and moments, statistics, sums,
+ * losses and mixing weights are floats. BF16: bfloat16, rounded to nearest; a GPU's, to save memory and its traffic. */
+typedef enum { PRECISION_FP32, PRECISION_BF16, PRECISION_COUNT } Precision;
+extern const char *const precision_name[PRECISION_COUNT]; /* "fp32", "bf16" */
+
 typedef struct {
     const char *device;    /* "auto", "cpu", "ref", "cuda", "cuda:1"; tests: "cudasim" */
     int64_t batch;         /* largest batch */
     bool forward_only;     /* no gradients: far less memory */
     bool single_path;      /* a promise: of the alternatives of a choice (graph_alternative) one is active at most */
     SegmentKind recompute; /* less memory, more time, the same bits: plan.h; SEGMENT_WHOLE: nothing is recomputed */
-    bool tf32;             /* a GPU's products of matrices may round their factors to 10 bits, for speed */
+    Precision precision;
+    bool tf32; /* a GPU's products of matrices may round their factors to 10 bits, for speed */
     Pool *pool;
 } EngineOptions;
 
@@ -106,7 +112,7 @@ typedef struct {
     const char *op;           /* kind, e.g. "sepconv 3x3" */
     int64_t calls;            /* forward */
     double forward, backward; /* seconds */
-    double flops, bytes;      /* that had to be done and moved: two a multiply-add; graph_traffic as floats */
+    double flops, bytes;      /* that had to be done and moved: two a multiply-add; graph_traffic in elements */
 } EngineProfile;
 /* Time per kind of operation since open; profiling is on if NAS_PROFILE is set or engine_set_profile was called. */
 void engine_set_profile(Engine *e, bool on);

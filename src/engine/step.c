@@ -163,7 +163,7 @@ void step_profile(StepProfile *p, const Graph *g, int32_t op, int64_t n, bool ba
     if (work) {
         int passes = backward && weights ? 2 : 1; /* gradients of the input and of the weights */
         row->flops += 2.0 * (double)g->ops[op].macs * (double)n * passes;
-        row->bytes += (double)sizeof(float) * (double)(graph_traffic(g, op, backward) * n);
+        row->bytes += (double)p->element * (double)(graph_traffic(g, op, backward) * n);
     }
     *(backward ? &row->backward : &row->forward) += seconds;
 }

@@ -33,6 +33,7 @@ KAdam step_adam(double lr, double beta1, double beta2, double eps, double weight
 typedef struct { /* time per kind of operation */
     EngineProfile row[64];
     int32_t count;
+    int64_t element; /* bytes of a tensor's */
     int32_t *row_of; /* per operation: its row + 1; 0: it has none yet */
 } StepProfile;
 /* Adds `seconds` that operation `op` took with n samples. work: it had something to do; weights: for their gradients, too. */

@@ -170,6 +170,7 @@ const char *search_open(Arena *perm, Arena scratch, const Workplace *w, const Se
     int64_t most = s->samples > d->split[SPLIT_ALPHA].count ? s->samples : d->split[SPLIT_ALPHA].count;
     EngineOptions options = {.device = w->device,
                              .tf32 = w->tf32,
+                             .precision = w->precision,
                              .batch = dataset_limit(settings->batch, most),
                              .single_path = s->path,
                              .pool = w->pool};
@@ -218,6 +219,8 @@ static void put_space(Search *s, Arena a)
     settings_add(&a, &list, "epochs", "%lld", (long long)o->epochs);
     settings_add(&a, &list, "warmup", "%lld", (long long)s->strategy.warmup);
     settings_add(&a, &list, "batch", "%lld", (long long)s->forecast.batch);
+    if (s->place->precision != PRECISION_FP32)
+        settings_add(&a, &list, "precision", "%s", precision_name[s->place->precision]);
     settings_add(&a, &list, "learning_rate", "%g", o->lr);
     settings_add(&a, &list, "learning_rate_min", "%g", o->lr_min);
     settings_add(&a, &list, "momentum", "%g", o->momentum);

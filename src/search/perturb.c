@@ -226,6 +226,7 @@ const char *perturb_derive(Arena *perm, Arena scratch, const Workplace *w, const
     if (o->tune_epochs && !d->split[SPLIT_TRAIN].count) return "the train split is empty";
     EngineOptions options = {.device = w->device,
                              .tf32 = w->tf32,
+                             .precision = w->precision,
                              .batch = dataset_limit(o->batch, p.samples),
                              .pool = w->pool,
                              .forward_only = !o->tune_epochs};

@@ -105,6 +105,7 @@ NetworkRecord train_network(Arena *perm, const Workplace *w, const TrainSettings
     settings_add(perm, &list, "epochs", "%lld", (long long)s->epochs);
     int64_t samples = dataset_limit(s->limit, w->data->split[SPLIT_TRAIN].count);
     settings_add(perm, &list, "batch", "%lld", (long long)usual_batch(s, samples));
+    if (w->precision != PRECISION_FP32) settings_add(perm, &list, "precision", "%s", precision_name[w->precision]);
     if (s->accumulate > 1) settings_add(perm, &list, "accumulate", "%lld", (long long)s->accumulate);
     if (s->limit) settings_add(perm, &list, "limit", "%lld", (long long)s->limit);
     settings_add(perm, &list, "optimizer", "%s%s", s->optimizer, s->nesterov ? ", nesterov" : "");
@@ -200,6 +201,7 @@ const char *trainer_open(Arena *perm, Arena scratch, const Workplace *w, const T
     out->valid_limit = dataset_limit(s->valid_limit, d->split[SPLIT_VALID].count);
     EngineOptions options = {.device = w->device,
                              .tf32 = w->tf32,
+                             .precision = w->precision,
                              .batch = dataset_limit(usual_batch(s, samples), samples),
                              .pool = w->pool};
     if (start) checkpoint_batch(w->checkpoint, &options.batch);

@@ -1,6 +1,8 @@
 /* workplace: see workplace.h. */
 #include "train/workplace.h"
 
+#include <string.h>
+
 #include "cli/cli.h"
 #include "engine/plan.h"
 
@@ -11,6 +13,8 @@ const char *workplace_open(Arena *perm, Workplace *w, const Dataset *data, Write
                      .out = out,
                      .device = cli_common.device,
                      .tf32 = cli_common.tf32,
+                     .precision =
+                         strcmp(cli_common.precision, precision_name[PRECISION_BF16]) ? PRECISION_FP32 : PRECISION_BF16,
                      .seed = (uint64_t)cli_common.seed};
     return w->pool ? 0 : arena_printf(perm, "%lld threads cannot be started", (long long)cli_common.threads);
 }

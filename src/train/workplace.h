@@ -12,7 +12,8 @@ typedef struct {
     Writer *out;            /* 0: a dry run */
     Checkpoint *checkpoint; /* 0: runs are neither saved nor resumed */
     const char *device;
-    bool tf32; /* of EngineOptions */
+    bool tf32; /* these two of EngineOptions */
+    Precision precision;
     uint64_t seed;
 } Workplace;
 

@@ -1,13 +1,14 @@
 /* bench_cuda_model: what the CUDA kernels would take on GPUs by a roofline model. Nothing is measured on a GPU.
  *
- *   NAS_CUDASIM_PLUGIN=libnas-cudasim.so bench_cuda_model [CHANNELS LAYERS SIZE]
+ *   NAS_CUDASIM_PLUGIN=libnas-cudasim.so bench_cuda_model [CHANNELS [LAYERS [SIZE [fp32|bf16]]]]
  *
  * The simulator executes what nvcc made, on one image, and counts: words of global memory that a launch uses, each once;
- * instructions of warps; floating-point operations; launches. Times 64 for the batch, but for kernels that do not see
+ * instructions of warps; floating-point operations; launches. Two elements of bf16 are a word. Times 64 for the batch, but for kernels that do not see
  * images. A kernel's time is then the longest of three: its words at the peak bandwidth of memory (that each launch finds
  * nothing in the caches, and reads nothing twice), its instructions at one a cycle and scheduler, its FLOPs at the peak.
  * What is left out makes a real device slower: latency, caches that miss, blocks too few to fill it; and the time of a
- * launch, which has a column of its own. Default: the DARTS paper's supernet, 16 channels, 8 layers, 32x32.
+ * launch, which has a column of its own. Default: the DARTS paper's supernet, 16 channels, 8 layers, 32x32,
+ * fp32.
  */
 #include <dlfcn.h>
 #include <stdio.h>
@@ -91,6 +92,7 @@ int main(int argc, char **argv)
 {
     int64_t channels = argc > 1 ? atoi(argv[1]) : 16, layers = argc > 2 ? atoi(argv[2]) : 8;
     int64_t size = argc > 3 ? atoi(argv[3]) : 32;
+    Precision precision = argc > 4 && !strcmp(argv[4], "bf16") ? PRECISION_BF16 : PRECISION_FP32;
     const char *path = getenv("NAS_CUDASIM_PLUGIN"), *why = path ? 0 : "NAS_CUDASIM_PLUGIN names no simulator";
     void *plugin = path ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : 0;
     void (*configure)(const char *) = 0;
@@ -114,7 +116,9 @@ int main(int argc, char **argv)
                     .stem_multiplier = 3};
     if (!why) why = space_make(&perm, "darts", 4, 2, 4, &space);
     Graph *g = why ? 0 : network_supernet(&perm, &space, &spec);
-    Engine *e = why ? 0 : engine_open(&perm, g, &(EngineOptions){.device = "cudasim", .batch = 1}, &why);
+    Engine *e =
+        why ? 0
+            : engine_open(&perm, g, &(EngineOptions){.device = "cudasim", .batch = 1, .precision = precision}, &why);
     if (!e) {
         fprintf(stderr, "bench_cuda_model: %s\n", why);
         return 1;
@@ -145,8 +149,8 @@ int main(int argc, char **argv)
     qsort(kernel, (size_t)kernels, sizeof *kernel, by_time);
     printf(
         "A MODEL, not a measurement: nothing ran on a GPU. Second-order search step, supernet C=%lld, %lld layers, %lldx%lld,\n"
-        "batch %d; ms a step, and what bounds the kernel. Counted by the simulator on one image, times the batch.\n\n",
-        (long long)channels, (long long)layers, (long long)size, (long long)size, BATCH);
+        "batch %d, %s; ms a step, and what bounds the kernel. Counted by the simulator on one image, times the batch.\n\n",
+        (long long)channels, (long long)layers, (long long)size, (long long)size, BATCH, precision_name[precision]);
     printf("%-24s %8s %10s %10s", "kernel", "launches", "GB", "GFLOP");
     for (int d = 0; d < DEVICES; d++) printf("   %18s", devices[d].name);
     printf("\n");

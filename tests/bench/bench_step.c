@@ -1,12 +1,12 @@
 /* bench_step: time of a training step and its parts, for the networks that the README's tables name.
  *
- *   bench_step [CONFIG] [THREADS] [ROUNDS] [profile|markdown] [none|cell|node] [PART] [DEVICE]
+ *   bench_step [CONFIG] [THREADS] [ROUNDS] [profile|markdown] [none|cell|node] [fp32|bf16] [PART] [DEVICE]
  *
  * Prints a line of key=value pairs when the network stands, then one per measured part: medians over the rounds of wall
  * and CPU time, and the process's peak memory. With `profile`, a table of the whole step instead: per kind of operation
  * time, rates, and what share of that time the machine's roofline (machine.h) would need. `markdown`: the same as
  * Markdown, sizes added up. cell and node say what is recomputed (engine/plan.h); PART, the name of one, limits what is
- * measured to it. DEVICE: cpu, or cuda or cuda:N.
+ * measured to it. DEVICE: cpu, or cuda or cuda:N; bf16 is for GPUs.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +28,7 @@ static const Config configs[] = {
     {"a", "the paper's supernet", "supernet", 16, 8, 3, 32, 32, 64},
     {"b", "the same on 28x28 grey", "supernet", 16, 8, 1, 28, 28, 64},
     {"c", "a small supernet", "supernet", 8, 5, 1, 28, 28, 32},
+    {"tiny", "one for a simulated GPU", "supernet", 1, 1, 1, 5, 4, 2},
     {"v2", "DARTS_V2", "DARTS_V2", 16, 8, 1, 28, 28, 64},
     {"resnet", "ResNet-18", "resnet-18", 64, 18, 1, 28, 28, 64},
 };
@@ -175,6 +176,7 @@ int main(int argc, char **argv)
     int threads = argc > 2 ? atoi(argv[2]) : pool_cpus(), rounds = argc > 3 ? atoi(argv[3]) : 5;
     bool profile = false, markdown = false;
     SegmentKind recompute = SEGMENT_WHOLE;
+    Precision precision = PRECISION_FP32;
     int first = 0, end = PART_COUNT;
     setvbuf(stdout, 0, _IOLBF, 1 << 12); /* bench-peer reads the lines as they come */
     const char *device = "cpu";
@@ -182,11 +184,14 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof configs / sizeof configs[0]; i++)
         if (!strcmp(configs[i].name, name)) c = &configs[i];
     for (int i = 4; i < argc; i++) {
-        int kind = 0, part = 0;
+        int kind = 0, part = 0, stored = 0;
         while (kind < SEGMENT_KIND_COUNT && strcmp(recompute_name[kind], argv[i])) kind++;
         while (part < PART_COUNT && strcmp(parts[part].name, argv[i])) part++;
+        while (stored < PRECISION_COUNT && strcmp(precision_name[stored], argv[i])) stored++;
         if (kind < SEGMENT_KIND_COUNT)
             recompute = (SegmentKind)kind;
+        else if (stored < PRECISION_COUNT)
+            precision = (Precision)stored;
         else if (part < PART_COUNT)
             first = part, end = part + 1;
         else if (!strcmp(argv[i], "cpu") || !strncmp(argv[i], "cuda", 4))
@@ -197,8 +202,8 @@ int main(int argc, char **argv)
             c = 0;
     }
     if (!c || threads < 1 || rounds < 1 || rounds > MAX_ROUNDS) {
-        fprintf(stderr, "usage: bench_step [a|b|c|v2|resnet] [THREADS] [ROUNDS] [profile|markdown] "
-                        "[none|cell|node] [PART] [DEVICE]\n");
+        fprintf(stderr, "usage: bench_step [a|b|c|tiny|v2|resnet] [THREADS] [ROUNDS] [profile|markdown] "
+                        "[none|cell|node] [fp32|bf16] [PART] [DEVICE]\n");
         return 2;
     }
     Arena perm = arena_reserve((ptrdiff_t)1 << 33);
@@ -228,7 +233,11 @@ int main(int argc, char **argv)
     } else {
         g = network_named(&perm, c->net, &spec, &why);
     }
-    EngineOptions o = {.device = device, .batch = c->batch, .recompute = recompute, .pool = pool_open(threads)};
+    EngineOptions o = {.device = device,
+                       .precision = precision,
+                       .batch = c->batch,
+                       .recompute = recompute,
+                       .pool = pool_open(threads)};
     EngineMemory needs = {0};
     Arena scratch = arena_reserve((ptrdiff_t)1 << 30);
     if (!why) why = engine_memory(g, &o, scratch, &perm, &needs);

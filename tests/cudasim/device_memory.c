@@ -34,7 +34,7 @@ void device_open(void)
     device_base = top = (uint64_t)(uintptr_t)reserve(capacity, PROT_NONE);
     device_bytes = reserve(capacity, PROT_READ | PROT_WRITE);
     device_valid = reserve(capacity, PROT_READ | PROT_WRITE);
-    device_cell = reserve(capacity / 4 * sizeof *device_cell, PROT_READ | PROT_WRITE);
+    device_cell = reserve(capacity / 2 * sizeof *device_cell, PROT_READ | PROT_WRITE);
     device_touched = reserve(capacity, PROT_READ | PROT_WRITE);
 }
 
@@ -74,7 +74,8 @@ bool device_free(uint64_t address)
         madvise(device_bytes + from, to - from, MADV_DONTNEED);
         madvise(device_valid + from, to - from, MADV_DONTNEED);
         madvise((char *)device_touched + from, to - from, MADV_DONTNEED);
-        madvise((char *)device_cell + from * 4, (to - from) * 4, MADV_DONTNEED);
+        madvise((char *)device_cell + from * 4, (to - from) * 4, MADV_DONTNEED); /* at either place: of past launches */
+        madvise((char *)device_cell + from * 8, (to - from) * 8, MADV_DONTNEED);
     }
     return true;
 }

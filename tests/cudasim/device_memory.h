@@ -34,7 +34,7 @@ int64_t device_capacity(void);
 
 extern uint64_t device_base;
 extern uint8_t *device_bytes, *device_valid; /* at address - device_base */
-extern Cell *device_cell;                    /* at (address - device_base) / 4 */
+extern Cell *device_cell;                    /* at (address - device_base) / 4, or / 2: one launch knows */
 extern uint32_t *device_touched;             /* for statistics: the launch that used the word last */
 void device_open(void);
 #endif

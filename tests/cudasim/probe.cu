@@ -1,5 +1,6 @@
 /* probe: kernels for the tests of the simulator itself. Each bug_* has one fault, which the simulator must name; ok_* have
  * none and must stay clean; arithmetic is compared with the host. */
+#include <cuda_bf16.h>
 #include <cuda_runtime.h>
 #include <math.h>
 
@@ -105,6 +106,19 @@ __global__ void bug_shared_overflow(float *x, int n)
     x[threadIdx.x] = s[n - 1];
 }
 /* ---- none ---- */
+__global__ void bug_half_word_shared(float *x, int n) { reinterpret_cast<unsigned short *>(x)[threadIdx.x / 2] = n; }
+__global__ void bug_word_over_halves(float *x, int n)
+{
+    if (threadIdx.x < 2) reinterpret_cast<unsigned short *>(x)[threadIdx.x] = n;
+    else if (threadIdx.x == 2) x[0] = n;
+}
+__global__ void ok_halves(float *x, int n) /* each its own half of a word */
+{
+    __shared__ __nv_bfloat16 s[64];
+    __nv_bfloat16 *half = reinterpret_cast<__nv_bfloat16 *>(x);
+    s[threadIdx.x] = __nv_bfloat16(float(half[threadIdx.x]) + n);
+    half[threadIdx.x] = s[threadIdx.x];
+}
 __global__ void ok_warp(float *x, int n)
 {
     __shared__ float s[64];
@@ -150,7 +164,7 @@ static const struct {
     ROW(bug_missing_second_barrier), ROW(bug_missing_warp_barrier), ROW(bug_plain_add), ROW(bug_blocks_meet),
     ROW(bug_divergent_barrier), ROW(bug_barrier_after_return), ROW(bug_shuffle_in_branch), ROW(bug_lane_not_in_mask),
     ROW(bug_uninitialised_shared), ROW(bug_uninitialised_global), ROW(bug_uninitialised_local), ROW(bug_local_overflow),
-    ROW(bug_shared_overflow), ROW(ok_warp), ROW(ok_atomics), ROW(ok_stride), ROW(ok_loop),
+    ROW(bug_shared_overflow), ROW(bug_half_word_shared), ROW(bug_word_over_halves), ROW(ok_halves), ROW(ok_warp), ROW(ok_atomics), ROW(ok_stride), ROW(ok_loop),
 };
 
 /* ---- arithmetic: the same expressions on both sides ---- */
@@ -165,12 +179,12 @@ static const struct {
     X((float)(int)a) X(floorf(a)) X(ceilf(b)) X(truncf(a)) X(rintf(b)) X(expf(-fabsf(a) * 0.1f)) X(logf(fabsf(a) + 1))  \
     X(1 / sqrtf(fabsf(b) + 1)) X(log1pf(fabsf(a))) X(tanhf(b)) X(a < b ? a : b) X(a != a ? 1.0f : 0.0f)                 \
     X(copysignf(a, b)) X((float)((double)a * b + 1)) X((float)sqrt(fabs((double)a))) X((float)exp((double)b * 0.01))   \
-    X((float)(1 / ((double)a * a + 1))) X((float)(a > 1 ? (double)a : 0.5)) X((float)(unsigned)fabsf(a))
+    X(__bfloat162float(__float2bfloat16_rn(a))) X((float)(1 / ((double)a * a + 1))) X((float)(a > 1 ? (double)a : 0.5)) X((float)(unsigned)fabsf(a))
 #define PUT(e) *to++ = (e);
 
 __host__ __device__ static void integers(int a, int b, int *to) { INTEGERS(PUT) }
 __host__ __device__ static void floats(float a, float b, float *to) { FLOATS(PUT) }
-enum { INTEGER_COUNT = 25, FLOAT_COUNT = 28 };
+enum { INTEGER_COUNT = 25, FLOAT_COUNT = 29 };
 __global__ void arithmetic_int(const int *a, const int *b, int *to)
 {
     int i = blockIdx.x * blockDim.x + threadIdx.x;

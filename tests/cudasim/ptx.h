@@ -56,6 +56,7 @@ typedef struct {
     Symbol symbol[64]; /* of shared and local memory */
     int symbols;
     uint32_t shared_bytes, local_bytes;
+    bool narrow; /* some access to memory is of less than 4 bytes */
     Ins *code;
     int32_t count;
     uint32_t file_words;

@@ -334,6 +334,7 @@ static void parse_access(Loader *l, Ins *i, char **part, int parts, char **op, i
     }
     if (!i->vector) i->vector = 1;
     i->width = width_of(i->type);
+    l->k->narrow |= i->width < 4 && i->space != SPACE_PARAM;
     if (ops != 2 || !i->width) {
         fail(l, "a memory access that is not understood");
         return;
@@ -434,8 +435,9 @@ static void parse_statement(Loader *l, char *text, bool second)
         parse_access(l, i, part, parts, op, ops, load);
         return;
     }
-    if (!strcmp(key, "mov.b64") && ops == 2 && *op[0] == '{') strcat(key, " unpack");
-    if (!strcmp(key, "mov.b64") && ops == 2 && *op[1] == '{') strcat(key, " pack");
+    bool packs = !strcmp(key, "mov.b64") || !strcmp(key, "mov.b32");
+    if (packs && ops == 2 && *op[0] == '{') strcat(key, " unpack");
+    if (packs && ops == 2 && *op[1] == '{') strcat(key, " pack");
     uint32_t place;
     const RegisterRange *last = ops == 2 ? find_register(l, op[1], &place) : 0;
     if (!strncmp(key, "cvt.", 4) && last && last->wide && !strcmp(key + strlen(key) - 2, "32"))

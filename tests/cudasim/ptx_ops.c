@@ -339,6 +339,14 @@ static void mov_unpack(Warp *w, const Ins *i, uint32_t mask) /* mov.b64 {a, b}, 
     EACH(d[l] = (u32)a[l]; e[l] = (u32)(a[l] >> 32));
 }
 OP2(mov_pack, u64, u32, u32, (u64)b[l] << 32 | a[l])
+OP2(mov_pack_16, u32, u32, u32, b[l] << 16 | (a[l] & 0xffff))
+
+static u32 nearest_bf16(u32 a) /* of a float's bits; ties to even */
+{
+    return (a & 0x7fffffffu) > 0x7f800000u ? 0x7fff : (a + 0x7fff + (a >> 16 & 1)) >> 16;
+}
+OP1(cvt_f32_bf16, u32, u32, a[l] << 16)
+OP1(cvt_bf16_f32, u32, u32, nearest_bf16(a[l]))
 
 /* ---- addresses ---- */
 OP1(generic_shared, u64, u64, a[l] + WINDOW_SHARED)
@@ -428,6 +436,7 @@ static const OpRow rows[] = {
     {"mov.pred", mov_pred, "p|p"},
     {"mov.b64 unpack", mov_unpack, "bb|l"},
     {"mov.b64 pack", mov_pack, "l|bb"},
+    {"mov.b32 pack", mov_pack_16, "b|bb"},
     {"cvta.to.global.u64", mov_64, "l|l"},
     {"cvta.global.u64", mov_64, "l|l"},
     {"cvta.param.u64", mov_64, "l|l"},
@@ -605,6 +614,8 @@ static const OpRow rows[] = {
     {"cvt.f64.u64", cvt_f64_u64, "l|l"},
     {"cvt.f64.f32", cvt_f64_f32, "l|b"},
     {"cvt.f32.f64", cvt_f32_f64, "b|l"},
+    {"cvt.f32.bf16", cvt_f32_bf16, "b|b"},
+    {"cvt.bf16.f32", cvt_bf16_f32, "b|b"},
     {"cvt.sat.f32.f32", cvt_sat_f32, "b|b"},
     {"cvt.rzi.f32.f32", trunc_f32, "b|b"},
     {"cvt.rmi.f32.f32", floor_f32, "b|b"},

@@ -23,7 +23,8 @@ static struct { /* of the block that runs */
     int warps;
     uint32_t launch_epoch, block_epoch, epoch; /* first of the launch, of the block; now */
     uint8_t shared[MAX_SHARED], shared_valid[MAX_SHARED];
-    Cell shared_cell[MAX_SHARED / 4];
+    Cell shared_cell[MAX_SHARED / 2];
+    uint32_t grain; /* bytes that a cell stands for: 2 in a kernel with narrow accesses, else 4 */
     const Ins *now;
 } block;
 
@@ -163,13 +164,13 @@ static uint8_t *reach(Warp *w, const Ins *i, int lane, uint64_t address, uint32_
                         (unsigned long long)(at - near->begin), (unsigned long long)(near->end - near->begin));
         }
         at -= device_base;
-        p = device_bytes + at, valid = device_valid + at, cell = device_cell + at / 4;
+        p = device_bytes + at, valid = device_valid + at, cell = device_cell + at / block.grain;
         break;
     case SPACE_SHARED:
         if (at + bytes > w->launch->shared_bytes || at + bytes < at)
             give_up(w, lane, "out of bounds: %s %u bytes at byte %lld of %u bytes of shared memory", verb, bytes,
                     (long long)at, w->launch->shared_bytes);
-        p = block.shared + at, valid = block.shared_valid + at, cell = block.shared_cell + at / 4;
+        p = block.shared + at, valid = block.shared_valid + at, cell = block.shared_cell + at / block.grain;
         break;
     case SPACE_LOCAL: {
         uint32_t size = w->launch->kernel->local_bytes;
@@ -202,7 +203,8 @@ static uint8_t *reach(Warp *w, const Ins *i, int lane, uint64_t address, uint32_
     if (cell && atomic)
         check_atomic(w, lane, cell, space == SPACE_GLOBAL);
     else if (cell)
-        for (uint32_t b = 0; b < bytes; b += 4) check_race(w, lane, &cell[b / 4], write, space == SPACE_GLOBAL);
+        for (uint32_t b = 0; b < bytes; b += block.grain)
+            check_race(w, lane, &cell[b / block.grain], write, space == SPACE_GLOBAL);
     return p;
 }
 
@@ -284,7 +286,8 @@ static void count_access(Warp *w, const Ins *i, uint32_t mask, const uint64_t *a
 static bool load_words(Warp *w, const Ins *i, uint32_t mask, const uint64_t *address)
 {
     bool global = i->space == SPACE_GLOBAL;
-    if (i->width != 4 || i->vector != 1 || i->extra || (global ? !near || near->freed : i->space != SPACE_SHARED))
+    if (i->width != 4 || i->vector != 1 || i->extra || block.grain != 4 ||
+        (global ? !near || near->freed : i->space != SPACE_SHARED))
         return false;
     uint64_t origin = global ? device_base : 0, low = global ? near->begin : 0;
     uint64_t high = global ? near->end : w->launch->shared_bytes;
@@ -346,10 +349,11 @@ static void note_second_reader(Warp *w, int lane, const uint8_t *p, uint32_t byt
 {
     bool global = p - device_bytes >= 0 && p - device_bytes < device_capacity();
     bool shared = p >= block.shared && p < block.shared + MAX_SHARED;
-    Cell *cell = global   ? device_cell + (p - device_bytes) / 4
-                 : shared ? block.shared_cell + (p - block.shared) / 4
+    Cell *cell = global   ? device_cell + (p - device_bytes) / block.grain
+                 : shared ? block.shared_cell + (p - block.shared) / block.grain
                           : 0;
-    for (uint32_t b = 0; cell && b < bytes; b += 4) check_race(w, lane, &cell[b / 4], false, global);
+    for (uint32_t b = 0; cell && b < bytes; b += block.grain)
+        check_race(w, lane, &cell[b / block.grain], false, global);
 }
 
 void ptx_load_op(Warp *w, const Ins *i, uint32_t mask)
@@ -678,6 +682,7 @@ const char *ptx_run(Launch *l)
     uint32_t threads = l->block[0] * l->block[1] * l->block[2];
     block.warps = (int)((threads + LANES - 1) / LANES);
     block.launch_epoch = ++block.epoch;
+    block.grain = k->narrow ? 2 : 4;
     if (l->shared_bytes > MAX_SHARED) return "more shared memory than any device has";
     size_t words = ((size_t)k->file_words + 15) / 16 * 16, local = ((size_t)k->local_bytes + 15) / 16 * 16 * LANES;
     if (words * (size_t)block.warps > files_room) {

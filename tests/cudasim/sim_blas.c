@@ -1,6 +1,6 @@
 /* sim_blas: takes the place of libcublas, as far as kernels/cuda/gemm.cu calls it. cuBLAS's documentation defines the
  * result, not the order of its sums; here an element is a sum over k, upwards, of fused multiply-adds in single precision,
- * of factors rounded to 10 bits where TF32 is allowed. What is read must have been written, what is written be allocated.
+ * of factors that are floats, rounded to 10 bits where TF32 is allowed, or bf16; it is stored as a float or rounded to bf16. What is read must have been written, what is written be allocated.
  */
 #include <cublas_v2.h>
 #include <math.h>
@@ -14,7 +14,7 @@
 #define SIM __attribute__((visibility("default")))
 
 struct cublasContext {
-    bool tf32, workspace;
+    bool exact, workspace; /* exact: no sum is rounded below its compute type */
     cudaStream_t stream;
 };
 
@@ -54,7 +54,7 @@ SIM cublasStatus_t cublasSetAtomicsMode(cublasHandle_t handle, cublasAtomicsMode
 
 SIM cublasStatus_t cublasSetMathMode(cublasHandle_t handle, cublasMath_t mode)
 {
-    handle->tf32 = mode == CUBLAS_TF32_TENSOR_OP_MATH;
+    handle->exact = mode & CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION;
     return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -69,40 +69,62 @@ SIM const char *cublasGetStatusString(cublasStatus_t status)
     }
 }
 
-/* Where element `at` floats behind p lies here; 0, aloud, if it must not be used. */
-static float *element(const float *p, int64_t at, bool write)
+/* Where element `at` behind p lies here; 0, aloud, if it must not be used. */
+static void *element(const void *p, cudaDataType_t type, int64_t at, bool write)
 {
-    uint64_t address = (uint64_t)(uintptr_t)(p + at), offset = address - device_base;
-    const Allocation *a = device_owns(p + at) ? device_find(address) : 0;
-    if (!a || a->freed || address + sizeof *p > a->end || address % sizeof *p) {
-        fprintf(stderr, "cudasim: cublasSgemmStridedBatched: %p is not allocated\n", (const void *)(p + at));
+    uint64_t size = type == CUDA_R_16BF ? 2 : 4, address = (uint64_t)(uintptr_t)p + (uint64_t)at * size;
+    uint64_t offset = address - device_base;
+    const Allocation *a = device_owns((const void *)(uintptr_t)address) ? device_find(address) : 0;
+    if (!a || a->freed || address + size > a->end || address % size) {
+        fprintf(stderr, "cudasim: cublasGemmStridedBatchedEx: %#llx is not allocated\n", (unsigned long long)address);
         return 0;
     }
     if (write)
-        memset(device_valid + offset, 1, sizeof *p);
-    else if (memchr(device_valid + offset, 0, sizeof *p)) {
-        fprintf(stderr, "cudasim: cublasSgemmStridedBatched: %p was never written\n", (const void *)(p + at));
+        memset(device_valid + offset, 1, size);
+    else if (memchr(device_valid + offset, 0, size)) {
+        fprintf(stderr, "cudasim: cublasGemmStridedBatchedEx: %#llx was never written\n", (unsigned long long)address);
         return 0;
     }
-    return (float *)(void *)(device_bytes + offset);
+    return device_bytes + offset;
 }
 
-static float rounded(float v)
+/* To the nearest float whose lower bits are zero. */
+static float rounded(float v, int bits_off)
 {
     uint32_t bits;
     memcpy(&bits, &v, sizeof bits);
-    if (isfinite(v)) bits = (bits + 0xfff + (bits >> 13 & 1)) & ~0x1fffu;
+    if (isfinite(v)) bits = (bits + (1u << (bits_off - 1)) - 1 + (bits >> bits_off & 1)) & ~((1u << bits_off) - 1);
     memcpy(&v, &bits, sizeof bits);
     return v;
+}
+
+static float value(const void *from, cudaDataType_t type)
+{
+    float v = 0;
+    if (type == CUDA_R_16BF) /* the upper half of a float */
+        memcpy((char *)&v + 2, from, 2);
+    else
+        memcpy(&v, from, sizeof v);
+    return v;
+}
+
+static void store(void *to, cudaDataType_t type, float v)
+{
+    if (type == CUDA_R_16BF) {
+        v = rounded(v, 16);
+        memcpy(to, (char *)&v + 2, 2);
+    } else
+        memcpy(to, &v, sizeof v);
 }
 
 typedef struct {
     bool across_a, across_b, tf32;
     int m, n, k, lda, ldb, ldc, batch;
     int64_t step_a, step_b, step_c;
+    cudaDataType_t type, type_c;
     float alpha, beta;
-    const float *A, *B;
-    float *C;
+    const void *A, *B;
+    void *C;
 } Product;
 
 static cudaError_t run_product(void *args)
@@ -115,37 +137,64 @@ static cudaError_t run_product(void *args)
                 for (int64_t l = 0; l < p->k; l++) {
                     int64_t at_a = p->across_a ? l + i * p->lda : i + l * p->lda;
                     int64_t at_b = p->across_b ? j + l * p->ldb : l + j * p->ldb;
-                    const float *x = element(p->A, b * p->step_a + at_a, false);
-                    const float *y = element(p->B, b * p->step_b + at_b, false);
+                    const void *x = element(p->A, p->type, b * p->step_a + at_a, false);
+                    const void *y = element(p->B, p->type, b * p->step_b + at_b, false);
                     if (!x || !y) return cudaErrorIllegalAddress;
-                    sum = fmaf(p->tf32 ? rounded(*x) : *x, p->tf32 ? rounded(*y) : *y, sum);
+                    float u = value(x, p->type), v = value(y, p->type);
+                    sum = fmaf(p->tf32 ? rounded(u, 13) : u, p->tf32 ? rounded(v, 13) : v, sum);
                 }
                 int64_t at = b * p->step_c + i + j * p->ldc;
                 if (p->beta != 0) {
-                    const float *c = element(p->C, at, false);
+                    const void *c = element(p->C, p->type_c, at, false);
                     if (!c) return cudaErrorIllegalAddress;
-                    before = p->beta * *c;
+                    before = p->beta * value(c, p->type_c);
                 }
-                float *c = element(p->C, at, true);
+                void *c = element(p->C, p->type_c, at, true);
                 if (!c) return cudaErrorIllegalAddress;
-                *c = p->alpha * sum + before;
+                store(c, p->type_c, p->alpha * sum + before);
             }
     return cudaSuccess;
 }
 
-/* Column-major: C (m, n) = alpha op(A) op(B) + beta C of every problem of the batch. */
-SIM cublasStatus_t cublasSgemmStridedBatched(cublasHandle_t h, cublasOperation_t ta, cublasOperation_t tb, int m, int n,
-                                             int k, const float *alpha, const float *A, int lda, long long step_a,
-                                             const float *B, int ldb, long long step_b, const float *beta, float *C,
-                                             int ldc, long long step_c, int batch)
+/* Column-major: C (m, n) = alpha op(A) op(B) + beta C of every problem of the batch. Of the types of cuBLAS's table, those
+ * that gemm.cu has: all floats; bf16 with a bf16 or float C, which are added up as floats. */
+SIM cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t h, cublasOperation_t ta, cublasOperation_t tb, int m,
+                                              int n, int k, const void *alpha, const void *A, cudaDataType_t type_a,
+                                              int lda, long long step_a, const void *B, cudaDataType_t type_b, int ldb,
+                                              long long step_b, const void *beta, void *C, cudaDataType_t type_c,
+                                              int ldc, long long step_c, int batch, cublasComputeType_t compute,
+                                              cublasGemmAlgo_t algorithm)
 {
     if (sim_gone()) return CUBLAS_STATUS_EXECUTION_FAILED;
-    bool across_a = ta != CUBLAS_OP_N, across_b = tb != CUBLAS_OP_N;
+    bool across_a = ta != CUBLAS_OP_N, across_b = tb != CUBLAS_OP_N, tf32 = compute == CUBLAS_COMPUTE_32F_FAST_TF32;
+    bool bf16 = type_a == CUDA_R_16BF;
     if (!h->workspace || m < 1 || n < 1 || k < 1 || batch < 1 || lda < (across_a ? k : m) || ldb < (across_b ? n : k) ||
-        ldc < m)
+        ldc < m || algorithm != CUBLAS_GEMM_DEFAULT)
         return CUBLAS_STATUS_INVALID_VALUE;
-    Product p = {across_a, across_b, h->tf32, m,      n,      k,     lda, ldb, ldc,
-                 batch,    step_a,   step_b,  step_c, *alpha, *beta, A,   B,   C};
+    if (type_a != type_b || (!bf16 && type_a != CUDA_R_32F) || (type_c != CUDA_R_32F && type_c != type_a) ||
+        (compute != CUBLAS_COMPUTE_32F && (!tf32 || bf16)))
+        return CUBLAS_STATUS_NOT_SUPPORTED;
+    if (bf16 && !h->exact) return CUBLAS_STATUS_INVALID_VALUE; /* parts of sums could be rounded */
+    Product p = {across_a,
+                 across_b,
+                 tf32,
+                 m,
+                 n,
+                 k,
+                 lda,
+                 ldb,
+                 ldc,
+                 batch,
+                 step_a,
+                 step_b,
+                 step_c,
+                 type_a,
+                 type_c,
+                 *(const float *)alpha,
+                 *(const float *)beta,
+                 A,
+                 B,
+                 C};
     if (!sim_capturing(h->stream)) return run_product(&p) ? CUBLAS_STATUS_EXECUTION_FAILED : CUBLAS_STATUS_SUCCESS;
     sim_record(run_product, &p, sizeof p);
     return CUBLAS_STATUS_SUCCESS;

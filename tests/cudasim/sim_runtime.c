@@ -133,7 +133,8 @@ SIM const char *cudasim_take_error(void)
     return *taken ? taken : 0;
 }
 
-/* Of "_ZN39_GLOBAL__N__57a85106_7_conv_cu_ddce044710conv_inputILi64ELi64ELi8EEvK8CudaConv" the name and its numbers. */
+/* Of "_ZN39_GLOBAL__N__57a85106_7_conv_cu_ddce044710conv_inputIfLi64ELi64ELi8EEvK8CudaConv" the name and its numbers. Which
+ * elements tensors have is said of bf16 alone: "conv_input<bf16,64,64,8>". */
 SIM void cudasim_kernel_name(const char *mangled, char *to, size_t room)
 {
     const char *p = mangled, *file = strstr(mangled, "_cu_");
@@ -148,9 +149,15 @@ SIM void cudasim_kernel_name(const char *mangled, char *to, size_t room)
     n = (size_t)snprintf(to, room, "%.*s", length, p);
     p += (size_t)length < strlen(p) ? (size_t)length : strlen(p);
     if (*p++ != 'I') return;
-    for (char before = '<'; !strncmp(p, "Li", 2) && n < room; before = ',', p = strchr(p, 'E') + 1)
+    static const char bf16[] = "13__nv_bfloat16";
+    char before = '<';
+    if (!strncmp(p, bf16, sizeof bf16 - 1))
+        n += (size_t)snprintf(to + n, room - n, "<bf16"), before = ',', p += sizeof bf16 - 1;
+    else if (*p == 'f')
+        p++;
+    for (; !strncmp(p, "Li", 2) && n < room; before = ',', p = strchr(p, 'E') + 1)
         n += (size_t)snprintf(to + n, room - n, "%c%d", before, atoi(p + 2));
-    if (n < room) snprintf(to + n, room - n, ">");
+    if (n < room && before == ',') snprintf(to + n, room - n, ">");
 }
 
 /* ---- registration ---- */

@@ -218,6 +218,8 @@ static const struct {
     {"bug_missing_warp_barrier", "race: reads shared memory that thread"},
     {"bug_plain_add", "race: writes global memory that"},
     {"bug_blocks_meet", "race: "},
+    {"bug_half_word_shared", "race: writes global memory that"},
+    {"bug_word_over_halves", "race: "},
     {"bug_divergent_barrier", "divergent: lanes wait"},
     {"bug_barrier_after_return", "divergent: lanes wait"},
     {"bug_shuffle_in_branch", "divergent: lanes wait"},

@@ -441,26 +441,29 @@ static void test_ref_and_cpu(void)
     }
 }
 
-static void check_cudasim(const int *nets, int count, int64_t n, SegmentKind recompute)
+/* The options' device beside ref, batches being whole. Tolerances of one rounding in 2^24 and in 2^9 (bf16): in what comes
+ * out of a dozen layers and their way back. */
+static void check_device(const int *nets, int count, EngineOptions o)
 {
+    const double tol = o.precision == PRECISION_BF16 ? 3e-2 : 1e-4;
+    const int64_t n = o.batch;
+    o.pool = pools[1];
     for (int i = 0; i < count; i++) {
         Arena a = memory;
         Graph *g = network(&a, nets[i]);
         const char *name = net_names[nets[i]];
         Batch b = hash_batch(&a, g, "train0", n);
-        Engine *ref = open_engine(&a, g, "ref", n, pools[0]),
-               *e = open_with(
-                   &a, g, (EngineOptions){.device = "cudasim", .batch = n, .recompute = recompute, .pool = pools[1]});
+        Engine *ref = open_engine(&a, g, "ref", n, pools[0]), *e = open_with(&a, g, o);
         set_hash_mix(g, ref);
         set_hash_mix(g, e);
         Result want = step(&a, g, ref, b, GRAD_ALL), got = step(&a, g, e, b, GRAD_ALL);
-        near_result(name, g, &got, &want, b.n, 1e-4);
+        near_result(name, g, &got, &want, b.n, tol);
         engine_forward(ref, MODE_EVAL);
         engine_forward(e, MODE_EVAL);
         engine_logits(ref, want.logits);
         engine_logits(e, got.logits);
-        near_norm(name, "logits in evaluation", got.logits, want.logits, b.n * g->outputs, 1e-4, 0);
-        CHECK_CLOSE(engine_loss(e), engine_loss(ref), 0, 1e-4);
+        near_norm(name, "logits in evaluation", got.logits, want.logits, b.n * g->outputs, tol, 0);
+        CHECK_CLOSE(engine_loss(e), engine_loss(ref), 0, tol);
         float *stats = NEW(&a, float, g->stat_floats);
         engine_download(e, BLOCK_STATS, stats);
         CHECK_MSG(same_bits(stats, got.stats, g->stat_floats), "%s: evaluation moved the statistics", name);
@@ -473,13 +476,15 @@ static void check_cudasim(const int *nets, int count, int64_t n, SegmentKind rec
  * the newer PTX. */
 static void test_ref_and_cudasim(void)
 {
-    static const int nets[] = {1, 3, 6, 8, 12, 15, 0, 2, 4, 5, 7, 9, 10, 11, 13, 14, 16};
+    static const int nets[] = {1, 3, 6, 8, 12, 15, 18, 19, 0, 2, 4, 5, 7, 9, 10, 11, 13, 14, 16};
+    const EngineOptions plain = {.device = "cudasim", .batch = 3};
     if (!configure_simulator) CHECK_SKIP(without_nvcc);
-    check_cudasim(nets, getenv("NAS_TEST_LONG") ? COUNTOF(nets) : 6, 3, SEGMENT_WHOLE);
-    check_cudasim((const int[]){3}, 1, 2, SEGMENT_CELL);
+    check_device(nets, getenv("NAS_TEST_LONG") ? COUNTOF(nets) : 8, plain);
+    check_device((const int[]){3}, 1, (EngineOptions){.device = "cudasim", .batch = 2, .recompute = SEGMENT_CELL});
     CHECK_EQ(simulated_architecture(), 75);
     configure_simulator("newest");
-    check_cudasim(nets, getenv("NAS_TEST_LONG") ? COUNTOF(nets) : 2, 3, SEGMENT_WHOLE);
+    check_device(nets, getenv("NAS_TEST_LONG") ? COUNTOF(nets) : 2, plain);
+    check_device((const int[]){19}, 1, plain);
     CHECK_EQ(simulated_architecture(), 100);
     configure_simulator("");
 }
@@ -556,7 +561,7 @@ static void test_cudasim_products(void)
 {
     if (!configure_simulator) CHECK_SKIP(without_nvcc);
     setenv("NAS_CUDA_GEMM", "always", 1);
-    check_cudasim((const int[]){1, 3, 6}, 3, 3, SEGMENT_WHOLE);
+    check_device((const int[]){1, 3, 6}, 3, (EngineOptions){.device = "cudasim", .batch = 3});
     Arena a = memory;
     Graph *g = network(&a, 3);
     Batch b = hash_batch(&a, g, "train0", 3);
@@ -627,10 +632,150 @@ static void test_cudasim_promises(void)
     near_result("cudasim, drop-path", g, &got, &want, b.n, 1e-4);
     engine_close(e);
     engine_close(ref);
+}
+
+/* ---- bf16 ---- */
+
+static float to_bf16(float v) /* by the definition: the nearer of the two neighbours, the even one in the middle */
+{
+    uint32_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    uint32_t below = bits & 0xffff0000u, above = below + 0x10000u;
+    float low, high;
+    memcpy(&low, &below, sizeof low);
+    memcpy(&high, &above, sizeof high);
+    double down = fabs((double)v - low), up = fabs((double)high - v);
+    return down < up || (down == up && !(below & 0x10000u)) ? low : high;
+}
+
+/* Trains `steps` steps of a search: of the alphas' gradient, then of the weights, by SGD. Losses, then the weights. */
+static void search_steps(Arena *a, const Graph *g, Engine *e, int steps, double *losses, float *mix_grad,
+                         float *weights)
+{
+    set_hash_mix(g, e);
+    for (int i = 0; i < steps; i++) {
+        Batch b = hash_batch(a, g, i % 2 ? "train1" : "train0", 3);
+        engine_batch(e, b.x, b.y, b.n);
+        engine_forward(e, MODE_TRAIN);
+        engine_backward(e, GRAD_MIX);
+        if (g->table_count) engine_get_mix_grad(e, 0, mix_grad);
+        engine_forward(e, MODE_TRAIN);
+        engine_backward(e, GRAD_WEIGHTS);
+        losses[i] = engine_loss(e);
+        engine_sgd(e, 0.02, 0.9, 3e-4, false, 1);
+    }
+    engine_download(e, BLOCK_WEIGHTS, weights);
+}
+
+static void check_steps(const char *device, int net, int steps)
+{
+    Arena a = memory;
+    Graph *g = network(&a, net);
+    const char *name = arena_printf(&a, "bf16, %s", net_names[net]);
+    double losses[2][8];
+    float mix_grad[2][MAX_MIX], *weights[2], *start = NEW(&a, float, g->weight_count);
+    for (int k = 0; k < 2; k++) {
+        Engine *e =
+            k ? open_with(&a, g,
+                          (EngineOptions){.device = device, .batch = 3, .precision = PRECISION_BF16, .pool = pools[0]})
+              : open_engine(&a, g, "ref", 3, pools[0]);
+        engine_download(e, BLOCK_WEIGHTS, start);
+        weights[k] = NEW(&a, float, g->weight_count);
+        search_steps(&a, g, e, steps, losses[k], mix_grad[k], weights[k]);
+        engine_close(e);
+        for (int64_t i = 0; i < g->weight_count; i++) weights[k][i] -= start[i];
+    }
+    for (int i = 0; i < steps; i++) CHECK_CLOSE(losses[1][i], losses[0][i], 0, 3e-2 * losses[0][0]);
+    CHECK(steps < 2 || fabs(losses[0][steps - 1] - losses[0][0]) > 0.05 * losses[0][0]);
+    near_norm(name, "what the weights moved", weights[1], weights[0], g->weight_count, 0.15, 0);
+    if (g->table_count) near_norm(name, "gradient of alphas", mix_grad[1], mix_grad[0], g->tables[0].count, 0.3, 0);
+}
+
+/* Tensors of bf16: what rounding may do to every kind of operation; the rounding itself. */
+static void check_bf16(const char *device, const int *nets, int count)
+{
+    EngineOptions o = {.device = device, .batch = 3, .precision = PRECISION_BF16};
+    check_device(nets, count, o);
+    Arena a = memory;
+    Graph *g = network(&a, 3);
+    Batch b = hash_batch(&a, g, "train0", 3);
+    o.pool = pools[0];
+    Engine *e = open_with(&a, g, o);
+    CHECK_CONTAINS(engine_device(e), ", bf16");
+    const ValueInfo *in = &g->values[g->input];
+    int64_t values = b.n * in->channels * in->height * in->width;
+    float *seen = NEW(&a, float, values);
+    b.x[0] = 1.00390625f, b.x[1] = 1.01171875f, b.x[2] = -1.0039064f; /* two in the middle of two, one beyond it */
+    engine_batch(e, b.x, b.y, b.n);
+    engine_value(e, g->input, seen);
+    for (int64_t i = 0; i < values; i++)
+        if (!CHECK_MSG(seen[i] == to_bf16(b.x[i]), "%a is stored as %a", (double)b.x[i], (double)seen[i])) break;
+    CHECK(seen[0] == 1 && seen[1] == 1.015625f && seen[2] == -1.0078125f);
+    Result first = step(&a, g, e, b, GRAD_ALL), again = step(&a, g, e, b, GRAD_ALL);
+    CHECK(same_bits(first.grad, again.grad, g->weight_count));
+    b.x[5] = NAN; /* must not be rounded to infinity or a number */
+    engine_batch(e, b.x, b.y, b.n);
+    engine_forward(e, MODE_TRAIN);
+    CHECK(isnan(engine_loss(e)));
+    engine_close(e);
+}
+
+/* Every kind of operation. Not the deepest nets: through dozens of layers of three samples, roundings grow beyond any
+ * tolerance that would notice a fault. */
+static const int bf16_nets[] = {3, 1, 6, 15, 19, 8, 12, 2, 4, 5, 7};
+
+static void test_cudasim_bf16(void)
+{
+    if (!configure_simulator) CHECK_SKIP(without_nvcc);
+    bool all = getenv("NAS_TEST_LONG");
+    check_bf16("cudasim", bf16_nets, all ? COUNTOF(bf16_nets) : 5);
+    check_steps("cudasim", 1, 1);
+    check_steps("cudasim", 3, 3);
+    setenv("NAS_CUDA_GEMM", "always", 1);
+    EngineOptions o = {.device = "cudasim", .batch = 3, .precision = PRECISION_BF16};
+    check_device((const int[]){3, 6, 1}, all ? 3 : 2, o);
+    unsetenv("NAS_CUDA_GEMM");
+    configure_simulator("newest"); /* has instructions for it */
+    check_bf16("cudasim", (const int[]){19}, 1);
+    configure_simulator("");
+    /* half the tensors' bytes; the same parameters */
+    Arena a = memory, scratch = arena_reserve((ptrdiff_t)1 << 30);
+    Graph *g = network(&a, 0);
+    EngineMemory needs[2];
+    for (int k = 0; k < 2; k++) {
+        o.precision = k ? PRECISION_BF16 : PRECISION_FP32, o.batch = 64;
+        CHECK(!engine_memory(g, &o, scratch, &a, &needs[k]));
+    }
+    CHECK_MSG(needs[1].device < 0.6 * (double)needs[0].device, "%s; %s", needs[0].parts, needs[1].parts);
+    CHECK_CONTAINS(needs[1].parts, "in bf16");
+    arena_release(scratch);
+}
+
+/* On a GPU. */
+static bool quick;
+
+static void test_device_bf16(void)
+{
+    if (strncmp(tested, "cuda", 4)) CHECK_SKIP("bf16 is for GPUs");
+    check_bf16(tested, bf16_nets, quick ? 1 : COUNTOF(bf16_nets));
+    if (!quick) check_steps(tested, 1, 1);
+    if (!quick) check_steps(tested, 3, 3);
+}
+
+/* The host has floats alone. */
+static void test_precision_of_host(void)
+{
+    Arena a = memory;
+    EngineOptions o = {.device = "ref", .batch = 1, .precision = PRECISION_BF16, .pool = pools[0]};
     const char *why = 0;
-    CHECK(!engine_open(&a, generator(&a, true), &(EngineOptions){.device = "cudasim", .batch = 1, .pool = pools[0]},
-                       &why));
-    CHECK_CONTAINS(why, "there are no CUDA kernels for generators");
+    Graph *g = network(&a, 3);
+    CHECK(!engine_open(&a, g, &o, &why));
+    CHECK_STR(why, "device ref: bf16 is for GPUs alone");
+    EngineMemory needs;
+    o.device = "cpu";
+    Arena scratch = arena_reserve((ptrdiff_t)1 << 28);
+    CHECK_STR(engine_memory(g, &o, scratch, &a, &needs), "device cpu: bf16 is for GPUs alone");
+    arena_release(scratch);
 }
 
 /* The losses by their formulas, from the logits. */
@@ -1520,6 +1665,7 @@ int main(int argc, char **argv)
 {
     memory = arena_reserve((ptrdiff_t)1 << 33);
     bool other = argc > 2 && !strcmp(argv[1], "--device");
+    quick = argc > 3 && !strcmp(argv[3], "quick");
     if (other)
         tested = ways[way_count++] = argv[2];
     else
@@ -1530,13 +1676,16 @@ int main(int argc, char **argv)
     if (other) CHECK_RUN(test_device_answers);
     if (check_state.skipped_cases) return check_done("engine");
     CHECK_RUN(test_oracle_gradients);
-    if (argc > 3 && !strcmp(argv[3], "quick")) return check_done("engine");
+    if (other) CHECK_RUN(test_device_bf16);
+    if (quick) return check_done("engine");
     CHECK_RUN(test_ref_and_cpu);
     if (!other) {
         CHECK_RUN(test_ref_and_cudasim);
         CHECK_RUN(test_cudasim_graphs);
         CHECK_RUN(test_cudasim_products);
         CHECK_RUN(test_cudasim_promises);
+        CHECK_RUN(test_cudasim_bf16);
+        CHECK_RUN(test_precision_of_host);
     }
     CHECK_RUN(test_losses);
     CHECK_RUN(test_weight_gradients);

@@ -7,6 +7,7 @@
  */
 #include "base/rng.h"
 #include "engine/engine.h"
+#include "nn/generator.h"
 #include "nn/network.h"
 #include "tests/cudasim/cudasim.h"
 #include "tests/unit/check.h"
@@ -25,37 +26,82 @@ typedef struct {
 static const Limit limits[] = {
     /* clang-format off: a row each */
     /* kernel, sectors %, banks %, instructions and traffic a word, registers, shared, threads, occupancy % */
+    {"depthwise_input", 94, 98, 317.2, 6.46, 54, 128, 256, 75},
+    {"depthwise_weight", 89, 98, 739.5, 16.6, 63, 0, 256, 75},
     {"conv_input<64,64,8>", 57, 90, 160.2, 2.29, 64, 4352, 256, 50},
     {"conv_input<32,128,8>", 91, 97, 108, 1.63, 64, 5184, 256, 50},
-    {"conv_input<16,256,8>", 97, 97, 68.61, 1.57, 64, 8768, 256, 50},
-    {"conv_weight<64,64,32>", 82, 98, 85.96, 2.11, 64, 16640, 256, 62},
+    {"conv_input<16,256,8>", 97, 97, 70.1, 1.77, 64, 8768, 256, 50},
+    {"conv_weight<64,64,32>", 82, 98, 85.96, 2.11, 64, 16640, 256, 50},
     {"conv_weight<32,32,32>", 82, 98, 244.2, 6.51, 76, 8448, 64, 43},
+    {"depthwise_input<bf16>", 96, 98, 645.6, 9.06, 54, 128, 256, 75},
+    {"depthwise_weight<bf16>", 92, 98, 1175, 17.7, 38, 0, 256, 100},
+    {"conv_input<bf16,64,64,8>", 54, 90, 168.9, 2.4, 64, 4352, 256, 50},
+    {"conv_input<bf16,32,128,8>", 86, 96, 185.3, 1.99, 64, 5184, 256, 50},
+    {"conv_input<bf16,16,256,8>", 96, 97, 162.8, 2.26, 64, 8768, 256, 50},
+    {"conv_weight<bf16,64,64,32>", 83, 98, 83.22, 2.13, 58, 16640, 256, 50},
+    {"conv_weight<bf16,32,32,32>", 88, 98, 451, 7.73, 74, 8448, 64, 43},
     {"conv_forward<64,64,8>", 91, 89, 157.4, 1.26, 64, 4352, 256, 50},
     {"conv_forward<32,128,8>", 66, 93, 249.7, 6.11, 64, 5184, 256, 50},
     {"conv_forward<16,256,8>", 85, 97, 386.7, 9.33, 64, 8768, 256, 50},
+    {"conv_forward<bf16,64,64,8>", 92, 89, 152.9, 1.25, 64, 4352, 256, 50},
+    {"conv_forward<bf16,32,128,8>", 68, 94, 305.2, 6.75, 64, 5184, 256, 50},
+    {"conv_forward<bf16,16,256,8>", 92, 97, 642.2, 10.2, 64, 8768, 256, 50},
     {"add_slots", 98, 98, 23.78, 1.08, 47, 0, 128, 100},
-    {"depthwise_weight", 89, 98, 693.9, 16.6, 63, 0, 256, 75},
-    {"depthwise_input", 94, 98, 317.2, 6.46, 54, 128, 256, 75},
+    {"scatter_gradient", 98, 98, 77.43, 1.51, 35, 0, 256, 100},
+    {"gather_gradient", 92, 98, 57.35, 1.5, 33, 0, 256, 100},
+    {"scatter_gradient<bf16>", 98, 98, 169.2, 1.59, 35, 0, 256, 100},
+    {"gather_gradient<bf16>", 89, 98, 121, 2.03, 34, 0, 256, 100},
+    {"channel_sums", 98, 98, 1797, 3.09, 64, 128, 256, 100},
+    {"gather_input", 76, 98, 187.2, 8.54, 43, 0, 256, 75},
+    {"channel_sums<bf16>", 98, 98, 3255, 4.07, 64, 128, 256, 100},
+    {"gather_input<bf16>", 77, 98, 321, 11.2, 48, 0, 256, 75},
+    {"flatten_backward", 98, 98, 25.5, 1.62, 32, 0, 256, 100},
+    {"flatten_backward<bf16>", 98, 98, 29.24, 1.44, 16, 0, 256, 100},
+    {"flatten_forward", 98, 98, 24.48, 1.08, 34, 0, 256, 100},
+    {"flatten_forward<bf16>", 98, 98, 17.68, 1.08, 16, 0, 256, 100},
+    {"resize_backward", 61, 98, 110.3, 4.14, 48, 0, 256, 62},
+    {"resize_backward<bf16>", 92, 98, 231.6, 4.57, 43, 0, 256, 75},
+    {"resize_forward", 98, 98, 170.8, 2.04, 55, 0, 256, 100},
+    {"resize_forward<bf16>", 95, 98, 334.8, 2.48, 44, 0, 256, 100},
+    {"resize_sums", 98, 98, 101, 1.47, 51, 128, 256, 62},
+    {"resize_sums<bf16>", 95, 98, 200.3, 1.53, 51, 128, 256, 62},
+    {"learned_latent", 98, 98, 51.42, 2.04, 46, 128, 256, 100},
+    {"learned_latent<bf16>", 98, 98, 52.48, 1.59, 48, 128, 256, 100},
+    {"learned_weight", 97, 98, 27.3, 1.16, 38, 0, 256, 100},
+    {"learned_weight<bf16>", 97, 98, 34.44, 1.18, 36, 0, 256, 100},
+    {"learned_forward", 97, 98, 24.63, 1.16, 48, 0, 256, 100},
+    {"learned_forward<bf16>", 97, 98, 39.4, 1.18, 49, 0, 256, 100},
+    {"select_backward", 94, 98, 17.4, 1.95, 44, 0, 256, 100},
+    {"select_backward<bf16>", 92, 98, 50.94, 2.35, 44, 0, 256, 100},
+    {"select_forward", 98, 98, 53, 1.33, 42, 0, 256, 100},
+    {"select_forward<bf16>", 98, 98, 98.27, 1.57, 42, 0, 256, 100},
+    {"head_input", 98, 98, 77.72, 2.37, 40, 1152, 256, 100},
+    {"head_input<bf16>", 98, 98, 117.8, 2.48, 40, 1152, 256, 100},
+    {"head_pool", 98, 98, 317.1, 2.26, 46, 0, 256, 100},
+    {"head_pool<bf16>", 98, 98, 774.9, 4.94, 32, 0, 256, 100},
+    {"mix_input", 98, 98, 65.69, 4.16, 31, 0, 256, 100},
+    {"mix_input<bf16>", 98, 98, 328.7, 9.76, 29, 0, 256, 100},
+    {"mix_sums", 89, 98, 426.3, 7.19, 50, 128, 128, 62},
+    {"mix_sums<bf16>", 98, 98, 3155, 28.2, 39, 128, 128, 75},
+    {"mix_forward", 88, 98, 113.8, 7.19, 44, 0, 256, 62},
+    {"mix_forward<bf16>", 98, 98, 911, 27.5, 38, 0, 256, 75},
+    {"pool_backward", 73, 98, 554, 25.2, 43, 0, 256, 62},
+    {"pool_backward<bf16>", 81, 98, 1102, 34.6, 42, 0, 256, 75},
+    {"pool_sums", 74, 98, 340.1, 6.25, 44, 128, 128, 100},
+    {"pool_sums<bf16>", 81, 98, 769.5, 8.23, 44, 128, 128, 100},
     {"scale", 98, 98, 49.71, 2.16, 30, 0, 256, 100},
+    {"to_bf16", 98, 98, 43.56, 1.08, 26, 0, 256, 100},
     {"axpy", 98, 98, 27.56, 1.62, 32, 0, 256, 100},
     {"adam", 98, 98, 23.51, 1.89, 40, 0, 256, 75},
     {"sgd", 98, 98, 24.49, 2.16, 30, 0, 256, 100},
-    {"select_backward", 94, 98, 17.4, 1.95, 44, 0, 256, 100},
-    {"select_forward", 98, 98, 53, 1.33, 42, 0, 256, 100},
-    {"head_input", 98, 98, 77.72, 2.37, 40, 1152, 256, 100},
     {"head_weight", 98, 98, 78.13, 3.12, 46, 0, 128, 100},
     {"head_logits", 98, 98, 67.74, 3.81, 52, 0, 256, 100},
-    {"head_pool", 98, 98, 317.1, 2.26, 46, 0, 256, 100},
-    {"mix_input", 98, 98, 65.69, 4.16, 31, 0, 256, 100},
-    {"mix_sums", 89, 98, 426.3, 7.19, 50, 128, 128, 62},
-    {"mix_forward", 88, 98, 113.8, 7.19, 44, 0, 256, 62},
-    {"pool_backward", 73, 98, 554, 25.2, 43, 0, 256, 62},
-    {"pool_sums", 74, 98, 322.7, 6.25, 44, 128, 128, 100},
     {"dot_add", 89, 98, 27.46, 1.3, 44, 0, 32, 50},
     {"dot_parts", 97, 98, 20.97, 2.16, 39, 256, 256, 100},
-    {"norm_backward", 98, 98, 109, 1.33, 57, 4096, 256, 75},
+    {"resize_norm", 98, 98, 579.8, 4.32, 64, 0, 128, 100},
+    {"norm_backward", 98, 98, 109, 1.33, 57, 4096, 256, 50},
     {"norm_eval", 98, 98, 19.63, 1.08, 25, 0, 64, 100},
-    {"norm_train", 92, 98, 274.6, 8.64, 64, 0, 128, 100},
+    {"norm_train", 89, 98, 274.6, 8.64, 64, 0, 128, 100},
     /* clang-format on */
 };
 
@@ -76,7 +122,7 @@ static struct {
 } sim;
 static Arena memory;
 static char folder[1024];
-static Found found[64];
+static Found found[128];
 static int kernels;
 
 static bool open_sim(void)
@@ -102,8 +148,24 @@ static bool open_sim(void)
 
 /* ---- what runs ---- */
 
+static Engine *open_graph(Arena *a, const Graph *g, int64_t batch, Precision precision)
+{
+    const char *why;
+    Engine *e = engine_open(a, g, &(EngineOptions){.device = "cudasim", .batch = batch, .precision = precision}, &why);
+    if (!CHECK_MSG(e, "%s", why)) return 0;
+    float *w = NEW(a, float, g->weight_count), *s = NEW(a, float, g->stat_floats);
+    graph_init(g, 1, w, s);
+    engine_upload(e, BLOCK_WEIGHTS, w);
+    const ValueInfo *in = g->input < 0 ? 0 : &g->values[g->input];
+    int64_t pixels = in ? batch * in->channels * in->height * in->width : 0;
+    float *x = NEW(a, float, pixels), *y = NEW(a, float, batch * g->outputs);
+    for (int64_t i = 0; i < pixels; i++) x[i] = (float)rng_normal(1, RNG_TEST, (uint64_t)i);
+    engine_batch(e, in ? x : 0, y, batch);
+    return e;
+}
+
 /* channels 0: a ResNet. */
-static Engine *open_net(Arena *a, Graph **graph, int64_t channels, int64_t size, int64_t share, int64_t batch)
+static Engine *open_net(Arena *a, Graph **graph, int64_t channels, int64_t size, int64_t share, Precision precision)
 {
     Space space;
     NetSpec spec = {.input_channels = 3,
@@ -121,17 +183,16 @@ static Engine *open_net(Arena *a, Graph **graph, int64_t channels, int64_t size,
     if (!channels) spec.channels = 16;
     Graph *g = *graph = channels ? network_supernet(a, &space, &spec) : network_named(a, "resnet-tiny", &spec, &why);
     if (!CHECK_MSG(g, "%s", why)) return 0;
-    Engine *e = engine_open(a, g, &(EngineOptions){.device = "cudasim", .batch = batch}, &why);
-    if (!CHECK_MSG(e, "%s", why)) return 0;
-    float *w = NEW(a, float, g->weight_count), *s = NEW(a, float, g->stat_floats);
-    graph_init(g, 1, w, s);
-    engine_upload(e, BLOCK_WEIGHTS, w);
-    int64_t pixels = batch * 3 * size * size;
-    float *x = NEW(a, float, pixels), *y = NEW(a, float, batch);
-    for (int64_t i = 0; i < pixels; i++) x[i] = (float)rng_normal(1, RNG_TEST, (uint64_t)i);
-    engine_batch(e, x, y, batch);
-    return e;
+    return open_graph(a, g, 2, precision);
 }
+
+/* An image of 32x32 from 16 numbers, doubled twice. */
+static const GeneratorSpec small_generator = {
+    .latent = 16,
+    .channels = 8,
+    .stages = 3,
+    .stage = {{RESIZE_BILINEAR, 2, 3, 8, true}, {RESIZE_BILINEAR, 2, 3, 8, true}, {RESIZE_BILINEAR, 1, 3, 1, true}},
+    .offset = 10};
 
 static void pass(Engine *e, GradWhat what)
 {
@@ -139,8 +200,8 @@ static void pass(Engine *e, GradWhat what)
     engine_backward(e, what);
 }
 
-/* A first-order search step; then what else there is: evaluation, the flat blocks' functions, a partial supernet
- * and a net of dense convolutions. */
+/* A first-order search step; then what else there is: evaluation, the flat blocks' functions; in fp32 and bf16 a partial
+ * supernet, a net of dense convolutions, convolutions as products by cuBLAS, a generator. */
 static int64_t run_all(void)
 {
     Arena a = memory;
@@ -148,12 +209,12 @@ static int64_t run_all(void)
     int64_t before = sim.in_use(), launches = 0;
     sim.configure("statistics");
     sim.reset();
-    Engine *e = open_net(&a, &g, 8, 16, 1, 2);
+    Engine *e = open_net(&a, &g, 8, 16, 1, PRECISION_FP32);
     if (!e) return 0;
     pass(e, GRAD_MIX);
     pass(e, GRAD_WEIGHTS);
     engine_sgd(e, 0.01, 0.9, 3e-4, false, 1 / engine_grad_norm(e));
-    CudasimRow row[64];
+    CudasimRow row[COUNTOF(found)];
     int64_t n = sim.statistics(row, COUNTOF(row));
     for (int64_t i = 0; i < n; i++) launches += row[i].launches;
     engine_adam(e, 0.01, 0.9, 0.999, 1e-8, 0, false, 1, 1);
@@ -162,16 +223,28 @@ static int64_t run_all(void)
     engine_forward(e, MODE_EVAL);
     engine_loss(e);
     engine_close(e);
-    a = memory;
-    e = open_net(&a, &g, 16, 8, 2, 2);
-    if (!e) return 0;
-    pass(e, GRAD_ALL);
-    engine_close(e);
-    a = memory;
-    e = open_net(&a, &g, 0, 8, 1, 2);
-    if (!e) return 0;
-    pass(e, GRAD_WEIGHTS);
-    engine_close(e);
+    static const struct {
+        int64_t channels, size, share;
+        bool gemm;
+    } nets[] = {{8, 16, 1}, {16, 8, 2}, {0, 8, 1}, {8, 8, 1, true}};
+    for (int precision = 0; precision < PRECISION_COUNT; precision++) {
+        for (int i = !precision; i < COUNTOF(nets); i++) {
+            a = memory;
+            setenv("NAS_CUDA_GEMM", nets[i].gemm ? "always" : "never", 1);
+            e = open_net(&a, &g, nets[i].channels, nets[i].size, nets[i].share, (Precision)precision);
+            if (!e) return 0;
+            pass(e, GRAD_ALL);
+            engine_close(e);
+        }
+        unsetenv("NAS_CUDA_GEMM");
+        a = memory;
+        const char *why;
+        g = generator_make(&a, &small_generator, 32, 32, &why);
+        e = CHECK_MSG(g, "%s", why) ? open_graph(&a, g, 1, (Precision)precision) : 0;
+        if (!e) return 0;
+        pass(e, GRAD_WEIGHTS);
+        engine_close(e);
+    }
     sim.configure("");
     CHECK_EQ(sim.in_use(), before);
     return launches;
