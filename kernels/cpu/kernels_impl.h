@@ -315,8 +315,15 @@ typedef struct {                 /* one call's view of its scratch memory */
     vf *sums;                    /* (max(in, out) blocks, 2) */
     Gemm gemm;
     int32_t *which;
-    ptrdiff_t *offset; /* (taps) */
-    int32_t run_rows;  /* output rows made at a time */
+    ptrdiff_t *offset;                 /* (taps) */
+    int32_t run_rows;                  /* output rows made at a time */
+    struct {                           /* see winograd.h */
+        int32_t across, tiles;         /* tiles in a row, in an image */
+        ptrdiff_t in_frame, out_frame; /* floats between frames of v and of m */
+        float *v, *m;                  /* (16, in_blocks | out_blocks, WINOGRAD_RUN, LANES) */
+        float *gx;                     /* (in_blocks, in_size) */
+        float *u;                      /* (16, LANES, LANES) */
+    } winograd;
 } ConvWork;
 
 static void *take(char **at, ptrdiff_t bytes)
@@ -331,10 +338,13 @@ static int32_t conv_run_rows(const KConv *k)
     return at_most(at_least(ROWS_PIXELS / k->out_w, 1), k->out_h);
 }
 
+static ptrdiff_t winograd_work(const KConv *k, char *base, ConvWork *w);
+
 /* Lays the work areas out; with base 0 only the size is of interest. */
 static ptrdiff_t conv_work(const KConv *k, char *base, ConvWork *w)
 {
     char *at = base;
+    if (k->winograd) return winograd_work(k, base, w);
     w->in = k_plane(k);
     w->out =
         k_gradient_plane(k->taps, k->tap_y, k->tap_x, k->stride_h, k->stride_w, k->in_h, k->in_w, k->out_h, k->out_w);
@@ -435,14 +445,29 @@ static void conv_depthwise_rows(const KConv *k, const ConvWork *w, int32_t r0, i
                      k->dw + (ptrdiff_t)b * k->taps * LANES);
 }
 
+static void conv_forward_sums(const KConv *k, const ConvWork *w, int64_t slot)
+{
+    if (!k->sums) return;
+    double *sums = k->sums + slot * 2 * k->out_blocks * LANES;
+    for (int32_t b = 0; b < k->out_blocks; b++) {
+        vadd_double(sums + (ptrdiff_t)b * LANES, w->sums[2 * b]);
+        vadd_double(sums + (ptrdiff_t)(k->out_blocks + b) * LANES, w->sums[2 * b + 1]);
+    }
+}
+
+static void winograd_forward(const KConv *k, int64_t n0, int64_t n1, int64_t slot, void *scratch);
+
 static void conv_forward(const KConv *k, int64_t n0, int64_t n1, int64_t slot, void *scratch)
 {
+    if (k->winograd) {
+        winograd_forward(k, n0, n1, slot, scratch);
+        return;
+    }
     ConvWork w;
     conv_work(k, scratch, &w);
     conv_offsets(k, &w);
     ptrdiff_t image = (ptrdiff_t)k->out_h * k->out_w * LANES, run = (ptrdiff_t)w.run_rows * k->out_w * LANES;
     int32_t K = k->depthwise ? k->in_blocks : k->taps * k->in_blocks;
-    double *sums = k->sums ? k->sums + slot * 2 * k->out_blocks * LANES : 0;
     for (int32_t i = 0; i < K; i++) w.gemm.lanes[i] = k->block_lanes[i % k->in_blocks];
     for (int64_t n = n0; n < n1; n++) {
         float *y = k->y + n * k->out_blocks * image;
@@ -455,7 +480,7 @@ static void conv_forward(const KConv *k, int64_t n0, int64_t n1, int64_t slot, v
                 for (int32_t b = 0; b < K; b++) w.gemm.in[b] = w.u + b * run;
                 gemm_blocks(&w.gemm, K, k->pw, 0, k->out_blocks, (ptrdiff_t)K * LANES * LANES,
                             y + (ptrdiff_t)r * k->out_w * LANES, image, LANES, LANES, rows * k->out_w,
-                            sums ? w.sums : 0);
+                            k->sums ? w.sums : 0);
             }
         } else {
             for (int32_t r = 0; r < k->out_h; r++) {
@@ -465,14 +490,10 @@ static void conv_forward(const KConv *k, int64_t n0, int64_t n1, int64_t slot, v
                             w.planes + b * w.in_size + w.offset[t] + (ptrdiff_t)r * k->stride_h * w.in.width * LANES;
                 gemm_blocks(&w.gemm, K, k->pw, 0, k->out_blocks, (ptrdiff_t)K * LANES * LANES,
                             y + (ptrdiff_t)r * k->out_w * LANES, image, LANES, (ptrdiff_t)k->stride_w * LANES, k->out_w,
-                            sums ? w.sums : 0);
+                            k->sums ? w.sums : 0);
             }
         }
-        if (sums)
-            for (int32_t b = 0; b < k->out_blocks; b++) {
-                vadd_double(sums + (ptrdiff_t)b * LANES, w.sums[2 * b]);
-                vadd_double(sums + (ptrdiff_t)(k->out_blocks + b) * LANES, w.sums[2 * b + 1]);
-            }
+        conv_forward_sums(k, &w, slot);
     }
 }
 
@@ -594,8 +615,24 @@ static void clear_border(float *plane, const KPlane *g, int32_t h, int32_t w)
     }
 }
 
+static void conv_input_sums(const KConv *k, const ConvWork *w, int64_t slot)
+{
+    if (!k->in_scale) return;
+    double *to = k->in_sums + slot * 2 * k->in_blocks * LANES;
+    for (int32_t b = 0; b < k->in_blocks; b++) {
+        vadd_double(to + (ptrdiff_t)b * LANES, w->sums[2 * b]);
+        vadd_double(to + (ptrdiff_t)(k->in_blocks + b) * LANES, w->sums[2 * b + 1]);
+    }
+}
+
+static void winograd_backward(const KConv *k, int64_t n0, int64_t n1, int64_t slot, void *scratch);
+
 static void conv_backward(const KConv *k, int64_t n0, int64_t n1, int64_t slot, void *scratch)
 {
+    if (k->winograd) {
+        winograd_backward(k, n0, n1, slot, scratch);
+        return;
+    }
     ConvWork w;
     conv_work(k, scratch, &w);
     conv_offsets(k, &w);
@@ -661,16 +698,12 @@ static void conv_backward(const KConv *k, int64_t n0, int64_t n1, int64_t slot, 
         }
         if (want_data) {
             conv_data_gradient(k, &w, n);
-            if (k->in_scale) {
-                double *to = k->in_sums + slot * 2 * k->in_blocks * LANES;
-                for (int32_t b = 0; b < k->in_blocks; b++) {
-                    vadd_double(to + (ptrdiff_t)b * LANES, w.sums[2 * b]);
-                    vadd_double(to + (ptrdiff_t)(k->in_blocks + b) * LANES, w.sums[2 * b + 1]);
-                }
-            }
+            conv_input_sums(k, &w, slot);
         }
     }
 }
+
+#include "kernels/cpu/winograd.h"
 
 /* ---- pooling ---- */
 
@@ -1529,6 +1562,8 @@ const NasKernels TABLE_NAME(NAS_ISA, LANES) = {
     .pool_scratch = pool_scratch,
     .mix_scratch = mix_scratch,
     .resize_scratch = resize_scratch,
+    .conv_winograd = conv_winograd,
+    .winograd_weights = winograd_weights,
     .conv_forward = conv_forward,
     .conv_backward = conv_backward,
     .pool_forward = pool_forward,
