@@ -162,22 +162,34 @@ NOINLINE void gemm_row(float *out, ptrdiff_t out_step, const float *const *in, p
             gemm_tile(TILE, 0, out + p * out_step, 0, out_step, in, (ptrdiff_t)p * LANES, LANES, K, lanes, w, 0, sums);
     for (; p + 4 <= n; p += 4)
         gemm_tile(4, 0, out + p * out_step, 0, out_step, in, p * step, step, K, lanes, w, 0, sums);
-    for (; p < n; p++) gemm_tile(1, 0, out + p * out_step, 0, out_step, in, p * step, step, K, lanes, w, 0, sums);
+    switch (n - p) {
+    case 3: gemm_tile(3, 0, out + p * out_step, 0, out_step, in, p * step, step, K, lanes, w, 0, sums); break;
+    case 2: gemm_tile(2, 0, out + p * out_step, 0, out_step, in, p * step, step, K, lanes, w, 0, sums); break;
+    case 1: gemm_tile(1, 0, out + p * out_step, 0, out_step, in, p * step, step, K, lanes, w, 0, sums); break;
+    default: break;
+    }
 }
 
-/* The same for two output blocks at once: each broadcast feeds two accumulators. */
+/* The same for two output blocks at once: each broadcast feeds two accumulators. A tile of one or two pixels waits for its
+ * own sums, so that 8 pixels are done as 4 + 4 rather than 6 + 2. */
 NOINLINE void gemm_row2(float *out, float *out2, ptrdiff_t out_step, const float *const *in, ptrdiff_t step, int32_t n,
                         int32_t K, const int32_t *lanes, const float *const *w, const float *const *w2, vf *sums)
 {
+#define GEMM_PAIR(T) \
+    gemm_tile(T, 1, out + p * out_step, out2 + p * out_step, out_step, in, p * step, step, K, lanes, w, w2, sums)
     int32_t p = 0;
     if (step == LANES)
-        for (; p + PAIR <= n; p += PAIR)
+        for (; p + PAIR <= n && (PAIR != 6 || (n - p != 7 && n - p != 8)); p += PAIR)
             gemm_tile(PAIR, 1, out + p * out_step, out2 + p * out_step, out_step, in, (ptrdiff_t)p * LANES, LANES, K,
                       lanes, w, w2, sums);
-    for (; p + 4 <= n; p += 4)
-        gemm_tile(4, 1, out + p * out_step, out2 + p * out_step, out_step, in, p * step, step, K, lanes, w, w2, sums);
-    for (; p < n; p++)
-        gemm_tile(1, 1, out + p * out_step, out2 + p * out_step, out_step, in, p * step, step, K, lanes, w, w2, sums);
+    for (; p + 4 <= n; p += 4) GEMM_PAIR(4);
+    switch (n - p) {
+    case 3: GEMM_PAIR(3); break;
+    case 2: GEMM_PAIR(2); break;
+    case 1: GEMM_PAIR(1); break;
+    default: break;
+    }
+#undef GEMM_PAIR
 }
 
 /* Row pointers of a matrix product; the weights of output block b start at w + b*K*LANES*LANES. */
@@ -206,37 +218,72 @@ static void gemm_blocks(const Gemm *m, int32_t K, const float *weights, const in
     }
 }
 
-/* g[ci] += sum_p y[p] * x[p*step + ci] for ci < G, over a rectangle of rows: the gradient of one block of a matrix. */
-INLINE void outer_tile(int G, float *g, const float *y, ptrdiff_t y_row, const float *x, ptrdiff_t x_row,
-                       ptrdiff_t step, int32_t rows, int32_t n)
+/* g[ci] += sum_p y[p] * x[p*step + ci] for ci < G, over a rectangle of rows: the gradient of one block of a matrix; with
+ * `pair`, also g2 from y2, of another output block. */
+INLINE void outer_tile(int G, int pair, float *g, float *g2, const float *y, const float *y2, ptrdiff_t y_row,
+                       const float *x, ptrdiff_t x_row, ptrdiff_t step, int32_t rows, int32_t n)
 {
-    vf acc[16];
+    vf acc[16], acc2[16];
 #pragma GCC unroll 16
-    for (int i = 0; i < G; i++) acc[i] = vload(g + i * LANES);
+    for (int i = 0; i < G; i++) {
+        acc[i] = vload(g + i * LANES);
+        if (pair) acc2[i] = vload(g2 + i * LANES);
+    }
     for (int32_t r = 0; r < rows; r++) {
-        const float *yr = y + r * y_row, *xr = x + r * x_row;
+        const float *yr = y + r * y_row, *yr2 = pair ? y2 + r * y_row : 0, *xr = x + r * x_row;
         for (int32_t p = 0; p < n; p++) {
-            vf v = vload(yr + (ptrdiff_t)p * LANES);
+            vf v = vload(yr + (ptrdiff_t)p * LANES), v2 = pair ? vload(yr2 + (ptrdiff_t)p * LANES) : v;
             const float *s = xr + p * step;
 #pragma GCC unroll 16
-            for (int i = 0; i < G; i++) acc[i] += v * s[i];
+            for (int i = 0; i < G; i++) {
+                float f = s[i];
+                acc[i] += v * f;
+                if (pair) acc2[i] += v2 * f;
+            }
         }
     }
 #pragma GCC unroll 16
-    for (int i = 0; i < G; i++) vstore(g + i * LANES, acc[i]);
+    for (int i = 0; i < G; i++) {
+        vstore(g + i * LANES, acc[i]);
+        if (pair) vstore(g2 + i * LANES, acc2[i]);
+    }
 }
 
+/* Lanes in use of a block are done in fours: what lies beyond them in x is zero, and so is what it adds. */
 NOINLINE void outer_block(int32_t lanes, float *g, const float *y, ptrdiff_t y_row, const float *x, ptrdiff_t x_row,
                           ptrdiff_t step, int32_t rows, int32_t n)
 {
     int i = 0;
 #if LANES == 16 || defined(__AVX512VL__)
-    for (; i + LANES <= lanes; i += LANES) outer_tile(LANES, g + i * LANES, y, y_row, x + i, x_row, step, rows, n);
-#else
-    for (; i + 8 <= lanes; i += 8) outer_tile(8, g + i * LANES, y, y_row, x + i, x_row, step, rows, n);
+    for (; i + LANES <= lanes; i += LANES)
+        outer_tile(LANES, 0, g + i * LANES, 0, y, 0, y_row, x + i, x_row, step, rows, n);
+#elif LANES == 8
+    for (; i + 8 <= lanes; i += 8) outer_tile(8, 0, g + i * LANES, 0, y, 0, y_row, x + i, x_row, step, rows, n);
 #endif
-    for (; i + 4 <= lanes; i += 4) outer_tile(4, g + i * LANES, y, y_row, x + i, x_row, step, rows, n);
-    for (; i < lanes; i++) outer_tile(1, g + i * LANES, y, y_row, x + i, x_row, step, rows, n);
+    for (; i < lanes; i += 4) outer_tile(4, 0, g + i * LANES, 0, y, 0, y_row, x + i, x_row, step, rows, n);
+}
+
+NOINLINE void outer_block2(int32_t lanes, float *g, float *g2, const float *y, const float *y2, ptrdiff_t y_row,
+                           const float *x, ptrdiff_t x_row, ptrdiff_t step, int32_t rows, int32_t n)
+{
+    int i = 0;
+#if LANES == 16 || (LANES == 8 && defined(__AVX512VL__))
+    for (; i + 8 <= lanes; i += 8)
+        outer_tile(8, 1, g + i * LANES, g2 + i * LANES, y, y2, y_row, x + i, x_row, step, rows, n);
+#endif
+    for (; i < lanes; i += 4)
+        outer_tile(4, 1, g + i * LANES, g2 + i * LANES, y, y2, y_row, x + i, x_row, step, rows, n);
+}
+
+/* The gradients of all output blocks with one input block: block b of y at y + b*y_block, of g at g + b*g_block. */
+static void outer_blocks(int32_t blocks, int32_t lanes, float *g, ptrdiff_t g_block, const float *y, ptrdiff_t y_block,
+                         ptrdiff_t y_row, const float *x, ptrdiff_t x_row, ptrdiff_t step, int32_t rows, int32_t n)
+{
+    int32_t b = 0;
+    for (; b + 2 <= blocks; b += 2)
+        outer_block2(lanes, g + b * g_block, g + (b + 1) * g_block, y + b * y_block, y + (b + 1) * y_block, y_row, x,
+                     x_row, step, rows, n);
+    if (b < blocks) outer_block(lanes, g + b * g_block, y + b * y_block, y_row, x, x_row, step, rows, n);
 }
 
 /* g[k] += sum_p z[p] * x[p*step + off[k]], lane by lane: the gradient of G depthwise taps. */
@@ -322,7 +369,7 @@ typedef struct {                 /* one call's view of its scratch memory */
         ptrdiff_t in_frame, out_frame; /* floats between frames of v and of m */
         float *v, *m;                  /* (16, in_blocks | out_blocks, WINOGRAD_RUN, LANES) */
         float *gx;                     /* (in_blocks, in_size) */
-        float *u;                      /* (16, LANES, LANES) */
+        float *u;                      /* (2, 16, LANES, LANES) */
     } winograd;
 } ConvWork;
 
@@ -660,10 +707,9 @@ static void conv_backward(const KConv *k, int64_t n0, int64_t n1, int64_t slot, 
                 }
                 if (want_weights) {
                     conv_depthwise_rows(k, &w, r, rows);
-                    for (int32_t b = 0; b < k->out_blocks; b++)
-                        for (int32_t c = 0; c < k->in_blocks; c++)
-                            outer_block(k->block_lanes[c], g_pw + ((ptrdiff_t)b * K + c) * LANES * LANES,
-                                        w.dy + b * run, 0, w.u + c * run, 0, LANES, 1, pixels);
+                    for (int32_t c = 0; c < k->in_blocks; c++)
+                        outer_blocks(k->out_blocks, k->block_lanes[c], g_pw + (ptrdiff_t)c * LANES * LANES,
+                                     (ptrdiff_t)K * LANES * LANES, w.dy, run, 0, w.u + c * run, 0, LANES, 1, pixels);
                 }
                 for (int32_t i = 0; i < rows; i++) {
                     for (int32_t b = 0; b < k->out_blocks; b++)
@@ -687,14 +733,13 @@ static void conv_backward(const KConv *k, int64_t n0, int64_t n1, int64_t slot, 
                 }
             }
             if (want_weights)
-                for (int32_t b = 0; b < k->out_blocks; b++)
-                    for (int t = 0; t < k->taps; t++)
-                        for (int32_t c = 0; c < k->in_blocks; c++)
-                            outer_block(
-                                k->block_lanes[c], g_pw + ((ptrdiff_t)b * K + t * k->in_blocks + c) * LANES * LANES,
-                                w.gradients + b * w.out_size + inner, out_row, w.planes + c * w.in_size + w.offset[t],
-                                (ptrdiff_t)k->stride_h * w.in.width * LANES, (ptrdiff_t)k->stride_w * LANES, k->out_h,
-                                k->out_w);
+                for (int t = 0; t < k->taps; t++)
+                    for (int32_t c = 0; c < k->in_blocks; c++)
+                        outer_blocks(k->out_blocks, k->block_lanes[c],
+                                     g_pw + ((ptrdiff_t)t * k->in_blocks + c) * LANES * LANES,
+                                     (ptrdiff_t)K * LANES * LANES, w.gradients + inner, w.out_size, out_row,
+                                     w.planes + c * w.in_size + w.offset[t], (ptrdiff_t)k->stride_h * w.in.width * LANES,
+                                     (ptrdiff_t)k->stride_w * LANES, k->out_h, k->out_w);
         }
         if (want_data) {
             conv_data_gradient(k, &w, n);
@@ -718,10 +763,18 @@ typedef struct {
     int taps;
 } PoolWork;
 
+/* What pool_row needs. */
+static char *pool_rows_work(const KPool *k, char *at, PoolWork *w)
+{
+    ptrdiff_t f = LANES * sizeof(float);
+    w->column = take(&at, (k->in_w + k->extra_w) * f);
+    w->which = take(&at, (k->in_w + k->extra_w) * f);
+    return at;
+}
+
 static ptrdiff_t pool_work(const KPool *k, char *base, PoolWork *w)
 {
-    char *at = base;
-    ptrdiff_t f = LANES * sizeof(float);
+    char *at = pool_rows_work(k, base, w);
     w->taps = 0;
     for (int32_t y = 0; y < k->kernel_h; y++)
         for (int32_t x = 0; x < k->kernel_w; x++, w->taps++)
@@ -729,9 +782,7 @@ static ptrdiff_t pool_work(const KPool *k, char *base, PoolWork *w)
     w->plane =
         k_gradient_plane(w->taps, w->tap_y, w->tap_x, k->stride_h, k->stride_w, k->in_h, k->in_w, k->out_h, k->out_w);
     w->plane_size = (ptrdiff_t)w->plane.height * w->plane.width * LANES;
-    w->column = take(&at, (k->in_w + k->extra_w) * f);
-    w->which = take(&at, (k->in_w + k->extra_w) * f);
-    w->pooled = take(&at, k->out_w * f);
+    w->pooled = take(&at, k->out_w * LANES * (ptrdiff_t)sizeof(float));
     w->gradient = take(&at, w->plane_size * (ptrdiff_t)sizeof(float));
     w->arg = take(&at, w->plane_size * (ptrdiff_t)sizeof(float));
     return at - base;
@@ -994,7 +1045,7 @@ static const float *mix_pixels(const KMix *k, const MixWork *w, const KTerm *t, 
     ptrdiff_t row = (ptrdiff_t)k->width * LANES;
     if (t->y) return t->y + (n * k->blocks + b) * k->height * row + r * row;
     PoolWork p;
-    pool_work(t->pool, w->pool_scratch, &p);
+    pool_rows_work(t->pool, w->pool_scratch, &p);
     const float *x = t->pool->x + (n * k->blocks + b) * (ptrdiff_t)t->pool->in_h * t->pool->in_w * LANES;
     for (int32_t i = 0; i < rows; i++) pool_row(t->pool, &p, x, r + i, room + i * row, 0);
     return room;

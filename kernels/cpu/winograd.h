@@ -49,7 +49,7 @@ static ptrdiff_t winograd_work(const KConv *k, char *base, ConvWork *w)
     w->winograd.gx = take(&at, k->in_blocks * w->in_size * f);
     w->winograd.v = take(&at, WINOGRAD_FRAMES * w->winograd.in_frame * f);
     w->winograd.m = take(&at, WINOGRAD_FRAMES * w->winograd.out_frame * f);
-    w->winograd.u = take(&at, WINOGRAD_FRAMES * LANES * LANES * f);
+    w->winograd.u = take(&at, 2 * WINOGRAD_FRAMES * LANES * LANES * f);
     w->sums = take(&at, 2 * (ptrdiff_t)(most + 1) * LANES * f);
     w->gemm.in = take(&at, most * (ptrdiff_t)sizeof(float *));
     w->gemm.w = take(&at, most * (ptrdiff_t)sizeof(float *));
@@ -239,16 +239,19 @@ static void winograd_outer(const KConv *k, const ConvWork *w, int32_t count, flo
     ptrdiff_t block = (ptrdiff_t)WINOGRAD_RUN * LANES, square = LANES * LANES;
     ptrdiff_t frame = (ptrdiff_t)k->out_blocks * k->in_blocks * square;
     float *u = w->winograd.u;
-    for (int32_t b = 0; b < k->out_blocks; b++)
+    for (int32_t b = 0; b < k->out_blocks; b += 2)
         for (int32_t c = 0; c < k->in_blocks; c++) {
-            float *g = g_pw + ((ptrdiff_t)b * k->in_blocks + c) * square;
-            memset(u, 0, (size_t)(WINOGRAD_FRAMES * square) * sizeof *u);
+            int32_t blocks = at_most(2, k->out_blocks - b);
+            memset(u, 0, (size_t)(blocks * WINOGRAD_FRAMES * square) * sizeof *u);
             for (int f = 0; f < WINOGRAD_FRAMES; f++)
-                outer_block(k->block_lanes[c], u + f * square, w->winograd.m + f * w->winograd.out_frame + b * block, 0,
-                            w->winograd.v + f * w->winograd.in_frame + c * block, 0, LANES, 1, count);
-            for (int i = 0; i < k->block_lanes[c]; i++)
-                WINOGRAD_APPLY(winograd_filter_gradient, 4, 3, 1, u + i * LANES, 4 * square, square, g + i * LANES,
-                               3 * frame, frame);
+                outer_blocks(blocks, k->block_lanes[c], u + f * square, WINOGRAD_FRAMES * square,
+                             w->winograd.m + f * w->winograd.out_frame + b * block, block, 0,
+                             w->winograd.v + f * w->winograd.in_frame + c * block, 0, LANES, 1, count);
+            for (int i = 0; i < blocks * LANES; i++) {
+                const float *from = u + (ptrdiff_t)(i / LANES * WINOGRAD_FRAMES * LANES + i % LANES) * LANES;
+                float *g = g_pw + ((ptrdiff_t)(b + i / LANES) * k->in_blocks + c) * square + i % LANES * LANES;
+                WINOGRAD_APPLY(winograd_filter_gradient, 4, 3, 1, from, 4 * square, square, g, 3 * frame, frame);
+            }
         }
 }
 
