@@ -83,10 +83,17 @@ INLINE void taps_run(EmitKind kind, Emit *e, float *out, ptrdiff_t out_step, con
     int32_t p = 0;
     if (step == LANES && out_step == LANES) { /* the common case with constant steps */
         for (; p + TILE <= n; p += TILE) taps_tile(kind, e, TILE, out, p, LANES, in, LANES, taps, off, w);
+        for (; TILE > 8 && p + 8 <= n; p += 8) taps_tile(kind, e, 8, out, p, LANES, in, LANES, taps, off, w);
         for (; p + 4 <= n; p += 4) taps_tile(kind, e, 4, out, p, LANES, in, LANES, taps, off, w);
     }
     for (; p + 8 <= n; p += 8) taps_tile(kind, e, 8, out, p, out_step, in, step, taps, off, w);
-    for (; p < n; p++) taps_tile(kind, e, 1, out, p, out_step, in, step, taps, off, w);
+    for (; p + 4 <= n; p += 4) taps_tile(kind, e, 4, out, p, out_step, in, step, taps, off, w);
+    switch (n - p) {
+    case 3: taps_tile(kind, e, 3, out, p, out_step, in, step, taps, off, w); break;
+    case 2: taps_tile(kind, e, 2, out, p, out_step, in, step, taps, off, w); break;
+    case 1: taps_tile(kind, e, 1, out, p, out_step, in, step, taps, off, w); break;
+    default: break;
+    }
 }
 
 NOINLINE void taps_row(float *out, ptrdiff_t out_step, const float *in, ptrdiff_t step, int32_t n, int taps,
@@ -175,7 +182,7 @@ NOINLINE void gemm_row(float *out, ptrdiff_t out_step, const float *const *in, p
 NOINLINE void gemm_row2(float *out, float *out2, ptrdiff_t out_step, const float *const *in, ptrdiff_t step, int32_t n,
                         int32_t K, const int32_t *lanes, const float *const *w, const float *const *w2, vf *sums)
 {
-#define GEMM_PAIR(T) \
+#define GEMM_PAIR(T)                                                                                                   \
     gemm_tile(T, 1, out + p * out_step, out2 + p * out_step, out_step, in, p * step, step, K, lanes, w, w2, sums)
     int32_t p = 0;
     if (step == LANES)
@@ -735,11 +742,11 @@ static void conv_backward(const KConv *k, int64_t n0, int64_t n1, int64_t slot, 
             if (want_weights)
                 for (int t = 0; t < k->taps; t++)
                     for (int32_t c = 0; c < k->in_blocks; c++)
-                        outer_blocks(k->out_blocks, k->block_lanes[c],
-                                     g_pw + ((ptrdiff_t)t * k->in_blocks + c) * LANES * LANES,
-                                     (ptrdiff_t)K * LANES * LANES, w.gradients + inner, w.out_size, out_row,
-                                     w.planes + c * w.in_size + w.offset[t], (ptrdiff_t)k->stride_h * w.in.width * LANES,
-                                     (ptrdiff_t)k->stride_w * LANES, k->out_h, k->out_w);
+                        outer_blocks(
+                            k->out_blocks, k->block_lanes[c], g_pw + ((ptrdiff_t)t * k->in_blocks + c) * LANES * LANES,
+                            (ptrdiff_t)K * LANES * LANES, w.gradients + inner, w.out_size, out_row,
+                            w.planes + c * w.in_size + w.offset[t], (ptrdiff_t)k->stride_h * w.in.width * LANES,
+                            (ptrdiff_t)k->stride_w * LANES, k->out_h, k->out_w);
         }
         if (want_data) {
             conv_data_gradient(k, &w, n);
@@ -868,6 +875,36 @@ INLINE void pool_output(int average, int with_arg, const KPool *k, const PoolWor
     vstore(out + to, pool_across(average, with_arg, columns, w->column + at, w->which + at, kx, inverse, arg + to));
 }
 
+INLINE vf pool_two(int average, vf a, vf b)
+{
+    if (average) return a + b;
+    return vmax(a, b);
+}
+
+/* A column of a window of `rows` rows. */
+INLINE vf pool_column(int average, int32_t rows, const float *at, ptrdiff_t in_row)
+{
+    vf v = vload(at);
+#pragma GCC unroll 4
+    for (int32_t r = 1; r < rows; r++) v = pool_two(average, v, vload(at + r * in_row));
+    return v;
+}
+
+/* A row of 3x3 windows of stride 1, `rows` of whose rows are in the image, n > 1: the columns stay in registers while the
+ * window slides over them. */
+INLINE void pool_sliding(int average, int32_t rows, const float *x, ptrdiff_t in_row, int32_t n, float *out)
+{
+    vf edge = vset(average ? 1.0f / (float)(rows * 2) : 1), inner = vset(average ? 1.0f / (float)(rows * 3) : 1);
+    vf left = pool_column(average, rows, x, in_row), middle = pool_column(average, rows, x + LANES, in_row);
+    vstore(out, edge * pool_two(average, left, middle));
+    for (int32_t p = 2; p < n; p++) {
+        vf right = pool_column(average, rows, x + (ptrdiff_t)p * LANES, in_row);
+        vstore(out + (ptrdiff_t)(p - 1) * LANES, inner * pool_two(average, pool_two(average, left, middle), right));
+        left = middle, middle = right;
+    }
+    vstore(out + (ptrdiff_t)(n - 1) * LANES, edge * pool_two(average, left, middle));
+}
+
 INLINE void pool_row_kind(int average, int with_arg, const KPool *k, const PoolWork *w, const float *x, int32_t oy,
                           float *out, float *arg)
 {
@@ -876,6 +913,14 @@ INLINE void pool_row_kind(int average, int with_arg, const KPool *k, const PoolW
     ptrdiff_t in_row = (ptrdiff_t)k->in_w * LANES;
     int32_t real = at_most(y0 + rows, k->in_h) - y0, first = y0 - (oy * k->stride_h - k->pad_h);
     x += y0 * in_row;
+    if (!with_arg && rows == real && rows > 1 && rows <= 3 && k->kernel_w == 3 && k->stride_w == 1 && k->pad_w == 1 &&
+        !k->extra_w && k->in_w > 1) {
+        if (rows == 3)
+            pool_sliding(average, 3, x, in_row, k->in_w, out);
+        else
+            pool_sliding(average, 2, x, in_row, k->in_w, out);
+        return;
+    }
     if (real == 3 && rows == 3) /* nearly always, and then the loops over the window unroll */
         pool_columns(average, with_arg, 3, 3, x, in_row, k->in_w, first, k->kernel_w, w->column, w->which);
     else
