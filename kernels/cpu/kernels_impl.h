@@ -297,8 +297,8 @@ static void outer_blocks(int32_t blocks, int32_t lanes, float *g, ptrdiff_t g_bl
 INLINE void tap_gradient(int G, float *g, const float *z, ptrdiff_t z_row, const float *x, ptrdiff_t x_row,
                          ptrdiff_t step, const ptrdiff_t *off, int32_t rows, int32_t n)
 {
-    vf acc[13];
-    const float *base[13];
+    vf acc[9];
+    const float *base[9];
 #pragma GCC unroll 16
     for (int i = 0; i < G; i++) {
         acc[i] = vload(g + i * LANES);
@@ -317,13 +317,28 @@ INLINE void tap_gradient(int G, float *g, const float *z, ptrdiff_t z_row, const
     for (int i = 0; i < G; i++) vstore(g + i * LANES, acc[i]);
 }
 
+/* In passes of at most 9 taps, as even as can be: their sums and addresses stay in registers. */
 NOINLINE void tap_gradients(int taps, float *g, const float *z, ptrdiff_t z_row, const float *x, ptrdiff_t x_row,
                             ptrdiff_t step, const ptrdiff_t *off, int32_t rows, int32_t n)
 {
-    int k = 0;
-    for (; taps - k >= 9; k += 9) tap_gradient(9, g + k * LANES, z, z_row, x, x_row, step, off + k, rows, n);
-    for (; taps - k >= 4; k += 4) tap_gradient(4, g + k * LANES, z, z_row, x, x_row, step, off + k, rows, n);
-    for (; k < taps; k++) tap_gradient(1, g + k * LANES, z, z_row, x, x_row, step, off + k, rows, n);
+#define TAP_GRADIENTS(G)                                                                                               \
+    case G: tap_gradient(G, g + k * LANES, z, z_row, x, x_row, step, off + k, rows, n); break
+    for (int k = 0, passes = (taps + 8) / 9; passes; passes--) {
+        int now = (taps - k + passes - 1) / passes;
+        switch (now) {
+            TAP_GRADIENTS(1);
+            TAP_GRADIENTS(2);
+            TAP_GRADIENTS(3);
+            TAP_GRADIENTS(4);
+            TAP_GRADIENTS(5);
+            TAP_GRADIENTS(6);
+            TAP_GRADIENTS(7);
+            TAP_GRADIENTS(8);
+            TAP_GRADIENTS(9);
+        }
+        k += now;
+    }
+#undef TAP_GRADIENTS
 }
 
 /* dy of n consecutive pixels of one block: see KGrad. */
