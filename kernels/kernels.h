@@ -57,6 +57,8 @@ typedef struct {
     const float *dw;   /* (in_blocks, taps, L), depthwise only */
     const float *pw;   /* (out_blocks, K, L in, L out); K = in_blocks, or dense: taps*in_blocks (tap-major) */
     const float *pw_t; /* (in_blocks, K', L out, L in); K' = out_blocks, or dense: taps*out_blocks (tap-major) */
+    int32_t winograd;  /* then pw is (16, out_blocks, in_blocks, L, L), pw_t (16, in_blocks, out_blocks, L, L), both as
+                          winograd_weights has made them, and g_pw (9 taps, out_blocks, in_blocks, L, L) */
     KGrad grad;
     float *g_dw, *g_pw; /* slots of the shapes of dw and pw; 0: not wanted */
 } KConv;
@@ -156,6 +158,10 @@ typedef struct {
     const char *name;  /* "ref", "v2", "v3", "v4" */
     const char *about; /* "AVX-512" */
     int lanes;
+    /* Whether this set does k (all but pointers set) best by Winograd's algorithm; KConv's `winograd` then must be. */
+    int (*conv_winograd)(const KConv *);
+    /* w: 16 frames of n floats (a multiple of L). Frames 0 … 8 hold the taps of 3x3 filters, and become all 16. */
+    void (*winograd_weights)(int64_t n, float *w);
     /* Bytes of private scratch that one call may use. */
     int64_t (*conv_scratch)(const KConv *);
     int64_t (*pool_scratch)(const KPool *);

@@ -83,10 +83,17 @@ INLINE void taps_run(EmitKind kind, Emit *e, float *out, ptrdiff_t out_step, con
     int32_t p = 0;
     if (step == LANES && out_step == LANES) { /* the common case with constant steps */
         for (; p + TILE <= n; p += TILE) taps_tile(kind, e, TILE, out, p, LANES, in, LANES, taps, off, w);
+        for (; TILE > 8 && p + 8 <= n; p += 8) taps_tile(kind, e, 8, out, p, LANES, in, LANES, taps, off, w);
         for (; p + 4 <= n; p += 4) taps_tile(kind, e, 4, out, p, LANES, in, LANES, taps, off, w);
     }
     for (; p + 8 <= n; p += 8) taps_tile(kind, e, 8, out, p, out_step, in, step, taps, off, w);
-    for (; p < n; p++) taps_tile(kind, e, 1, out, p, out_step, in, step, taps, off, w);
+    for (; p + 4 <= n; p += 4) taps_tile(kind, e, 4, out, p, out_step, in, step, taps, off, w);
+    switch (n - p) {
+    case 3: taps_tile(kind, e, 3, out, p, out_step, in, step, taps, off, w); break;
+    case 2: taps_tile(kind, e, 2, out, p, out_step, in, step, taps, off, w); break;
+    case 1: taps_tile(kind, e, 1, out, p, out_step, in, step, taps, off, w); break;
+    default: break;
+    }
 }
 
 NOINLINE void taps_row(float *out, ptrdiff_t out_step, const float *in, ptrdiff_t step, int32_t n, int taps,
@@ -162,22 +169,34 @@ NOINLINE void gemm_row(float *out, ptrdiff_t out_step, const float *const *in, p
             gemm_tile(TILE, 0, out + p * out_step, 0, out_step, in, (ptrdiff_t)p * LANES, LANES, K, lanes, w, 0, sums);
     for (; p + 4 <= n; p += 4)
         gemm_tile(4, 0, out + p * out_step, 0, out_step, in, p * step, step, K, lanes, w, 0, sums);
-    for (; p < n; p++) gemm_tile(1, 0, out + p * out_step, 0, out_step, in, p * step, step, K, lanes, w, 0, sums);
+    switch (n - p) {
+    case 3: gemm_tile(3, 0, out + p * out_step, 0, out_step, in, p * step, step, K, lanes, w, 0, sums); break;
+    case 2: gemm_tile(2, 0, out + p * out_step, 0, out_step, in, p * step, step, K, lanes, w, 0, sums); break;
+    case 1: gemm_tile(1, 0, out + p * out_step, 0, out_step, in, p * step, step, K, lanes, w, 0, sums); break;
+    default: break;
+    }
 }
 
-/* The same for two output blocks at once: each broadcast feeds two accumulators. */
+/* The same for two output blocks at once: each broadcast feeds two accumulators. A tile of one or two pixels waits for its
+ * own sums, so that 8 pixels are done as 4 + 4 rather than 6 + 2. */
 NOINLINE void gemm_row2(float *out, float *out2, ptrdiff_t out_step, const float *const *in, ptrdiff_t step, int32_t n,
                         int32_t K, const int32_t *lanes, const float *const *w, const float *const *w2, vf *sums)
 {
+#define GEMM_PAIR(T)                                                                                                   \
+    gemm_tile(T, 1, out + p * out_step, out2 + p * out_step, out_step, in, p * step, step, K, lanes, w, w2, sums)
     int32_t p = 0;
     if (step == LANES)
-        for (; p + PAIR <= n; p += PAIR)
+        for (; p + PAIR <= n && (PAIR != 6 || (n - p != 7 && n - p != 8)); p += PAIR)
             gemm_tile(PAIR, 1, out + p * out_step, out2 + p * out_step, out_step, in, (ptrdiff_t)p * LANES, LANES, K,
                       lanes, w, w2, sums);
-    for (; p + 4 <= n; p += 4)
-        gemm_tile(4, 1, out + p * out_step, out2 + p * out_step, out_step, in, p * step, step, K, lanes, w, w2, sums);
-    for (; p < n; p++)
-        gemm_tile(1, 1, out + p * out_step, out2 + p * out_step, out_step, in, p * step, step, K, lanes, w, w2, sums);
+    for (; p + 4 <= n; p += 4) GEMM_PAIR(4);
+    switch (n - p) {
+    case 3: GEMM_PAIR(3); break;
+    case 2: GEMM_PAIR(2); break;
+    case 1: GEMM_PAIR(1); break;
+    default: break;
+    }
+#undef GEMM_PAIR
 }
 
 /* Row pointers of a matrix product; the weights of output block b start at w + b*K*LANES*LANES. */
@@ -206,45 +225,80 @@ static void gemm_blocks(const Gemm *m, int32_t K, const float *weights, const in
     }
 }
 
-/* g[ci] += sum_p y[p] * x[p*step + ci] for ci < G, over a rectangle of rows: the gradient of one block of a matrix. */
-INLINE void outer_tile(int G, float *g, const float *y, ptrdiff_t y_row, const float *x, ptrdiff_t x_row,
-                       ptrdiff_t step, int32_t rows, int32_t n)
+/* g[ci] += sum_p y[p] * x[p*step + ci] for ci < G, over a rectangle of rows: the gradient of one block of a matrix; with
+ * `pair`, also g2 from y2, of another output block. */
+INLINE void outer_tile(int G, int pair, float *g, float *g2, const float *y, const float *y2, ptrdiff_t y_row,
+                       const float *x, ptrdiff_t x_row, ptrdiff_t step, int32_t rows, int32_t n)
 {
-    vf acc[16];
+    vf acc[16], acc2[16];
 #pragma GCC unroll 16
-    for (int i = 0; i < G; i++) acc[i] = vload(g + i * LANES);
+    for (int i = 0; i < G; i++) {
+        acc[i] = vload(g + i * LANES);
+        if (pair) acc2[i] = vload(g2 + i * LANES);
+    }
     for (int32_t r = 0; r < rows; r++) {
-        const float *yr = y + r * y_row, *xr = x + r * x_row;
+        const float *yr = y + r * y_row, *yr2 = pair ? y2 + r * y_row : 0, *xr = x + r * x_row;
         for (int32_t p = 0; p < n; p++) {
-            vf v = vload(yr + (ptrdiff_t)p * LANES);
+            vf v = vload(yr + (ptrdiff_t)p * LANES), v2 = pair ? vload(yr2 + (ptrdiff_t)p * LANES) : v;
             const float *s = xr + p * step;
 #pragma GCC unroll 16
-            for (int i = 0; i < G; i++) acc[i] += v * s[i];
+            for (int i = 0; i < G; i++) {
+                float f = s[i];
+                acc[i] += v * f;
+                if (pair) acc2[i] += v2 * f;
+            }
         }
     }
 #pragma GCC unroll 16
-    for (int i = 0; i < G; i++) vstore(g + i * LANES, acc[i]);
+    for (int i = 0; i < G; i++) {
+        vstore(g + i * LANES, acc[i]);
+        if (pair) vstore(g2 + i * LANES, acc2[i]);
+    }
 }
 
+/* Lanes in use of a block are done in fours: what lies beyond them in x is zero, and so is what it adds. */
 NOINLINE void outer_block(int32_t lanes, float *g, const float *y, ptrdiff_t y_row, const float *x, ptrdiff_t x_row,
                           ptrdiff_t step, int32_t rows, int32_t n)
 {
     int i = 0;
 #if LANES == 16 || defined(__AVX512VL__)
-    for (; i + LANES <= lanes; i += LANES) outer_tile(LANES, g + i * LANES, y, y_row, x + i, x_row, step, rows, n);
-#else
-    for (; i + 8 <= lanes; i += 8) outer_tile(8, g + i * LANES, y, y_row, x + i, x_row, step, rows, n);
+    for (; i + LANES <= lanes; i += LANES)
+        outer_tile(LANES, 0, g + i * LANES, 0, y, 0, y_row, x + i, x_row, step, rows, n);
+#elif LANES == 8
+    for (; i + 8 <= lanes; i += 8) outer_tile(8, 0, g + i * LANES, 0, y, 0, y_row, x + i, x_row, step, rows, n);
 #endif
-    for (; i + 4 <= lanes; i += 4) outer_tile(4, g + i * LANES, y, y_row, x + i, x_row, step, rows, n);
-    for (; i < lanes; i++) outer_tile(1, g + i * LANES, y, y_row, x + i, x_row, step, rows, n);
+    for (; i < lanes; i += 4) outer_tile(4, 0, g + i * LANES, 0, y, 0, y_row, x + i, x_row, step, rows, n);
+}
+
+NOINLINE void outer_block2(int32_t lanes, float *g, float *g2, const float *y, const float *y2, ptrdiff_t y_row,
+                           const float *x, ptrdiff_t x_row, ptrdiff_t step, int32_t rows, int32_t n)
+{
+    int i = 0;
+#if LANES == 16 || (LANES == 8 && defined(__AVX512VL__))
+    for (; i + 8 <= lanes; i += 8)
+        outer_tile(8, 1, g + i * LANES, g2 + i * LANES, y, y2, y_row, x + i, x_row, step, rows, n);
+#endif
+    for (; i < lanes; i += 4)
+        outer_tile(4, 1, g + i * LANES, g2 + i * LANES, y, y2, y_row, x + i, x_row, step, rows, n);
+}
+
+/* The gradients of all output blocks with one input block: block b of y at y + b*y_block, of g at g + b*g_block. */
+static void outer_blocks(int32_t blocks, int32_t lanes, float *g, ptrdiff_t g_block, const float *y, ptrdiff_t y_block,
+                         ptrdiff_t y_row, const float *x, ptrdiff_t x_row, ptrdiff_t step, int32_t rows, int32_t n)
+{
+    int32_t b = 0;
+    for (; b + 2 <= blocks; b += 2)
+        outer_block2(lanes, g + b * g_block, g + (b + 1) * g_block, y + b * y_block, y + (b + 1) * y_block, y_row, x,
+                     x_row, step, rows, n);
+    if (b < blocks) outer_block(lanes, g + b * g_block, y + b * y_block, y_row, x, x_row, step, rows, n);
 }
 
 /* g[k] += sum_p z[p] * x[p*step + off[k]], lane by lane: the gradient of G depthwise taps. */
 INLINE void tap_gradient(int G, float *g, const float *z, ptrdiff_t z_row, const float *x, ptrdiff_t x_row,
                          ptrdiff_t step, const ptrdiff_t *off, int32_t rows, int32_t n)
 {
-    vf acc[13];
-    const float *base[13];
+    vf acc[9];
+    const float *base[9];
 #pragma GCC unroll 16
     for (int i = 0; i < G; i++) {
         acc[i] = vload(g + i * LANES);
@@ -263,13 +317,28 @@ INLINE void tap_gradient(int G, float *g, const float *z, ptrdiff_t z_row, const
     for (int i = 0; i < G; i++) vstore(g + i * LANES, acc[i]);
 }
 
+/* In passes of at most 9 taps, as even as can be: their sums and addresses stay in registers. */
 NOINLINE void tap_gradients(int taps, float *g, const float *z, ptrdiff_t z_row, const float *x, ptrdiff_t x_row,
                             ptrdiff_t step, const ptrdiff_t *off, int32_t rows, int32_t n)
 {
-    int k = 0;
-    for (; taps - k >= 9; k += 9) tap_gradient(9, g + k * LANES, z, z_row, x, x_row, step, off + k, rows, n);
-    for (; taps - k >= 4; k += 4) tap_gradient(4, g + k * LANES, z, z_row, x, x_row, step, off + k, rows, n);
-    for (; k < taps; k++) tap_gradient(1, g + k * LANES, z, z_row, x, x_row, step, off + k, rows, n);
+#define TAP_GRADIENTS(G)                                                                                               \
+    case G: tap_gradient(G, g + k * LANES, z, z_row, x, x_row, step, off + k, rows, n); break
+    for (int k = 0, passes = (taps + 8) / 9; passes; passes--) {
+        int now = (taps - k + passes - 1) / passes;
+        switch (now) {
+            TAP_GRADIENTS(1);
+            TAP_GRADIENTS(2);
+            TAP_GRADIENTS(3);
+            TAP_GRADIENTS(4);
+            TAP_GRADIENTS(5);
+            TAP_GRADIENTS(6);
+            TAP_GRADIENTS(7);
+            TAP_GRADIENTS(8);
+            TAP_GRADIENTS(9);
+        }
+        k += now;
+    }
+#undef TAP_GRADIENTS
 }
 
 /* dy of n consecutive pixels of one block: see KGrad. */
@@ -315,8 +384,15 @@ typedef struct {                 /* one call's view of its scratch memory */
     vf *sums;                    /* (max(in, out) blocks, 2) */
     Gemm gemm;
     int32_t *which;
-    ptrdiff_t *offset; /* (taps) */
-    int32_t run_rows;  /* output rows made at a time */
+    ptrdiff_t *offset;                 /* (taps) */
+    int32_t run_rows;                  /* output rows made at a time */
+    struct {                           /* see winograd.h */
+        int32_t across, tiles;         /* tiles in a row, in an image */
+        ptrdiff_t in_frame, out_frame; /* floats between frames of v and of m */
+        float *v, *m;                  /* (16, in_blocks | out_blocks, WINOGRAD_RUN, LANES) */
+        float *gx;                     /* (in_blocks, in_size) */
+        float *u;                      /* (2, 16, LANES, LANES) */
+    } winograd;
 } ConvWork;
 
 static void *take(char **at, ptrdiff_t bytes)
@@ -331,10 +407,13 @@ static int32_t conv_run_rows(const KConv *k)
     return at_most(at_least(ROWS_PIXELS / k->out_w, 1), k->out_h);
 }
 
+static ptrdiff_t winograd_work(const KConv *k, char *base, ConvWork *w);
+
 /* Lays the work areas out; with base 0 only the size is of interest. */
 static ptrdiff_t conv_work(const KConv *k, char *base, ConvWork *w)
 {
     char *at = base;
+    if (k->winograd) return winograd_work(k, base, w);
     w->in = k_plane(k);
     w->out =
         k_gradient_plane(k->taps, k->tap_y, k->tap_x, k->stride_h, k->stride_w, k->in_h, k->in_w, k->out_h, k->out_w);
@@ -435,14 +514,29 @@ static void conv_depthwise_rows(const KConv *k, const ConvWork *w, int32_t r0, i
                      k->dw + (ptrdiff_t)b * k->taps * LANES);
 }
 
+static void conv_forward_sums(const KConv *k, const ConvWork *w, int64_t slot)
+{
+    if (!k->sums) return;
+    double *sums = k->sums + slot * 2 * k->out_blocks * LANES;
+    for (int32_t b = 0; b < k->out_blocks; b++) {
+        vadd_double(sums + (ptrdiff_t)b * LANES, w->sums[2 * b]);
+        vadd_double(sums + (ptrdiff_t)(k->out_blocks + b) * LANES, w->sums[2 * b + 1]);
+    }
+}
+
+static void winograd_forward(const KConv *k, int64_t n0, int64_t n1, int64_t slot, void *scratch);
+
 static void conv_forward(const KConv *k, int64_t n0, int64_t n1, int64_t slot, void *scratch)
 {
+    if (k->winograd) {
+        winograd_forward(k, n0, n1, slot, scratch);
+        return;
+    }
     ConvWork w;
     conv_work(k, scratch, &w);
     conv_offsets(k, &w);
     ptrdiff_t image = (ptrdiff_t)k->out_h * k->out_w * LANES, run = (ptrdiff_t)w.run_rows * k->out_w * LANES;
     int32_t K = k->depthwise ? k->in_blocks : k->taps * k->in_blocks;
-    double *sums = k->sums ? k->sums + slot * 2 * k->out_blocks * LANES : 0;
     for (int32_t i = 0; i < K; i++) w.gemm.lanes[i] = k->block_lanes[i % k->in_blocks];
     for (int64_t n = n0; n < n1; n++) {
         float *y = k->y + n * k->out_blocks * image;
@@ -455,7 +549,7 @@ static void conv_forward(const KConv *k, int64_t n0, int64_t n1, int64_t slot, v
                 for (int32_t b = 0; b < K; b++) w.gemm.in[b] = w.u + b * run;
                 gemm_blocks(&w.gemm, K, k->pw, 0, k->out_blocks, (ptrdiff_t)K * LANES * LANES,
                             y + (ptrdiff_t)r * k->out_w * LANES, image, LANES, LANES, rows * k->out_w,
-                            sums ? w.sums : 0);
+                            k->sums ? w.sums : 0);
             }
         } else {
             for (int32_t r = 0; r < k->out_h; r++) {
@@ -465,14 +559,10 @@ static void conv_forward(const KConv *k, int64_t n0, int64_t n1, int64_t slot, v
                             w.planes + b * w.in_size + w.offset[t] + (ptrdiff_t)r * k->stride_h * w.in.width * LANES;
                 gemm_blocks(&w.gemm, K, k->pw, 0, k->out_blocks, (ptrdiff_t)K * LANES * LANES,
                             y + (ptrdiff_t)r * k->out_w * LANES, image, LANES, (ptrdiff_t)k->stride_w * LANES, k->out_w,
-                            sums ? w.sums : 0);
+                            k->sums ? w.sums : 0);
             }
         }
-        if (sums)
-            for (int32_t b = 0; b < k->out_blocks; b++) {
-                vadd_double(sums + (ptrdiff_t)b * LANES, w.sums[2 * b]);
-                vadd_double(sums + (ptrdiff_t)(k->out_blocks + b) * LANES, w.sums[2 * b + 1]);
-            }
+        conv_forward_sums(k, &w, slot);
     }
 }
 
@@ -594,8 +684,24 @@ static void clear_border(float *plane, const KPlane *g, int32_t h, int32_t w)
     }
 }
 
+static void conv_input_sums(const KConv *k, const ConvWork *w, int64_t slot)
+{
+    if (!k->in_scale) return;
+    double *to = k->in_sums + slot * 2 * k->in_blocks * LANES;
+    for (int32_t b = 0; b < k->in_blocks; b++) {
+        vadd_double(to + (ptrdiff_t)b * LANES, w->sums[2 * b]);
+        vadd_double(to + (ptrdiff_t)(k->in_blocks + b) * LANES, w->sums[2 * b + 1]);
+    }
+}
+
+static void winograd_backward(const KConv *k, int64_t n0, int64_t n1, int64_t slot, void *scratch);
+
 static void conv_backward(const KConv *k, int64_t n0, int64_t n1, int64_t slot, void *scratch)
 {
+    if (k->winograd) {
+        winograd_backward(k, n0, n1, slot, scratch);
+        return;
+    }
     ConvWork w;
     conv_work(k, scratch, &w);
     conv_offsets(k, &w);
@@ -623,10 +729,9 @@ static void conv_backward(const KConv *k, int64_t n0, int64_t n1, int64_t slot, 
                 }
                 if (want_weights) {
                     conv_depthwise_rows(k, &w, r, rows);
-                    for (int32_t b = 0; b < k->out_blocks; b++)
-                        for (int32_t c = 0; c < k->in_blocks; c++)
-                            outer_block(k->block_lanes[c], g_pw + ((ptrdiff_t)b * K + c) * LANES * LANES,
-                                        w.dy + b * run, 0, w.u + c * run, 0, LANES, 1, pixels);
+                    for (int32_t c = 0; c < k->in_blocks; c++)
+                        outer_blocks(k->out_blocks, k->block_lanes[c], g_pw + (ptrdiff_t)c * LANES * LANES,
+                                     (ptrdiff_t)K * LANES * LANES, w.dy, run, 0, w.u + c * run, 0, LANES, 1, pixels);
                 }
                 for (int32_t i = 0; i < rows; i++) {
                     for (int32_t b = 0; b < k->out_blocks; b++)
@@ -650,27 +755,22 @@ static void conv_backward(const KConv *k, int64_t n0, int64_t n1, int64_t slot, 
                 }
             }
             if (want_weights)
-                for (int32_t b = 0; b < k->out_blocks; b++)
-                    for (int t = 0; t < k->taps; t++)
-                        for (int32_t c = 0; c < k->in_blocks; c++)
-                            outer_block(
-                                k->block_lanes[c], g_pw + ((ptrdiff_t)b * K + t * k->in_blocks + c) * LANES * LANES,
-                                w.gradients + b * w.out_size + inner, out_row, w.planes + c * w.in_size + w.offset[t],
-                                (ptrdiff_t)k->stride_h * w.in.width * LANES, (ptrdiff_t)k->stride_w * LANES, k->out_h,
-                                k->out_w);
+                for (int t = 0; t < k->taps; t++)
+                    for (int32_t c = 0; c < k->in_blocks; c++)
+                        outer_blocks(
+                            k->out_blocks, k->block_lanes[c], g_pw + ((ptrdiff_t)t * k->in_blocks + c) * LANES * LANES,
+                            (ptrdiff_t)K * LANES * LANES, w.gradients + inner, w.out_size, out_row,
+                            w.planes + c * w.in_size + w.offset[t], (ptrdiff_t)k->stride_h * w.in.width * LANES,
+                            (ptrdiff_t)k->stride_w * LANES, k->out_h, k->out_w);
         }
         if (want_data) {
             conv_data_gradient(k, &w, n);
-            if (k->in_scale) {
-                double *to = k->in_sums + slot * 2 * k->in_blocks * LANES;
-                for (int32_t b = 0; b < k->in_blocks; b++) {
-                    vadd_double(to + (ptrdiff_t)b * LANES, w.sums[2 * b]);
-                    vadd_double(to + (ptrdiff_t)(k->in_blocks + b) * LANES, w.sums[2 * b + 1]);
-                }
-            }
+            conv_input_sums(k, &w, slot);
         }
     }
 }
+
+#include "kernels/cpu/winograd.h"
 
 /* ---- pooling ---- */
 
@@ -685,10 +785,18 @@ typedef struct {
     int taps;
 } PoolWork;
 
+/* What pool_row needs. */
+static char *pool_rows_work(const KPool *k, char *at, PoolWork *w)
+{
+    ptrdiff_t f = LANES * sizeof(float);
+    w->column = take(&at, (k->in_w + k->extra_w) * f);
+    w->which = take(&at, (k->in_w + k->extra_w) * f);
+    return at;
+}
+
 static ptrdiff_t pool_work(const KPool *k, char *base, PoolWork *w)
 {
-    char *at = base;
-    ptrdiff_t f = LANES * sizeof(float);
+    char *at = pool_rows_work(k, base, w);
     w->taps = 0;
     for (int32_t y = 0; y < k->kernel_h; y++)
         for (int32_t x = 0; x < k->kernel_w; x++, w->taps++)
@@ -696,9 +804,7 @@ static ptrdiff_t pool_work(const KPool *k, char *base, PoolWork *w)
     w->plane =
         k_gradient_plane(w->taps, w->tap_y, w->tap_x, k->stride_h, k->stride_w, k->in_h, k->in_w, k->out_h, k->out_w);
     w->plane_size = (ptrdiff_t)w->plane.height * w->plane.width * LANES;
-    w->column = take(&at, (k->in_w + k->extra_w) * f);
-    w->which = take(&at, (k->in_w + k->extra_w) * f);
-    w->pooled = take(&at, k->out_w * f);
+    w->pooled = take(&at, k->out_w * LANES * (ptrdiff_t)sizeof(float));
     w->gradient = take(&at, w->plane_size * (ptrdiff_t)sizeof(float));
     w->arg = take(&at, w->plane_size * (ptrdiff_t)sizeof(float));
     return at - base;
@@ -784,6 +890,36 @@ INLINE void pool_output(int average, int with_arg, const KPool *k, const PoolWor
     vstore(out + to, pool_across(average, with_arg, columns, w->column + at, w->which + at, kx, inverse, arg + to));
 }
 
+INLINE vf pool_two(int average, vf a, vf b)
+{
+    if (average) return a + b;
+    return vmax(a, b);
+}
+
+/* A column of a window of `rows` rows. */
+INLINE vf pool_column(int average, int32_t rows, const float *at, ptrdiff_t in_row)
+{
+    vf v = vload(at);
+#pragma GCC unroll 4
+    for (int32_t r = 1; r < rows; r++) v = pool_two(average, v, vload(at + r * in_row));
+    return v;
+}
+
+/* A row of 3x3 windows of stride 1, `rows` of whose rows are in the image, n > 1: the columns stay in registers while the
+ * window slides over them. */
+INLINE void pool_sliding(int average, int32_t rows, const float *x, ptrdiff_t in_row, int32_t n, float *out)
+{
+    vf edge = vset(average ? 1.0f / (float)(rows * 2) : 1), inner = vset(average ? 1.0f / (float)(rows * 3) : 1);
+    vf left = pool_column(average, rows, x, in_row), middle = pool_column(average, rows, x + LANES, in_row);
+    vstore(out, edge * pool_two(average, left, middle));
+    for (int32_t p = 2; p < n; p++) {
+        vf right = pool_column(average, rows, x + (ptrdiff_t)p * LANES, in_row);
+        vstore(out + (ptrdiff_t)(p - 1) * LANES, inner * pool_two(average, pool_two(average, left, middle), right));
+        left = middle, middle = right;
+    }
+    vstore(out + (ptrdiff_t)(n - 1) * LANES, edge * pool_two(average, left, middle));
+}
+
 INLINE void pool_row_kind(int average, int with_arg, const KPool *k, const PoolWork *w, const float *x, int32_t oy,
                           float *out, float *arg)
 {
@@ -792,6 +928,14 @@ INLINE void pool_row_kind(int average, int with_arg, const KPool *k, const PoolW
     ptrdiff_t in_row = (ptrdiff_t)k->in_w * LANES;
     int32_t real = at_most(y0 + rows, k->in_h) - y0, first = y0 - (oy * k->stride_h - k->pad_h);
     x += y0 * in_row;
+    if (!with_arg && rows == real && rows > 1 && rows <= 3 && k->kernel_w == 3 && k->stride_w == 1 && k->pad_w == 1 &&
+        !k->extra_w && k->in_w > 1) {
+        if (rows == 3)
+            pool_sliding(average, 3, x, in_row, k->in_w, out);
+        else
+            pool_sliding(average, 2, x, in_row, k->in_w, out);
+        return;
+    }
     if (real == 3 && rows == 3) /* nearly always, and then the loops over the window unroll */
         pool_columns(average, with_arg, 3, 3, x, in_row, k->in_w, first, k->kernel_w, w->column, w->which);
     else
@@ -961,7 +1105,7 @@ static const float *mix_pixels(const KMix *k, const MixWork *w, const KTerm *t, 
     ptrdiff_t row = (ptrdiff_t)k->width * LANES;
     if (t->y) return t->y + (n * k->blocks + b) * k->height * row + r * row;
     PoolWork p;
-    pool_work(t->pool, w->pool_scratch, &p);
+    pool_rows_work(t->pool, w->pool_scratch, &p);
     const float *x = t->pool->x + (n * k->blocks + b) * (ptrdiff_t)t->pool->in_h * t->pool->in_w * LANES;
     for (int32_t i = 0; i < rows; i++) pool_row(t->pool, &p, x, r + i, room + i * row, 0);
     return room;
@@ -1529,6 +1673,8 @@ const NasKernels TABLE_NAME(NAS_ISA, LANES) = {
     .pool_scratch = pool_scratch,
     .mix_scratch = mix_scratch,
     .resize_scratch = resize_scratch,
+    .conv_winograd = conv_winograd,
+    .winograd_weights = winograd_weights,
     .conv_forward = conv_forward,
     .conv_backward = conv_backward,
     .pool_forward = pool_forward,

@@ -50,6 +50,12 @@ static int64_t ref_conv_scratch(const KConv *k)
     return (int64_t)sizeof(double) * (2 * k->in_blocks * in + (2 * k->in_blocks + k->out_blocks) * out);
 }
 
+static int ref_conv_winograd(const KConv *k)
+{
+    (void)k;
+    return 0;
+}
+
 static ConvImage conv_image(const KConv *k, void *scratch)
 {
     int64_t in = (int64_t)k->in_blocks * k->in_h * k->in_w, middle = (int64_t)k->in_blocks * k->out_h * k->out_w;
@@ -603,6 +609,7 @@ const NasKernels *nas_kernels_ref(void)
         .name = "ref",
         .about = "naive, double accumulators",
         .lanes = 1,
+        .conv_winograd = ref_conv_winograd,
         .conv_scratch = ref_conv_scratch,
         .pool_scratch = ref_pool_scratch,
         .mix_scratch = ref_mix_scratch,

@@ -176,6 +176,7 @@ static const char *setup_conv(Host *h, Arena *perm, int32_t index)
     o->sum_count = 2 * (int64_t)k->out_blocks * lanes;
     o->dw_count = sep ? (int64_t)k->in_blocks * k->taps * lanes : 0;
     o->pw_count = (int64_t)k->out_blocks * k->in_blocks * lanes * lanes * (sep ? 1 : k->taps);
+    k->winograd = h->k->conv_winograd(k);
     if (in->kind == VALUE_RAW) {
         k->in_scale = h->norm[op->input].scale;
         k->in_shift = h->norm[op->input].shift;
@@ -408,8 +409,9 @@ static const char *layout(Host *h, Arena *perm, Carver *c, int64_t *parts)
         if (o->sum_count) o->sums = carve(c, MAX_PARTS * o->sum_count * d);
         if (g->ops[i].kind == OP_CONV || g->ops[i].kind == OP_SEPCONV) {
             o->conv.dw = carve(c, o->dw_count * f);
-            o->conv.pw = carve(c, o->pw_count * f);
-            if (!h->forward_only) o->conv.pw_t = carve(c, o->pw_count * f);
+            int64_t packed = o->conv.winograd ? o->pw_count / 9 * 16 : o->pw_count;
+            o->conv.pw = carve(c, packed * f);
+            if (!h->forward_only) o->conv.pw_t = carve(c, packed * f);
             if (g->values[g->ops[i].input].kind == VALUE_RAW) {
                 o->in_sums = carve(c, MAX_PARTS * 2 * (int64_t)o->conv.in_blocks * k->lanes * d);
                 o->conv.in_sums = o->in_sums;
@@ -765,33 +767,55 @@ static void flatten_backward(const Host *h, Value v, int64_t n0, int64_t n1)
 
 /* ---- packing of weights, unpacking of their gradients ---- */
 
-/* A convolution's weight for (out, in, tap), where there is one: its place in a block of weights, and in the packed
- * arrays. A depthwise convolution has these for its pointwise half, of one tap. */
+/* The taps of a convolution's weights for one (out, in): `taps` of them follow each other in a block of weights, and are so
+ * many steps apart in pw and pw_t. A depthwise convolution has these for its pointwise half, of one tap. */
 typedef struct {
-    int64_t logical;            /* -1: none (the other half of a factorised reduce) */
+    int64_t logical;            /* in a block of weights */
     int64_t packed, transposed; /* in pw and pw_t */
+    int64_t step, step_t;
+    int32_t taps;
 } WeightPlace;
 
-static WeightPlace weight_place(const Host *h, int32_t index, int32_t out, int32_t in, int32_t tap)
+static int32_t packed_taps(const KConv *k)
+{
+    return k->depthwise ? 1 : k->taps;
+}
+
+/* Elements from one tap to the next in pw (or pw_t: with the blocks exchanged), and where those of an output block start. */
+static int64_t tap_step(const KConv *k, int64_t lanes, int64_t outs, int64_t ins)
+{
+    return (k->winograd ? outs : 1) * ins * lanes * lanes;
+}
+
+static int64_t block_start(const KConv *k, int64_t lanes, int64_t ins, int64_t block)
+{
+    return block * (k->winograd ? 1 : packed_taps(k)) * ins * lanes * lanes;
+}
+
+static WeightPlace weight_place(const Host *h, int32_t index, int32_t out, int32_t in)
 {
     const Op *op = &h->g->ops[index];
     const HostOp *o = &h->op[index];
     const KConv *k = &o->conv;
     const Param *param = h->g->params;
-    int lanes = h->k->lanes;
-    int64_t taps = k->depthwise ? 1 : k->taps, channels = o->in_channels, logical;
+    int64_t lanes = h->k->lanes, channels = o->in_channels;
+    int64_t ib = o->place_in[in] / lanes, il = o->place_in[in] % lanes, ob = out / lanes, ol = out % lanes;
+    WeightPlace p = {.step = tap_step(k, lanes, k->out_blocks, k->in_blocks),
+                     .step_t = tap_step(k, lanes, k->in_blocks, k->out_blocks),
+                     .taps = packed_taps(k)};
+    p.packed = block_start(k, lanes, k->in_blocks, ob) + (ib * lanes + il) * lanes + ol;
+    p.transposed = block_start(k, lanes, k->out_blocks, ib) + (ob * lanes + ol) * lanes + il;
     if (k->depthwise) {
-        logical = param[op->weight2].offset + out * channels + in;
+        p.logical = param[op->weight2].offset + out * channels + in;
     } else if (op->conv.factorized) { /* the first half of the outputs has the first tap, the rest the second */
         int32_t half = o->out_channels / 2, second = out >= half;
-        logical = param[second ? op->weight2 : op->weight].offset + (out - (second ? half : 0)) * channels + in;
-        if (tap != second) logical = -1;
+        p.logical = param[second ? op->weight2 : op->weight].offset + (out - (second ? half : 0)) * channels + in;
+        p.packed += second * p.step, p.transposed += second * p.step_t;
+        p.taps = 1;
     } else {
-        logical = param[op->weight].offset + (out * channels + in) * taps + tap;
+        p.logical = param[op->weight].offset + (out * channels + in) * p.taps;
     }
-    int64_t ib = o->place_in[in] / lanes, il = o->place_in[in] % lanes, ob = out / lanes, ol = out % lanes;
-    return (WeightPlace){logical, ((ob * taps * k->in_blocks + tap * k->in_blocks + ib) * lanes + il) * lanes + ol,
-                         ((ib * taps * k->out_blocks + tap * k->out_blocks + ob) * lanes + ol) * lanes + il};
+    return p;
 }
 
 /* The place of a depthwise weight in dw; in the block of weights it is at channel*taps + tap of its parameter. */
@@ -808,21 +832,39 @@ static void pack_weights(Host *h, int32_t index)
     if (op->kind != OP_CONV && op->kind != OP_SEPCONV) return;
     const float *w = h->block[BLOCK_WEIGHTS];
     float *pw = (float *)o->conv.pw, *pw_t = (float *)o->conv.pw_t, *dw = (float *)o->conv.dw;
-    int32_t taps = o->conv.taps;
     if (o->conv.depthwise) {
         const float *from = w + h->g->params[op->weight].offset;
         for (int32_t c = 0; c < o->in_channels; c++)
-            for (int32_t t = 0; t < taps; t++) dw[depthwise_place(h, o, c, t)] = *from++;
-        taps = 1;
+            for (int32_t t = 0; t < o->conv.taps; t++) dw[depthwise_place(h, o, c, t)] = *from++;
     }
-    for (int32_t out = 0; out < o->out_channels; out++)
+    for (int32_t first = 0; first < o->out_channels; first += h->k->lanes) /* block by block: lines of pw at a time */
         for (int32_t in = 0; in < o->in_channels; in++)
-            for (int32_t t = 0; t < taps; t++) {
-                WeightPlace p = weight_place(h, index, out, in, t);
-                if (p.logical < 0) continue; /* stays zero */
-                pw[p.packed] = w[p.logical];
-                if (pw_t) pw_t[p.transposed] = w[p.logical];
+            for (int32_t out = first; out < o->out_channels && out < first + h->k->lanes; out++) {
+                WeightPlace p = weight_place(h, index, out, in);
+                for (int32_t t = 0; t < p.taps; t++) pw[p.packed + t * p.step] = w[p.logical + t];
+                for (int32_t t = 0; pw_t && t < p.taps; t++) pw_t[p.transposed + t * p.step_t] = w[p.logical + t];
             }
+    if (o->conv.winograd) h->k->winograd_weights(o->pw_count / 9, pw);
+    if (o->conv.winograd && pw_t) h->k->winograd_weights(o->pw_count / 9, pw_t);
+}
+
+/* Gradients of the weights of an output block: adds the slots up in place, along their length, then picks. */
+static void unpack_block(Host *h, int32_t index, int64_t parts, int32_t block)
+{
+    HostOp *o = &h->op[index];
+    const KConv *k = &o->conv;
+    int32_t lanes = h->k->lanes, first = block * lanes;
+    int64_t run = (int64_t)k->in_blocks * lanes * lanes, step = tap_step(k, lanes, k->out_blocks, k->in_blocks);
+    for (int32_t t = 0; t < packed_taps(k); t++) {
+        float *to = k->g_pw + block_start(k, lanes, k->in_blocks, block) + t * step;
+        for (int64_t p = 1; p < parts; p++)
+            for (int64_t i = 0; i < run; i++) to[i] += to[p * o->pw_count + i];
+    }
+    for (int32_t in = 0; in < o->in_channels; in++)
+        for (int32_t out = first; out < o->out_channels && out < first + lanes; out++) {
+            WeightPlace p = weight_place(h, index, out, in);
+            for (int32_t t = 0; t < p.taps; t++) h->block[BLOCK_GRAD][p.logical + t] = k->g_pw[p.packed + t * p.step];
+        }
 }
 
 static void unpack_gradients(Host *h, int32_t index, int64_t parts)
@@ -849,23 +891,13 @@ static void unpack_gradients(Host *h, int32_t index, int64_t parts)
         }
         return;
     }
-    /* Add the slots up in place, along their length, then pick. */
-    for (int64_t p = 1; p < parts; p++) {
-        for (int64_t i = 0; i < o->pw_count; i++) o->conv.g_pw[i] += o->conv.g_pw[p * o->pw_count + i];
-        for (int64_t i = 0; i < o->dw_count; i++) o->conv.g_dw[i] += o->conv.g_dw[p * o->dw_count + i];
-    }
-    int32_t taps = o->conv.taps;
     if (o->conv.depthwise) {
+        for (int64_t p = 1; p < parts; p++)
+            for (int64_t i = 0; i < o->dw_count; i++) o->conv.g_dw[i] += o->conv.g_dw[p * o->dw_count + i];
         for (int32_t c = 0; c < o->in_channels; c++)
-            for (int32_t t = 0; t < taps; t++) *g++ = o->conv.g_dw[depthwise_place(h, o, c, t)];
-        taps = 1;
+            for (int32_t t = 0; t < o->conv.taps; t++) *g++ = o->conv.g_dw[depthwise_place(h, o, c, t)];
     }
-    for (int32_t out = 0; out < o->out_channels; out++)
-        for (int32_t in = 0; in < o->in_channels; in++)
-            for (int32_t t = 0; t < taps; t++) {
-                WeightPlace p = weight_place(h, index, out, in, t);
-                if (p.logical >= 0) grad[p.logical] = o->conv.g_pw[p.packed];
-            }
+    for (int32_t b = 0; b < o->conv.out_blocks; b++) unpack_block(h, index, parts, b);
 }
 
 static void pack_part(void *context, int64_t part, int thread)

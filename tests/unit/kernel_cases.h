@@ -216,11 +216,17 @@ static void conv_geometry(const ConvCase *c, KConv *k)
         }
 }
 
-/* Element (out block, k, lane in, lane out) of packed weights holds plain (o, tap, c); pw_t likewise. */
+/* Which square of packed weights holds tap t of two blocks. */
+static int64_t square_of(const KConv *k, int taps, int t, int64_t out, int64_t outs, int64_t in, int64_t ins)
+{
+    return k->winograd ? (t * outs + out) * ins + in : (out * taps + t) * ins + in;
+}
+
+/* Element (lane in, lane out) of a square of packed weights holds plain (o, tap, c); pw_t likewise. */
 static void pack_weights(Arena *a, KConv *k, const Map *in, const Map *out, const float *plain, int taps)
 {
     int L = in->lanes;
-    int64_t bytes = (int64_t)out->blocks * taps * in->blocks * L * L * (int64_t)sizeof(float);
+    int64_t bytes = (int64_t)out->blocks * (k->winograd ? 16 : taps) * in->blocks * L * L * (int64_t)sizeof(float);
     float *pw = guarded(a, bytes), *pw_t = guarded(a, bytes);
     for (int j = 0; j < out->blocks * L; j++)
         for (int t = 0; t < taps; t++)
@@ -228,16 +234,16 @@ static void pack_weights(Arena *a, KConv *k, const Map *in, const Map *out, cons
                 int o = out->channel[j], c = in->channel[i];
                 if (o < 0 || c < 0) continue;
                 float w = plain[(o * taps + t) * in->channels + c];
-                int64_t row = (int64_t)(j / L) * taps * in->blocks + t * in->blocks + i / L;
+                int64_t row = square_of(k, taps, t, j / L, out->blocks, i / L, in->blocks);
                 pw[(row * L + i % L) * L + j % L] = w;
-                row = (int64_t)(i / L) * taps * out->blocks + t * out->blocks + j / L;
+                row = square_of(k, taps, t, i / L, in->blocks, j / L, out->blocks);
                 pw_t[(row * L + j % L) * L + i % L] = w;
             }
     k->pw = pw;
     k->pw_t = pw_t;
 }
 
-static float *unpack_weights(Arena *a, const Map *in, const Map *out, const float *packed, int taps)
+static float *unpack_weights(Arena *a, const KConv *k, const Map *in, const Map *out, const float *packed, int taps)
 {
     int L = in->lanes;
     int64_t dirty = 0;
@@ -246,7 +252,7 @@ static float *unpack_weights(Arena *a, const Map *in, const Map *out, const floa
         for (int t = 0; t < taps; t++)
             for (int i = 0; i < in->blocks * L; i++) {
                 int o = out->channel[j], c = in->channel[i];
-                int64_t row = (int64_t)(j / L) * taps * in->blocks + t * in->blocks + i / L;
+                int64_t row = square_of(k, taps, t, j / L, out->blocks, i / L, in->blocks);
                 float w = packed[(row * L + i % L) * L + j % L];
                 if (o >= 0 && c >= 0)
                     plain[(o * taps + t) * in->channels + c] = w;
@@ -304,7 +310,9 @@ static ConvJob conv_make(Arena *a, const NasKernels *kernels, const ConvCase *c,
     j.dw = c->depthwise ? (int64_t)j.in.blocks * k->taps * L : 0;
     j.pw = (int64_t)j.out.blocks * j.taps * j.in.blocks * L * L;
     j.pw_count = c->out * j.taps * j.in.channels;
+    k->winograd = kernels->conv_winograd(k);
     pack_weights(a, k, &j.in, &j.out, source(a, j.pw_count, 11), (int)j.taps);
+    for (int i = 0; k->winograd && i < 2; i++) kernels->winograd_weights(j.pw / 9, (float *)(i ? k->pw_t : k->pw));
     if (c->depthwise) k->dw = pack(a, &j.in, source(a, j.in.channels * k->taps, 12), 1, k->taps, 0);
     k->y = guarded(a, j.n * j.out.blocks * L * out_pixels * (int64_t)sizeof(float));
     if (!(flags & NO_SUMS)) k->sums = guarded(a, slots * 2 * j.out.blocks * L * (int64_t)sizeof(double));
@@ -367,8 +375,8 @@ static ConvResult run_conv(Arena *a, const NasKernels *kernels, const ConvCase *
         r.g_dw = add_slots(a, unpack(a, &in, k->g_dw, 1, k->taps, "g_dw"),
                            unpack(a, &in, k->g_dw + j.dw, 1, k->taps, "g_dw"), r.dw_count);
     if (k->g_pw)
-        r.g_pw = add_slots(a, unpack_weights(a, &in, &out, k->g_pw, (int)j.taps),
-                           unpack_weights(a, &in, &out, k->g_pw + j.pw, (int)j.taps), r.pw_count);
+        r.g_pw = add_slots(a, unpack_weights(a, k, &in, &out, k->g_pw, (int)j.taps),
+                           unpack_weights(a, k, &in, &out, k->g_pw + j.pw, (int)j.taps), r.pw_count);
     check_guards();
     return r;
 }
