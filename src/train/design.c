@@ -28,12 +28,13 @@ static const char *run_pixels(Arena *perm, Arena scratch, Compliance *c, int64_t
     return 0;
 }
 
-static const char *run_cnn(Arena *perm, Arena scratch, Compliance *c, int64_t steps, DesignRun *out)
+static const char *run_generator(Arena *perm, Arena scratch, Compliance *c, const GeneratorSpec *spec, int64_t steps,
+                                 DesignRun *out)
 {
     const Problem *p = compliance_problem(c);
     const char *why = 0;
     Pool *pool = pool_open(1);
-    Designer *d = designer_open(&scratch, &generator_published, c, pool, out->seed, &why);
+    Designer *d = designer_open(&scratch, spec, c, pool, out->seed, &why);
     while (d && designer_step(d)) {
         if (isnan(d->C) && !out->evaluations) why = compliance_why(c);
         if (!design_take(out, steps, p->W * p->H, d->x, d->C)) break;
@@ -41,6 +42,11 @@ static const char *run_cnn(Arena *perm, Arena scratch, Compliance *c, int64_t st
     designer_close(d);
     pool_close(pool);
     return why ? arena_strdup(perm, why) : 0;
+}
+
+static const char *run_cnn(Arena *perm, Arena scratch, Compliance *c, int64_t steps, DesignRun *out)
+{
+    return run_generator(perm, scratch, c, &generator_published, steps, out);
 }
 
 static const Optimiser own[] = {{"pixels", run_pixels}, {"cnn", run_cnn}};
@@ -74,7 +80,8 @@ static void run_method(Arena *a, DesignJob *job, const DesignWatch *watch)
                      .stop = watch->stop,
                      .seen = watch->seen,
                      .context = watch->context};
-    job->why = job->method->run(a, *a, c, job->steps, &run);
+    job->why = job->generator ? run_generator(a, *a, c, job->generator, job->steps, &run)
+                              : job->method->run(a, *a, c, job->steps, &run);
     job->best = run.best;
     job->evaluations = run.evaluations;
     compliance_close(c);

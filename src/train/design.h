@@ -1,16 +1,18 @@
 /* design: the methods that optimise a design: those of structure/optimise.h, and two that hold the volume before the filter:
  *
  *   pixels   L-BFGS on a logit for each element (optim/lbfgs.h, as published), from the uniform design
- *   cnn      L-BFGS on the weights of the published generator (train/designer.h), from weights drawn by the seed
+ *   cnn      L-BFGS on the weights of the published generator (train/designer.h), from weights drawn by the seed; or on
+ *            those of another generator
  *
  * and many runs side by side.
  */
 #ifndef NAS_DESIGN_H
 #define NAS_DESIGN_H
 #include "base/pool.h"
+#include "nn/generator.h"
 #include "structure/optimise.h"
 
-/* A method by name: oc, mma, pixels, cnn; 0: none of that name. */
+/* A method by name: oc, mma, pixels, cnn; 0: none of that name. cnn is the published generator. */
 const Optimiser *design_find(const char *name);
 
 typedef struct {
@@ -19,6 +21,7 @@ typedef struct {
     double *curve, *x;    /* as in DesignRun, kept for the caller; 0: not wanted */
     double *times;        /* the same: its `seconds` */
     const Optimiser *method;
+    const GeneratorSpec *generator; /* in place of the method, or 0 */
     int64_t steps;
     uint64_t seed;
     /* the result */

@@ -5,12 +5,17 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "nn/generator_space.h"
+
 typedef struct {
     const DesignPlan *plan;
     DesignJob *job;
-    Split *split; /* of each */
+    Split *split;              /* of each */
+    const Candidate **of;      /* of each */
+    const DatasetInfo *info;   /* of the problems */
     bool *done;
     int64_t count, first; /* jobs; the number of the first one */
+    int64_t each;         /* designs of a candidate */
     Writer *out;
     Arena scratch;
     volatile int stop;
@@ -22,7 +27,7 @@ int64_t designs_count(const Dataset *d, const DesignPlan *plan)
     int64_t count = 0;
     for (int s = 0; s < SPLIT_COUNT; s++)
         if (plan->split[s]) count += d->split[s].count;
-    return count * plan->methods;
+    return count * plan->todo->count;
 }
 
 static void no_state(void *of, State *s)
@@ -31,9 +36,44 @@ static void no_state(void *of, State *s)
     (void)s;
 }
 
-static void put_design(Designs *t, Arena a, const DesignJob *j, Split split)
+const char *designs_method(Arena *perm, const Candidate *c, const Optimiser **method, const GeneratorSpec **generator)
 {
-    const char *run = arena_printf(&a, "%s %s", j->problem, j->method->name);
+    *method = 0;
+    *generator = 0;
+    if (!*c->genotype) {
+        *method = design_find(c->net);
+        return *method ? 0 : arena_printf(perm, "--net oc, mma, pixels or cnn design them, %s does not", c->net);
+    }
+    GeneratorSpec *spec = NEW(perm, GeneratorSpec, 1);
+    *generator = spec;
+    const char *why = generator_parse(perm, c->genotype, spec);
+    return why ? arena_printf(perm, "generators design them: genotype %s: %s", c->run, why) : 0;
+}
+
+static void put_candidate(Designs *t, Arena a, const Candidate *c, const DesignJob *j)
+{
+    Settings list = {0};
+    settings_add(&a, &list, "steps", "%lld", (long long)j->steps);
+    const NetworkRecord n = {.run = c->run,
+                             .net = c->net,
+                             .genotype = c->genotype,
+                             .height = t->info->height,
+                             .width = t->info->width,
+                             .task = t->info->task,
+                             .dataset = t->info->name,
+                             .tree = "",
+                             .seed = (int64_t)j->seed,
+                             .settings = list.item,
+                             .setting_count = list.count};
+    writer_put(t->out, &(Record){.kind = REC_NETWORK, .network = n});
+}
+
+static void put_design(Designs *t, Arena a, int64_t i)
+{
+    const DesignJob *j = &t->job[i];
+    const Split split = t->split[i];
+    if ((t->first + i) % t->each == 0) put_candidate(t, a, t->of[i], j);
+    const char *run = arena_printf(&a, "%s %s", j->problem, t->of[i]->run);
     if (j->why) {
         const char *text = arena_printf(&a, "%s: %s", run, j->why);
         writer_put(t->out, &(Record){.kind = REC_EVENT, .event = {.what = "design", .text = text, .epoch = -1}});
@@ -42,13 +82,13 @@ static void put_design(Designs *t, Arena a, const DesignJob *j, Split split)
         return;
     }
     double least = INFINITY;
-    for (int64_t i = 0; i < j->evaluations; i++) {
-        Metric m = {"compliance", split_name[split], j->curve[i]};
+    for (int64_t step = 0; step < j->evaluations; step++) {
+        Metric m = {"compliance", split_name[split], j->curve[step]};
         const TrainEpoch e = {.run = run,
-                              .epoch = i,
+                              .epoch = step,
                               .epochs = j->steps,
-                              .steps = i,
-                              .seconds = j->times[i],
+                              .steps = step,
+                              .seconds = j->times[step],
                               .best = m.value < least,
                               .metrics = &m,
                               .metric_count = 1};
@@ -84,7 +124,7 @@ static void done(void *context, int64_t job)
     t->done[job] = !t->stop; /* else it was cut short: it will be made again */
     for (; c->item - t->first < t->count && t->done[c->item - t->first] && !writer_error(t->out); c->item++) {
         const int64_t i = c->item - t->first;
-        put_design(t, t->scratch, &t->job[i], t->split[i]);
+        put_design(t, t->scratch, i);
         writer_flush(t->out);
     }
     if (writer_error(t->out)) t->stop = 1;
@@ -103,26 +143,40 @@ const char *designs_run(Arena *perm, Arena scratch, Pool *pool, const Dataset *d
     const char *large = dataset_too_large(perm, all, (int64_t)sizeof(double) * (2 * (plan->steps + 1) + largest));
     if (large)
         return arena_printf(perm, "%lld designs of %lld steps: %s", (long long)all, (long long)plan->steps, large);
-    Designs t = {.plan = plan, .first = c->item, .out = out, .scratch = scratch, .lock = PTHREAD_MUTEX_INITIALIZER};
+    Designs t = {.plan = plan,
+                 .info = &d->info,
+                 .first = c->item,
+                 .each = all / plan->todo->count,
+                 .out = out,
+                 .scratch = scratch,
+                 .lock = PTHREAD_MUTEX_INITIALIZER};
     t.job = NEW(perm, DesignJob, all + 1);
     t.split = NEW(perm, Split, all + 1);
+    t.of = NEW(perm, const Candidate *, all + 1);
     t.done = NEW(perm, bool, all + 1);
     int64_t number = 0;
-    for (int64_t m = 0; m < plan->methods; m++)
+    for (int64_t m = 0; m < plan->todo->count; m++) {
+        const Candidate *of = &plan->todo->item[m];
+        const Optimiser *method;
+        const GeneratorSpec *generator;
+        if ((why = designs_method(perm, of, &method, &generator))) return why;
         for (int s = 0; s < SPLIT_COUNT; s++)
             for (int64_t i = 0; plan->split[s] && i < d->split[s].count; i++) {
                 const Problem *p = &d->split[s].problems[i];
                 if (number++ < t.first) continue;
                 t.split[t.count] = (Split)s;
+                t.of[t.count] = of;
                 t.job[t.count++] = (DesignJob){.problem = p->name,
                                                .given = p,
-                                               .method = plan->method[m],
+                                               .method = method,
+                                               .generator = generator,
                                                .steps = plan->steps,
                                                .seed = (uint64_t)cli_common.seed,
                                                .curve = NEW(perm, double, plan->steps + 1),
                                                .times = NEW(perm, double, plan->steps + 1),
                                                .x = NEW(perm, double, p->W * p->H)};
             }
+    }
     design_watch(perm, pool, t.job, t.count, &(DesignWatch){&t.stop, seen, done, &t});
     cli_progress_done();
     checkpoint_save(c, scratch, "designs", 0, c->item, no_state, 0);
