@@ -9,8 +9,10 @@
  * seed. A search beats a contender if it is better with p < 0.05.
  */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "nn/generator_space.h"
 #include "report/verdict.h"
 #include "train/netio.h"
 
@@ -63,7 +65,7 @@ static const char *name_of(const Story *s, Arena *a, const Evaluation *e, Origin
     if (strcmp(e->net, netio_genotype)) return e->net;
     const GenotypeRecord *g = genotype_of(s, e);
     if (!g) return "a cell of unknown origin";
-    if (!strcmp(g->rule, "random")) return *origin = BY_CHANCE, "random cells";
+    if (!strcmp(g->rule, "random")) return *origin = BY_CHANCE, generator_text_is(g->text) ? "random generators" : "random cells";
     if (!strcmp(g->rule, "named") || !strcmp(g->rule, "text")) return g->name[0] ? g->name : "a given cell";
     double seconds;
     const StorySearch *search = search_of(s, e->genotype, &seconds);
@@ -74,6 +76,8 @@ static const char *name_of(const Story *s, Arena *a, const Evaluation *e, Origin
 static int64_t seed_of(const Story *s, const char *file, const Evaluation *e)
 {
     int64_t seed = -1;
+    const char *own = setting_get(e->settings, e->setting_count, "seed"); /* designs have it */
+    if (own) return strtoll(own, 0, 10);
     for (int64_t i = 0; i < s->count; i++) {
         const NetworkRecord *n = &s->item[i].r.network;
         if (s->item[i].r.kind != REC_NETWORK || strcmp(n->run, e->run)) continue;
@@ -301,7 +305,7 @@ static void say_comparison(Arena *a, Text *out, const Contest *c, const Contende
 static void say_spread(Arena *a, Text *out, const Contest *c, const Contender *random)
 {
     const Sample *s = &random->sample;
-    text_addf(a, out, "%lld random cells reach %s to %s", (long long)s->n, format_metric(a, c->metric, s->least),
+    text_addf(a, out, "%lld %s reach %s to %s", (long long)s->n, random->name, format_metric(a, c->metric, s->least),
               format_metric(a, c->metric, s->most));
     double e = is_fraction(c->metric) ? sampling_error(s->mean, c->samples) : NAN;
     if (isnan(e)) {
