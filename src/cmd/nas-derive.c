@@ -381,8 +381,9 @@ static const char *generator_epoch(Search *s, Output *o, const Bench *b, const S
     s->epoch = e->epoch;
     s->columns = weight;
     if (every)
-        emit_generator(o, s, arena_printf(o->perm, "search-%s-%lld-epoch%lld", s->strategy, (long long)s->seed,
-                                          (long long)e->epoch));
+        emit_generator(
+            o, s,
+            arena_printf(o->perm, "search-%s-%lld-epoch%lld", s->strategy, (long long)s->seed, (long long)e->epoch));
     return 0;
 }
 
@@ -517,7 +518,8 @@ static void emit_named(Output *o, const NamedGenotype *n)
 
 static void emit_published(Output *o)
 {
-    emit(o, plain_record(unique_name(o, generator_published_name), generator_print(o->perm, &generator_published), "named"));
+    emit(o, plain_record(unique_name(o, generator_published_name), generator_print(o->perm, &generator_published),
+                         "named"));
 }
 
 static const NamedGenotype *find_named(Arena *perm, const char *name)
@@ -794,7 +796,7 @@ int main(int argc, char **argv)
         if (!why && alpha_files.count) why = "--from-alphas: cells alone are derived from tables";
         if (why) cli_die(EXIT_USAGE, "%s", why);
     } else if (automatic && out.ops &&
-        (why = space_make(&perm, out.ops, nodes, inputs, concat_nodes ? concat_nodes : nodes, &space)))
+               (why = space_make(&perm, out.ops, nodes, inputs, concat_nodes ? concat_nodes : nodes, &space)))
         cli_die(EXIT_USAGE, "%s", why);
     for (int i = 0; i < named.count; i++) {
         bool all = !strcmp(named.item[i], "all");

@@ -323,10 +323,11 @@ static void read_stream(Eval *e, Arena scratch, Reader *in)
 /* Designs of problems. */
 static int evaluate_designs(Arena *perm, Arena scratch, const Dataset *d, const char *path)
 {
-    static const char *const known[] = {"data",    "split",    "steps", "keep-weights", "seed", "threads",
-                                        "output",  "progress", "quiet", "verbose",      0};
+    static const char *const known[] = {"data",   "split",    "steps", "keep-weights", "seed", "threads",
+                                        "output", "progress", "quiet", "verbose",      0};
     const char *odd = cli_given_beside(known);
-    if (odd) cli_die(EXIT_FAILED, "%s: a dataset of structural problems: --%s means nothing for designs", data_path, odd);
+    if (odd)
+        cli_die(EXIT_FAILED, "%s: a dataset of structural problems: --%s means nothing for designs", data_path, odd);
     const Split split = split_find(split_text);
     if (!d->split[split].count) cli_die(EXIT_FAILED, "%s: the %s split is empty", data_path, split_text);
     Reader *in = reader_open(perm, path);
@@ -353,11 +354,12 @@ static int evaluate_designs(Arena *perm, Arena scratch, const Dataset *d, const 
         cli_die(EXIT_FAILED, "%s: no design of the %s split in it: nas-train makes them", reader_name(in), split_text);
     for (int64_t i = 0; i < count; i++) {
         writer_put(out, &(Record){.kind = REC_EVALUATION, .evaluation = e[i]});
-        cli_note("%s: %lld problems of %s: relative error %.4f, median %.4f, %.0f %% within 1 %%; uniform %.4g", e[i].run,
-                 (long long)e[i].count, e[i].split, e[i].metrics[0].value, e[i].metrics[1].value,
+        cli_note("%s: %lld problems of %s: relative error %.4f, median %.4f, %.0f %% within 1 %%; uniform %.4g",
+                 e[i].run, (long long)e[i].count, e[i].split, e[i].metrics[0].value, e[i].metrics[1].value,
                  100 * e[i].metrics[2].value, e[i].baseline[0].value);
         if (e[i].count < d->split[split].count)
-            cli_warn("%s: no design of %lld problems of the split", e[i].run, (long long)(d->split[split].count - e[i].count));
+            cli_warn("%s: no design of %lld problems of the split", e[i].run,
+                     (long long)(d->split[split].count - e[i].count));
     }
     if (!writer_finish(out)) cli_die(EXIT_FAILED, "%s", writer_error(out));
     cli_guard_file(0);

@@ -87,12 +87,13 @@ static const CliOption options[] = {
     {CLI_DOUBLE, 0, "clip", "F", &settings.clip, "Largest norm of a gradient; 0: no limit.", 0, 1e9},
     {CLI_FLAG, 0, "no-augment", 0, &settings.no_augment, "No augmentation, whatever the dataset declares."},
     {CLI_HEADING, 0, "Structural problems: a generator is searched"},
-    {CLI_INT, 0, "draws", "N", &generators.draws, "Generators drawn an epoch; each designs all problems of the epoch.", 2,
-     4096},
+    {CLI_INT, 0, "draws", "N", &generators.draws, "Generators drawn an epoch; each designs all problems of the epoch.",
+     2, 4096},
     {CLI_INT, 0, "alpha-problems", "N", &generators.problems,
      "Problems of the alpha split an epoch, others in every epoch; 0: all.", 0, 4096},
     {CLI_INT, 0, "judge-problems", "N", &generators.judges,
-     "The first N problems of the train split, on which the likeliest generator is judged after an epoch; 0: all.", 0, 4096},
+     "The first N problems of the train split, on which the likeliest generator is judged after an epoch; 0: all.", 0,
+     4096},
     {CLI_INT, 0, "design-steps", "N", &generators.steps, "Steps of a design.", 1, 1e6},
     {CLI_HEADING, 0, "Output"},
     {CLI_FLAG, 'n', "dry-run", 0, &dry_run, "Print what the search would take, and stop."},
@@ -156,16 +157,17 @@ static const char *forecast_line(Arena *a, const Search *s)
 /* A dataset of problems: a generator is searched. */
 static int search_generators(Arena *perm, Arena scratch, const Dataset *d, const char *file, Writer *out)
 {
-    static const char *const known[] = {"ops",        "alpha-lr",         "alpha-beta1",    "alpha-beta2",    "epochs",
-                                        "draws",      "alpha-problems",   "judge-problems", "design-steps",   "dry-run",
-                                        "checkpoint", "checkpoint-every", "resume",         "seed",           "threads",
-                                        "output",     "progress",         "quiet",          "verbose",        0};
+    static const char *const known[] = {"ops",        "alpha-lr",         "alpha-beta1",    "alpha-beta2",  "epochs",
+                                        "draws",      "alpha-problems",   "judge-problems", "design-steps", "dry-run",
+                                        "checkpoint", "checkpoint-every", "resume",         "seed",         "threads",
+                                        "output",     "progress",         "quiet",          "verbose",      0};
     const char *odd = cli_given_beside(known);
     if (odd)
-        cli_die(EXIT_FAILED, "%s: a dataset of structural problems: --%s means nothing for a search of generators", file, odd);
+        cli_die(EXIT_FAILED, "%s: a dataset of structural problems: --%s means nothing for a search of generators",
+                file, odd);
     if (strcmp(settings.ops, "auto") && !generator_space_is(settings.ops))
-        cli_die(EXIT_FAILED, "%s: a dataset of structural problems: --ops %.200s is not what generators are made of", file,
-                settings.ops);
+        cli_die(EXIT_FAILED, "%s: a dataset of structural problems: --ops %.200s is not what generators are made of",
+                file, settings.ops);
     generators.ops = strcmp(settings.ops, "auto") ? settings.ops : "generator";
     generators.epochs = settings.epochs;
     generators.lr = settings.strategy.lr > 0 ? settings.strategy.lr : 0.1;
@@ -177,8 +179,8 @@ static int search_generators(Arena *perm, Arena scratch, const Dataset *d, const
     const int64_t count = generators_count(perm, d, &generators, &why);
     if (why) cli_die(EXIT_FAILED, "%s: %s", file, why);
     if (dry_run) {
-        printf("%lld decisions; at most %lld designs of %lld steps each\n", (long long)space.decisions, (long long)count,
-               (long long)generators.steps);
+        printf("%lld decisions; at most %lld designs of %lld steps each\n", (long long)space.decisions,
+               (long long)count, (long long)generators.steps);
         return cli_end();
     }
     Checkpoint checkpoint;

@@ -253,9 +253,9 @@ static TrainEnd train_one(const Input *input, int64_t item, Arena room, Arena sc
 /* A dataset of problems: they are designed. `path`: of a stream of generators, or 0. */
 static int design_problems(Arena *perm, Arena scratch, const Dataset *d, const char *path)
 {
-    static const char *const known[] = {"data",       "genotype",         "net",    "design",  "epochs",   "dry-run",
-                                        "checkpoint", "checkpoint-every", "resume", "seed",    "threads",  "output",
-                                        "progress",   "quiet",            "verbose", 0};
+    static const char *const known[] = {
+        "data",   "genotype", "net",     "design", "epochs",   "dry-run", "checkpoint", "checkpoint-every",
+        "resume", "seed",     "threads", "output", "progress", "quiet",   "verbose",    0};
     const char *odd = cli_given_beside(known);
     if (odd)
         cli_die(EXIT_FAILED, "%s: a dataset of structural problems: --%s means nothing for designs", data_path, odd);

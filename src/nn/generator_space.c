@@ -195,7 +195,8 @@ static const GeneratorOption *word(Reading *r, GeneratorPart part)
     if (!o)
         complain(r, name, unknown(r->perm, name, r->at - name));
     else if (o->part != part)
-        complain(r, name, arena_printf(r->perm, "%s stands where a %s is expected", o->name, generator_part_name[part]));
+        complain(r, name,
+                 arena_printf(r->perm, "%s stands where a %s is expected", o->name, generator_part_name[part]));
     r->at++;
     return r->why ? 0 : o;
 }

@@ -47,7 +47,8 @@ typedef struct {
 const char *generator_space_make(Arena *perm, const char *ops, GeneratorSpace *out);
 /* Whether a list of operations is one of generators. */
 bool generator_space_is(const char *ops);
-char *generator_space_ops(Arena *perm, const GeneratorSpace *s); /* all options, comma-separated, as generator_space_make reads it */
+char *generator_space_ops(Arena *perm,
+                          const GeneratorSpace *s); /* all options, comma-separated, as generator_space_make reads it */
 /* The generator of an option of each decision, counted from 0 within it. */
 void generator_decide(const GeneratorSpace *s, const int64_t *choice, GeneratorSpec *out);
 /* Each decision uniformly, f(seed, index). */

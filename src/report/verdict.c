@@ -65,12 +65,19 @@ static const char *name_of(const Story *s, Arena *a, const Evaluation *e, Origin
     if (strcmp(e->net, netio_genotype)) return e->net;
     const GenotypeRecord *g = genotype_of(s, e);
     if (!g) return "a cell of unknown origin";
-    if (!strcmp(g->rule, "random")) return *origin = BY_CHANCE, generator_text_is(g->text) ? "random generators" : "random cells";
+    if (!strcmp(g->rule, "random"))
+        return *origin = BY_CHANCE, generator_text_is(g->text) ? "random generators" : "random cells";
     if (!strcmp(g->rule, "named") || !strcmp(g->rule, "text")) return g->name[0] ? g->name : "a given cell";
     double seconds;
     const StorySearch *search = search_of(s, e->genotype, &seconds);
     *origin = BY_SEARCH;
     return search && search->space ? arena_printf(a, "search by %s", search->space->strategy) : "search";
+}
+
+const char *verdict_name(const Story *s, Arena *a, const Evaluation *e)
+{
+    Origin origin;
+    return name_of(s, a, e, &origin);
 }
 
 static int64_t seed_of(const Story *s, const char *file, const Evaluation *e)

@@ -104,8 +104,8 @@ static double run_value(const DesignJob *j)
 }
 
 /* Compliances of designs by generators: spec[i] on problem[i]. False: interrupted. */
-static bool run_all(Generators *g, Arena scratch, const GeneratorSpec *spec, const Problem *const *problem, int64_t count,
-                    uint64_t seed, double *value)
+static bool run_all(Generators *g, Arena scratch, const GeneratorSpec *spec, const Problem *const *problem,
+                    int64_t count, uint64_t seed, double *value)
 {
     DesignJob *job = NEW(&scratch, DesignJob, count);
     for (int64_t i = 0; i < count; i++)
@@ -168,7 +168,8 @@ static bool learn(Generators *g, Arena scratch)
     const int64_t problems = at_most(s->problems, alpha->count), n = problems * s->draws;
     const Problem **problem = NEW(&scratch, const Problem *, n);
     GeneratorSpec *spec = NEW(&scratch, GeneratorSpec, n);
-    int64_t *choice = NEW(&scratch, int64_t, n *GENERATOR_MAX_DECISIONS), *order = NEW(&scratch, int64_t, alpha->count);
+    int64_t *choice = NEW(&scratch, int64_t, n * GENERATOR_MAX_DECISIONS),
+            *order = NEW(&scratch, int64_t, alpha->count);
     double *value = NEW(&scratch, double, n), *utility = NEW(&scratch, double, n);
     double *gradient = NEW(&scratch, double, space->columns);
     rng_permutation((uint64_t)cli_common.seed, RNG_SHUFFLE, (uint64_t)g->epoch, order, alpha->count);

@@ -109,7 +109,7 @@ static const char *check_density(DesignScores *s, Arena scratch, const TensorRec
     const Problem *p = &s->problem[i];
     if (t->rank != 2 || t->shape[0] != p->H || t->shape[1] != p->W || t->dtype != DTYPE_F64 || !t->data)
         return arena_printf(s->perm, "%s: densities of another grid", t->run);
-    double *x = NEW(&scratch, double, p->W *p->H); /* the record's are not aligned */
+    double *x = NEW(&scratch, double, p->W * p->H); /* the record's are not aligned */
     memcpy(x, t->data, (size_t)(p->W * p->H) * sizeof *x);
     const double C = simulate(scratch, p, x);
     if (fabs(C - d->least) <= tolerance * d->least) return 0;
@@ -197,7 +197,8 @@ static Evaluation score(DesignScores *s, Arena scratch, const Designed *c, const
     Settings list = {0};
     settings_add(a, &list, "steps", "%lld", (long long)(s->steps ? s->steps : most));
     settings_add(a, &list, "seed", "%lld", (long long)c->net.seed);
-    settings_add(a, &list, "best_known", "published of %lld problems, else the least of the stream", (long long)references);
+    settings_add(a, &list, "best_known", "published of %lld problems, else the least of the stream",
+                 (long long)references);
     if (n < s->problems) settings_add(a, &list, "without_design", "%lld", (long long)(s->problems - n));
     return (Evaluation){.run = c->net.run,
                         .set = "best",
@@ -230,7 +231,7 @@ Evaluation *design_scores_all(DesignScores *s, Arena scratch, int64_t *count, co
     for (int64_t i = 0; i < s->problems; i++) {
         Arena once = scratch;
         const Problem *p = &s->problem[i];
-        double *x = NEW(&once, double, p->W *p->H);
+        double *x = NEW(&once, double, p->W * p->H);
         for (int64_t k = 0; k < p->W * p->H; k++) x[k] = p->density;
         uniform[i] = simulate(once, p, x);
         references += p->reference > 0;

@@ -10,9 +10,9 @@
 typedef struct {
     const DesignPlan *plan;
     DesignJob *job;
-    Split *split;              /* of each */
-    const Candidate **of;      /* of each */
-    const DatasetInfo *info;   /* of the problems */
+    Split *split;            /* of each */
+    const Candidate **of;    /* of each */
+    const DatasetInfo *info; /* of the problems */
     bool *done;
     int64_t count, first; /* jobs; the number of the first one */
     int64_t each;         /* designs of a candidate */

@@ -85,7 +85,8 @@ static void print_kept(const char *path, const PublishedRow **row, int64_t rows,
     for (int64_t i = 0; i < rows; i++) {
         printf("%-38s", row[i]->name);
         for (char **m = wanted; *m; m++) {
-            const double ours = kept_value(path, row[i]->name, *m, steps), theirs = published(row[i]->name, design_find(*m));
+            const double ours = kept_value(path, row[i]->name, *m, steps),
+                         theirs = published(row[i]->name, design_find(*m));
             if (isnan(ours))
                 printf(" | %9s %9.6g %8s", "-", theirs, "");
             else
@@ -97,7 +98,8 @@ static void print_kept(const char *path, const PublishedRow **row, int64_t rows,
         int64_t near = 0, below = 0, of = 0;
         double ours_error = 0, their_error = 0;
         for (int64_t i = 0; i < rows; i++) {
-            const double ours = kept_value(path, row[i]->name, *m, steps), theirs = published(row[i]->name, design_find(*m));
+            const double ours = kept_value(path, row[i]->name, *m, steps),
+                         theirs = published(row[i]->name, design_find(*m));
             if (isnan(ours)) continue;
             of++;
             near += fabs(ours / theirs - 1) <= 0.01;
@@ -105,10 +107,11 @@ static void print_kept(const char *path, const PublishedRow **row, int64_t rows,
             ours_error += ours / published_typical(row[i]) - 1;
             their_error += theirs / published_typical(row[i]) - 1;
         }
-        printf("%s: %lld of %lld done; %lld within 1 %% of the published figure, %lld lower than that; mean error to the "
-               "best published figure %.4f, published %.4f\n",
-               *m, (long long)of, (long long)rows, (long long)near, (long long)below, ours_error / (double)of,
-               their_error / (double)of);
+        printf(
+            "%s: %lld of %lld done; %lld within 1 %% of the published figure, %lld lower than that; mean error to the "
+            "best published figure %.4f, published %.4f\n",
+            *m, (long long)of, (long long)rows, (long long)near, (long long)below, ours_error / (double)of,
+            their_error / (double)of);
     }
 }
 
@@ -122,7 +125,8 @@ static int print_table(Arena *perm, const char *path, int64_t elements, int64_t 
     for (int64_t i = 0; i < PUBLISHED_COUNT; i++) {
         Arena once = *perm;
         Problem p;
-        if (!problem_find(&once, published_table[i].name, &p) && p.W * p.H <= elements) row[rows++] = &published_table[i];
+        if (!problem_find(&once, published_table[i].name, &p) && p.W * p.H <= elements)
+            row[rows++] = &published_table[i];
     }
     qsort(row, (size_t)rows, sizeof *row, by_size);
     for (char **m = wanted; *m; m++) {
@@ -178,7 +182,9 @@ static int print_runs(Arena *perm, const char *method, const char *problem, int6
     const double median = (best[(seeds - 1) / 2] + best[seeds / 2]) / 2;
     printf("median %.6g", median);
     const PublishedRow *row = published_find(problem);
-    if (row) printf(", published %.6g (%+.2f %%)", published(problem, job[0].method), 100 * (median / published(problem, job[0].method) - 1));
+    if (row)
+        printf(", published %.6g (%+.2f %%)", published(problem, job[0].method),
+               100 * (median / published(problem, job[0].method) - 1));
     printf("\n");
     return 0;
 }
