@@ -6,7 +6,7 @@
  *                                                            in FILE and not done again, so that it can be stopped
  *   bench_structure run METHOD PROBLEM STEPS SEEDS           one method on one problem from seeds 0, 1, …; the median
  *   bench_structure solve PROBLEM FILE                       time of assembly, factorisation and solution; and the stiffness
- *                                                            matrix of the uniform design for bench-structure to solve
+ *                                                            matrix of the uniform design for bench-solve
  */
 #include <math.h>
 #include <pthread.h>

@@ -12,7 +12,7 @@ static ProblemRecord record_of(Arena *a, const char *name)
     Problem p;
     CHECK(!problem_find(a, name, &p));
     const int64_t dofs = problem_dofs(&p);
-    uint8_t *mask = NEW(a, uint8_t, p.W *p.H);
+    uint8_t *mask = NEW(a, uint8_t, p.W * p.H);
     memcpy(mask, p.mask, (size_t)(p.W * p.H));
     ProblemRecord r = {.name = p.name,
                        .family = p.family,
@@ -43,18 +43,56 @@ static const char *take(Arena *a, const ProblemRecord *r)
     return why;
 }
 
-enum { GOOD, WIDE, FLAT, ONE, HUGE_GRID, DENSE, EMPTY, NOT_A_NUMBER, LOOSE, ROLLING, HELD_OUTSIDE, HELD_TWICE, LOAD_OUTSIDE,
-       LOAD_ORDER, LOAD_INFINITE, UNLOADED, LOAD_HELD, GREY_MASK, NO_MASK, REFERENCE, SECOND, OTHER_SPLIT, CASES };
+enum {
+    GOOD,
+    WIDE,
+    FLAT,
+    ONE,
+    HUGE_GRID,
+    DENSE,
+    EMPTY,
+    NOT_A_NUMBER,
+    LOOSE,
+    ROLLING,
+    HELD_OUTSIDE,
+    HELD_TWICE,
+    LOAD_OUTSIDE,
+    LOAD_ORDER,
+    LOAD_INFINITE,
+    UNLOADED,
+    LOAD_HELD,
+    GREY_MASK,
+    NO_MASK,
+    REFERENCE,
+    SECOND,
+    OTHER_SPLIT,
+    CASES
+};
 
 static void test_bad_records(void)
 {
     static const char *const expected[CASES] = {
-        [WIDE] = "5000", [FLAT] = "0", [ONE] = "a grid of one element", [HUGE_GRID] = "element", [DENSE] = "density 1",
-        [EMPTY] = "density 0", [NOT_A_NUMBER] = "density", [LOOSE] = "no supports", [ROLLING] = "free to move",
+        [WIDE] = "5000",
+        [FLAT] = "0",
+        [ONE] = "a grid of one element",
+        [HUGE_GRID] = "element",
+        [DENSE] = "density 1",
+        [EMPTY] = "density 0",
+        [NOT_A_NUMBER] = "density",
+        [LOOSE] = "no supports",
+        [ROLLING] = "free to move",
         [HELD_OUTSIDE] = "a support on degree of freedom 850 is outside the grid, which has 850",
-        [HELD_TWICE] = "out of order", [LOAD_OUTSIDE] = "a load on degree of freedom 9999", [LOAD_ORDER] = "out of order",
-        [LOAD_INFINITE] = "a load is inf", [UNLOADED] = "load", [LOAD_HELD] = "load", [GREY_MASK] = "mask is 2",
-        [NO_MASK] = "no element may be filled", [REFERENCE] = "reference", [SECOND] = "out of order", [OTHER_SPLIT] = "announced"};
+        [HELD_TWICE] = "out of order",
+        [LOAD_OUTSIDE] = "a load on degree of freedom 9999",
+        [LOAD_ORDER] = "out of order",
+        [LOAD_INFINITE] = "a load is inf",
+        [UNLOADED] = "load",
+        [LOAD_HELD] = "load",
+        [GREY_MASK] = "mask is 2",
+        [NO_MASK] = "no element may be filled",
+        [REFERENCE] = "reference",
+        [SECOND] = "out of order",
+        [OTHER_SPLIT] = "announced"};
     for (int i = 0; i < CASES; i++) {
         Arena a = memory;
         ProblemRecord r = record_of(&a, "mbb_beam_24x16_0.5");
@@ -92,7 +130,8 @@ static void test_bad_records(void)
     Arena a = memory;
     Dataset d = {.info = {.name = "p", .task = "classification", .split_count = {1, 0, 0, 0}}};
     const ProblemRecord r = record_of(&a, "mbb_beam_24x16_0.5");
-    CHECK_CONTAINS(problems_take(&a, &d, &r, (int64_t[SPLIT_COUNT]){0}), "a problem in a dataset of task classification");
+    CHECK_CONTAINS(problems_take(&a, &d, &r, (int64_t[SPLIT_COUNT]){0}),
+                   "a problem in a dataset of task classification");
 }
 
 /* Numbers changed at random: taken or refused, and what is taken can be simulated or says why not. */
