@@ -348,9 +348,10 @@ static int evaluate_designs(Arena *perm, Arena scratch, const Dataset *d, const 
         if (r.kind != REC_SAMPLES && (r.kind != REC_TENSOR || keep_weights)) writer_pass(out, &r);
     }
     int64_t count;
+    if (cli_interrupted()) return writer_finish(out) ? cli_end() : EXIT_FAILED; /* half a stream has no scores */
     const Evaluation *e = design_scores_all(scores, scratch, &count, &why);
     if (why) cli_die(EXIT_FAILED, "%s: %s", data_path, why);
-    if (!count && !cli_interrupted())
+    if (!count)
         cli_die(EXIT_FAILED, "%s: no design of the %s split in it: nas-train makes them", reader_name(in), split_text);
     for (int64_t i = 0; i < count; i++) {
         writer_put(out, &(Record){.kind = REC_EVALUATION, .evaluation = e[i]});
