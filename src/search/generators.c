@@ -85,10 +85,10 @@ static void draw(const Generators *g, uint64_t index, int64_t *choice)
 
 /* ---- designs ---- */
 
-static void seen(void *context, int64_t step, double C)
+static void seen(void *context, int64_t job, const DesignRun *run)
 {
-    (void)step;
-    (void)C;
+    (void)job;
+    (void)run;
     if (cli_interrupted()) ((Generators *)context)->stop = 1;
 }
 

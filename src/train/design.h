@@ -24,6 +24,8 @@ typedef struct {
     const GeneratorSpec *generator; /* in place of the method, or 0 */
     int64_t steps;
     uint64_t seed;
+    const double *from; /* to go on: as in DesignRun, with curve, times, x, best and evaluations; or 0 */
+    int64_t from_count;
     /* the result */
     double best, seconds;
     int64_t evaluations;
@@ -32,9 +34,9 @@ typedef struct {
 /* Runs jobs on the threads of a pool, each on one, in their order. Results do not depend on the number of threads; texts are
  * in perm. *stop (may be 0) ends all runs when it becomes non-zero. */
 typedef struct {
-    volatile int *stop;                                  /* may be 0 */
-    void (*seen)(void *context, int64_t step, double C); /* as in DesignRun: from any thread, or 0 */
-    void (*done)(void *context, int64_t job);            /* the same, after a job */
+    volatile int *stop;                                             /* may be 0 */
+    void (*seen)(void *context, int64_t job, const DesignRun *run); /* as in DesignRun: from any thread, or 0 */
+    void (*done)(void *context, int64_t job);                       /* the same, after a job */
     void *context;
 } DesignWatch;
 /* The same under the eyes of a caller. */

@@ -9,7 +9,8 @@
  *   TrainEpoch   one for every step, from 0 (the first design): metric "compliance"; best, where it is the least so far
  *   Tensor       of set "best", "density": (H, W) in double, the design of the least compliance, before the filter
  *
- * A design that fails is an Event "design". A checkpoint holds the designs that are written; the others start anew.
+ * A design that fails is an Event "design". A checkpoint holds the designs that are written, and of those that are under way
+ * what they have so far and the state of their method; a design by mma, whose state is NLopt's own, starts anew.
  */
 #ifndef NAS_DESIGNS_H
 #define NAS_DESIGNS_H
