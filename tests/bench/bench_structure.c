@@ -4,6 +4,7 @@
  *   bench_structure table FILE [ELEMENTS [STEPS [METHOD ...]]]   the published rows of at most ELEMENTS elements (32767, the
  *                                                            paper's small ones), the smallest first; what is done is kept
  *                                                            in FILE and not done again, so that it can be stopped
+ *   bench_structure show FILE [… the same]                    what FILE has of that, without doing more
  *   bench_structure run METHOD PROBLEM STEPS SEEDS           one method on one problem from seeds 0, 1, …; the median
  *   bench_structure solve PROBLEM FILE                       time of assembly, factorisation and solution; and the stiffness
  *                                                            matrix of the uniform design for bench-solve
@@ -115,7 +116,7 @@ static void print_kept(const char *path, const PublishedRow **row, int64_t rows,
     }
 }
 
-static int print_table(Arena *perm, const char *path, int64_t elements, int64_t steps, char **wanted)
+static int print_table(Arena *perm, bool make, const char *path, int64_t elements, int64_t steps, char **wanted)
 {
     static DesignJob job[MAX_JOBS];
     static const PublishedRow *row[PUBLISHED_COUNT];
@@ -135,7 +136,7 @@ static int print_table(Arena *perm, const char *path, int64_t elements, int64_t 
         return 2;
     }
     for (int64_t i = 0; i < rows; i++)
-        for (char **m = wanted; *m && count < MAX_JOBS; m++)
+        for (char **m = wanted; make && *m && count < MAX_JOBS; m++)
             if (isnan(kept_value(path, row[i]->name, *m, steps)))
                 job[count++] = (DesignJob){.problem = row[i]->name, .method = design_find(*m), .steps = steps};
     Keeper k = {fopen(path, "a"), job, PTHREAD_MUTEX_INITIALIZER};
@@ -216,14 +217,14 @@ static int time_solution(Arena *perm, const char *name, const char *path)
 int main(int argc, char **argv)
 {
     Arena perm = arena_reserve((ptrdiff_t)1 << 32);
-    if (argc > 2 && !strcmp(argv[1], "table"))
-        return print_table(&perm, argv[2], argc > 3 ? atoll(argv[3]) : 32767, argc > 4 ? atoll(argv[4]) : 1000,
-                           argc > 5 ? argv + 5 : argv + argc);
+    if (argc > 2 && (!strcmp(argv[1], "table") || !strcmp(argv[1], "show")))
+        return print_table(&perm, *argv[1] == 't', argv[2], argc > 3 ? atoll(argv[3]) : 32767,
+                           argc > 4 ? atoll(argv[4]) : 1000, argc > 5 ? argv + 5 : argv + argc);
     if (argc == 6 && !strcmp(argv[1], "run"))
         return print_runs(&perm, argv[2], argv[3], atoll(argv[4]), atoll(argv[5]));
     if (argc == 4 && !strcmp(argv[1], "solve")) return time_solution(&perm, argv[2], argv[3]);
     fprintf(
         stderr,
-        "usage: bench_structure table FILE [ELEMENTS [STEPS [METHOD ...]]] | run METHOD PROBLEM STEPS SEEDS | solve PROBLEM FILE\n");
+        "usage: bench_structure table|show FILE [ELEMENTS [STEPS [METHOD ...]]] | run METHOD PROBLEM STEPS SEEDS | solve PROBLEM FILE\n");
     return 2;
 }
