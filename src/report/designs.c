@@ -77,27 +77,28 @@ Table *designs_table(const Story *s, Arena *a)
 
 /* ---- pictures ---- */
 
-enum { ROWS = 24, COLUMNS = 14, SIDE = 96, CELL_WIDTH = 170, CELL_HEIGHT = 165 }; /* shown; elements; pixels */
+enum { ROWS = 24, COLUMNS = 14, SIDE = 96, CELL_WIDTH = 190, CELL_HEIGHT = 165 }; /* shown; elements; pixels */
 
 typedef struct {
     const char *problem[ROWS], *candidate[COLUMNS];
-    int64_t rows, columns, left_out;
+    int64_t rows, columns; /* more are left out */
     const TensorRecord *design[ROWS][COLUMNS];
-    double compliance[ROWS][COLUMNS];
+    const char *caption[ROWS][COLUMNS];
 } Sheet;
 
-/* The least compliance of the n-th run of a name. */
-static double least_of(const Story *s, const char *run, int64_t n)
+/* What the n-th run of a name came to: "mma, 1000 steps: 226.92", of the least compliance. */
+static const char *caption(const Story *s, Arena *a, const char *run, int64_t n)
 {
+    const char *name = strchr(run, ' ') + 1;
     for (int64_t i = 0; i < s->run_count; i++) {
-        if (strcmp(s->run[i].name, run) || n--) continue;
+        const StoryRun *r = &s->run[i];
+        if (strcmp(r->name, run) || n--) continue;
         double least = NAN;
-        for (int64_t k = 0; k < s->run[i].count; k++)
-            least = fmin(least,
-                         metric_by_name(s->run[i].epoch[k]->metrics, s->run[i].epoch[k]->metric_count, "compliance"));
-        return least;
+        for (int64_t k = 0; k < r->count; k++)
+            least = fmin(least, metric_by_name(r->epoch[k]->metrics, r->epoch[k]->metric_count, "compliance"));
+        return arena_printf(a, "%s, %lld steps: %.5g", name, (long long)r->epoch[r->count - 1]->epoch, least);
     }
-    return NAN;
+    return name;
 }
 
 static bool is_design(const Record *r)
@@ -124,14 +125,11 @@ static Sheet sheet_of(const Story *s, Arena *a)
             if (row == h.rows) break;
             same++;
         }
-        if (row == ROWS || column == COLUMNS) {
-            h.left_out++;
-            continue;
-        }
+        if (row == ROWS || column == COLUMNS) continue;
         if (row == h.rows) h.problem[h.rows++] = problem;
         if (column == h.columns) h.candidate[h.columns++] = name;
         h.design[row][column] = t;
-        h.compliance[row][column] = least_of(s, t->run, same);
+        h.caption[row][column] = caption(s, a, t->run, same);
     }
     return h;
 }
@@ -154,11 +152,31 @@ static void add_matrix(Arena *a, Text *out, const TensorRecord *t, int64_t row, 
     text_add(a, out, "END\n");
 }
 
-static void add_label(Arena *a, Text *out, const char *text, double y, int size)
+static void add_label(Arena *a, Text *out, const char *text, double x, double y, int size)
 {
-    text_addf(a, out, "set label '");
+    text_add(a, out, "set label '");
     escape_add(a, out, AS_GNUPLOT, text);
-    text_addf(a, out, "' at graph 0.5, screen %.6f center noenhanced font ',%d'\n", y, size);
+    text_addf(a, out, "' at screen %.6f, screen %.6f center noenhanced font ',%d'\n", x, y, size);
+}
+
+/* One picture: two lines of text, below them the densities, square elements, in the middle. */
+static void add_picture(Arena *a, Text *out, const Sheet *h, int64_t row, int64_t column)
+{
+    enum { GAP = 5, TEXT = 40 }; /* pixels */
+    const double H = (double)h->design[row][column]->shape[0], W = (double)h->design[row][column]->shape[1];
+    const double zoom = fmin((CELL_WIDTH - 2 * GAP) / W, (CELL_HEIGHT - TEXT - GAP) / H);
+    const double wide = CELL_WIDTH * (double)h->columns, high = CELL_HEIGHT * (double)h->rows;
+    const double middle = CELL_WIDTH * ((double)column + 0.5), top = high - CELL_HEIGHT * (double)row;
+    text_addf(a, out,
+              "unset label\nset lmargin at screen %.6f\nset rmargin at screen %.6f\nset tmargin at screen %.6f\n"
+              "set bmargin at screen %.6f\n",
+              (middle - zoom * W / 2) / wide, (middle + zoom * W / 2) / wide, (top - TEXT) / high,
+              (top - TEXT - zoom * H) / high);
+    add_label(a, out, h->problem[row], middle / wide, (top - 12) / high, 7);
+    add_label(a, out, h->caption[row][column], middle / wide, (top - 28) / high, 7);
+    text_addf(a, out,
+              "set autoscale xfix\nset autoscale yfix\nset yrange [] reverse\nplot $d%lld_%lld matrix with image\n",
+              (long long)row, (long long)column);
 }
 
 const char *designs_script(const Story *s, Arena *a, Text *out, int64_t *width, int64_t *height)
@@ -169,28 +187,14 @@ const char *designs_script(const Story *s, Arena *a, Text *out, int64_t *width, 
     *height = CELL_HEIGHT * h.rows;
     text_add(a, out,
              "set palette defined (0 'white', 1 'black')\nset cbrange [0:1]\nunset colorbox\nunset tics\nunset key\n"
-             "set border lw 0.5 lc rgb '#999999'\nset size ratio -1\n");
+             "set border lw 0.5 lc rgb '#999999'\n");
     for (int64_t r = 0; r < h.rows; r++)
         for (int64_t c = 0; c < h.columns; c++)
             if (h.design[r][c]) add_matrix(a, out, h.design[r][c], r, c);
     text_add(a, out, "set multiplot\n");
     for (int64_t r = 0; r < h.rows; r++)
-        for (int64_t c = 0; c < h.columns; c++) {
-            const double left = (double)c / (double)h.columns, top = 1 - (double)r / (double)h.rows,
-                         wide = 1 / (double)h.columns, high = 1 / (double)h.rows;
-            if (!h.design[r][c]) continue;
-            text_addf(
-                a, out,
-                "unset label\nset lmargin at screen %.6f\nset rmargin at screen %.6f\nset tmargin at screen %.6f\n"
-                "set bmargin at screen %.6f\n",
-                left + 0.06 * wide, left + 0.94 * wide, top - 0.27 * high, top - 0.97 * high);
-            add_label(a, out, h.problem[r], top - 0.07 * high, 7);
-            add_label(a, out, arena_printf(a, "%s: %.5g", h.candidate[c], h.compliance[r][c]), top - 0.18 * high, 8);
-            text_addf(
-                a, out,
-                "set autoscale xfix\nset autoscale yfix\nset yrange [] reverse\nplot $d%lld_%lld matrix with image\n",
-                (long long)r, (long long)c);
-        }
+        for (int64_t c = 0; c < h.columns; c++)
+            if (h.design[r][c]) add_picture(a, out, &h, r, c);
     text_add(a, out, "unset multiplot\n");
     return 0;
 }
