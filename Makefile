@@ -266,10 +266,18 @@ bench: $(BENCHES)
 	$(OBJ)/bench/bench_kernels $(BENCH)
 	$(OBJ)/bench/bench_step a $$(nproc) 5 $(if $(findstring --markdown,$(BENCH)),markdown,profile)
 
-# Designs of optimisers beside the published ones; the time of a solution beside SciPy, which is installed if need be.
-.PHONY: bench-structure
+# Designs of optimisers beside the published ones: the small problems of the table, smallest first, an hour of two cores. What is
+# done is kept in DESIGNED, so that it may be stopped and goes on. STRUCTURE: elements, steps, methods (oc mma pixels; cnn).
+DESIGNED  = structure.out/designed.txt
+STRUCTURE = 32767 1000 oc mma pixels
+.PHONY: bench-structure bench-solve
 bench-structure: $(OBJ)/bench/bench_structure
-	NAS_BENCH=$< tests/bench/bench-structure
+	@mkdir -p $(dir $(DESIGNED))
+	$< table $(DESIGNED) $(STRUCTURE)
+
+# The time of a solution beside SciPy, which is installed if need be.
+bench-solve: $(OBJ)/bench/bench_structure
+	NAS_BENCH=$< tests/bench/bench-solve
 
 # What the CUDA kernels would take on GPUs, by a model: minutes on the simulator. MODEL: channels, layers, size, fp32 or bf16.
 MODEL =

@@ -128,6 +128,24 @@ killed()
     equal whole.nas out.nas
 }
 
+@test "kill -9 within a design, or within an epoch of a search of generators, changes nothing" {
+    need lz4 protoc
+    nas-ingest -q structural --option problems=mbb_beam_24x16_0.5,hoop_16x32_0.25,ramp_16x16_0.3 -o p.nas
+    local designs=(nas-train -q --data p.nas --net oc --net mma --net pixels --net cnn --epochs 12)
+    "${designs[@]}" -o whole.nas
+    killed out.nas "${designs[@]}"
+    equal whole.nas out.nas
+    local search=(nas-search -q --epochs 3 --draws 2 --alpha-problems 1 --judge-problems 1 --design-steps 2
+        --ops nearest,bilinear,conv_3x3,conv_1x1,width_0.5 p.nas)
+    "${search[@]}" -o whole.nas
+    killed out.nas "${search[@]}"
+    equal whole.nas out.nas
+    "${search[@]}" --threads 1 -o out.nas
+    equal whole.nas out.nas
+    run --separate-stderr "${search[@]}" --resume ck.nas --draws 3 -o other.nas
+    [[ $status = 1 && ${#stderr_lines[@]} = 1 && $stderr = *--draws* && ! -e other.nas ]]
+}
+
 # stopped SIGNAL STATUS COMMAND…: a signal ends it with a valid stream and a checkpoint; resumed it gives whole.nas.
 stopped()
 {

@@ -26,6 +26,8 @@ typedef enum {
     RNG_JITTER = 23,      /* noise on a sample: the seed for its elements */
     RNG_MIX = 24,         /* parts of two samples that are mixed */
     RNG_STRUCTURE = 25,   /* random structural problems; index = sample << 32 | draw */
+    RNG_GENERATOR =
+        26, /* generators drawn by a search; index = epoch << 28 | draw << 8 | decision, or from above: a seed */
     RNG_TEST = 100
 } RngPurpose;
 

@@ -56,6 +56,35 @@ const CliOption table_builtin[] = {
 };
 
 static const char *command_line = "";
+static const CliOption *given[256]; /* on the command line, each once */
+static int given_count;
+
+static void note_given(const CliOption *o)
+{
+    int i = 0;
+    while (i < given_count && given[i] != o) i++;
+    if (i == given_count && i < COUNTOF(given)) given[given_count++] = o;
+}
+
+static const char *first_given(const char *const *names, bool among)
+{
+    for (int i = 0; i < given_count; i++) {
+        const char *const *k = names;
+        while (*k && strcmp(*k, given[i]->name)) k++;
+        if (!*k != among) return given[i]->name;
+    }
+    return 0;
+}
+
+const char *cli_given(const char *const *names)
+{
+    return first_given(names, true);
+}
+
+const char *cli_given_beside(const char *const *names)
+{
+    return first_given(names, false);
+}
 
 const char *cli_command_line(void)
 {
@@ -215,6 +244,7 @@ static int parse_long(const CliProgram *program, char **argv, int i)
     Wanted wanted = {.name = name, .length = strcspn(name, "=")};
     const CliOption *o = wanted.length ? table_walk(program->options, is_wanted, &wanted) : 0;
     if (!o) cli_die(EXIT_USAGE, "unknown option '%s' (%s --help lists them)", argv[i], program->name);
+    note_given(o);
     bool joined = name[wanted.length] == '=';
     if (o->kind == CLI_FLAG) {
         if (joined) cli_die(EXIT_USAGE, "--%s: takes no value", o->name);
@@ -237,6 +267,7 @@ static int parse_short(const CliProgram *program, char **argv, int i)
         Wanted wanted = {.letter = *s};
         const CliOption *o = table_walk(program->options, is_wanted, &wanted);
         if (!o) cli_die(EXIT_USAGE, "unknown option '-%c' (%s --help lists them)", *s, program->name);
+        note_given(o);
         if (o->kind == CLI_FLAG) {
             *(bool *)o->to = true;
             continue;

@@ -79,6 +79,9 @@ extern const CliOption cli_basic_options[];  /* without seed, threads, device (n
 char **cli_begin(int argc, char **argv, const CliProgram *program);
 /* Calls visit for every option of a table and of those spliced into it, headings left out. */
 void cli_options_visit(const CliOption *table, void (*visit)(void *context, const CliOption *o), void *context);
+/* The long name of the first option on the command line that is one of `names` (0-terminated), or that is none; or 0. */
+const char *cli_given(const char *const *names);
+const char *cli_given_beside(const char *const *names);
 /* Appends the value that an option has now, such that another value gives another text: "50", "0.025", "yes". */
 void cli_option_value(Arena *a, Text *t, const CliOption *o);
 /* Flushes and closes stdout, checks for errors; returns the exit code for main: 0, EXIT_FAILED, or that of the signal that

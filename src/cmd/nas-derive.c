@@ -7,10 +7,12 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "nn/generator_space.h"
 #include "nn/genotext.h"
 #include "nn/names.h"
 #include "search/alphafile.h"
 #include "search/bounded.h"
+#include "search/generators.h"
 #include "search/perturb.h"
 #include "stream/record.h"
 #include "train/netio.h"
@@ -64,12 +66,13 @@ static const CliOption options[] = {
     {CLI_DOUBLE, 0, "tune-lr", "F", &perturb.tune_lr, "Their learning rate.", 0, 1000},
     {CLI_INT, 0, "memory", "MIB", &perturb.memory, "Take at most so much memory, in MiB; 0: what is free.", 0, 1e9},
     {CLI_HEADING, 0, "Genotypes from elsewhere"},
-    {CLI_LIST, 'n', "named", "NAME", &named, "A published cell, or all of them."},
+    {CLI_LIST, 'n', "named", "NAME", &named, "A published cell, or all of them; cnn: the published generator."},
     {CLI_FLAG, 'l', "list", 0, &listing, "Print the published cells (name, source, genotype) and stop."},
     {CLI_INT, 'r', "random", "N", &random_count, "N random cells, the control of every search; see --ops and --seed.",
      0, 1e6},
     {CLI_LIST, 't', "text", "GENOTYPE", &texts,
-     "A genotype in the notation Genotype(normal=[('sep_conv_3x3', 0), ...], ...)."},
+     "A genotype in the notation Genotype(normal=[('sep_conv_3x3', 0), ...], ...); or a generator: Generator([('bilinear', 2, "
+     "'norm', 'conv_5x5', 64), ...]), a tuple a stage: enlargement, factor, normalisation, convolution, channels."},
     {CLI_LIST, 'T', "from-text", "FILE", &text_files,
      "All genotypes in a text file, such as a log or a genotypes.py; what is no genotype is skipped. -: standard "
      "input."},
@@ -81,8 +84,8 @@ static const CliOption options[] = {
      "What the files of --from-alphas are; auto: by what is in them. python: definitions NAME = Genotype(...)."},
     {CLI_HEADING, 0, "The space of --random and --from-alphas"},
     {CLI_STRING, 0, "ops", "LIST", &ops,
-     "Operations, comma-separated, in the order of the columns; or darts, galaxy-zoo-9, galaxy-zoo-11, series; auto: those of "
-     "the last search that was read, or else darts."},
+     "Operations, comma-separated, in the order of the columns; or darts, galaxy-zoo-9, galaxy-zoo-11, series; generator, or what "
+     "generators are made of (nas-search --help); auto: those of the last search that was read, or else darts."},
     {CLI_INT, 0, "nodes", "N", &nodes, "Nodes of a cell.", 1, GENOTYPE_MAX_NODES},
     {CLI_INT, 0, "inputs", "N", &inputs, "Inputs that a node keeps.", 1, 2},
     {CLI_INT, 0, "concat", "N", &concat_nodes, "Nodes that make up the output, the last N; 0: all.", 0,
@@ -107,6 +110,8 @@ static const CliProgram program = {
         "other than none of the greatest weight after the softmax, for every node its strongest edges, the "
         "stronger first. Everything else in the stream is passed on, but for samples and weights, which are "
         "dropped unless asked for.\n\n"
+        "Of a search of generators it is the generator of the heaviest option of each decision; --epoch best is the one that was "
+        "best on its problems of the train split.\n\n"
         "With --max-params or --max-macs the cell is that of the greatest sum of kept weights whose network, of "
         "--layers, --channels and the shape of the data, stays within the bounds; found exactly, unless the record "
         "says otherwise.\n\n"
@@ -119,6 +124,7 @@ static const CliProgram program = {
         "nas-derive --named DARTS_V2 --random 8 --seed 3 -o cells.nas\n\n"
         "nas-derive --print search.nas\n\n"
         "nas-derive --rule perturbation --data data.nas search.nas -o cell.nas\n\n"
+        "nas-derive --print --named cnn --ops generator --random 4\n\n"
         "nas-derive --print --from-alphas normal_049.npy --from-alphas reduce_049.npy",
     .options = options,
 };
@@ -166,6 +172,9 @@ static void emit(Output *o, GenotypeRecord g)
 typedef struct {
     bool open; /* a SearchSpace was read */
     Space space;
+    bool of_generators; /* then this is its space, and the weights are */
+    GeneratorSpace generators;
+    double *columns;
     const char *strategy, *dataset, *ops;
     int64_t seed;
     int64_t epochs, first, last; /* SearchEpochs seen, and the range of their numbers */
@@ -267,6 +276,34 @@ static void emit_derived(Output *o, const char *name, const char *dataset, int64
     emit(o, g);
 }
 
+/* The same of a search of generators. */
+static void emit_generator(Output *o, const Search *s, const char *name)
+{
+    int64_t choice[GENERATOR_MAX_DECISIONS] = {0};
+    double margin[GENERATOR_MAX_DECISIONS], kept = 0;
+    GeneratorSpec spec;
+    generators_likeliest(&s->generators, s->columns, choice);
+    generator_decide(&s->generators, choice, &spec);
+    for (int64_t d = 0; d < s->generators.decisions; d++) {
+        const GeneratorDecision *of = &s->generators.decision[d];
+        double next = 0;
+        for (int64_t c = 0; c < of->count; c++)
+            if (c != choice[d]) next = fmax(next, s->columns[of->first + c]);
+        margin[d] = s->columns[of->first + choice[d]] - next;
+        kept += s->columns[of->first + choice[d]] / (double)s->generators.decisions;
+    }
+    emit(o, (GenotypeRecord){.name = unique_name(o, name),
+                             .text = generator_print(o->perm, &spec),
+                             .rule = rule,
+                             .dataset = s->dataset,
+                             .seed = s->seed,
+                             .epoch = s->epoch,
+                             .margin = margin,
+                             .margin_count = s->generators.decisions,
+                             .none_mass = -1,
+                             .weight_kept = kept});
+}
+
 /* The search is over: its genotype goes out. */
 static void search_end(Search *s, Output *o, Bench *b, const char *file)
 {
@@ -275,10 +312,14 @@ static void search_end(Search *s, Output *o, Bench *b, const char *file)
         cli_die(EXIT_FAILED, "%s: no epoch %lld: the search has %lld to %lld", file, (long long)epoch,
                 (long long)s->first, (long long)s->last);
     if (!s->found && epoch == EPOCH_BEST && s->epochs)
-        cli_die(EXIT_FAILED, "%s: no epoch of the search was measured on a validation split: which is best is unknown",
-                file);
+        cli_die(EXIT_FAILED, "%s: no epoch of the search was measured on a %s split: which is best is unknown", file,
+                s->of_generators ? "train" : "validation");
     if (!s->found) cli_die(EXIT_FAILED, "%s: a search without epochs: nothing to derive from", file);
     const char *name = arena_printf(o->perm, "search-%s-%lld", s->strategy, (long long)s->seed);
+    if (s->of_generators) {
+        emit_generator(o, s, name);
+        return;
+    }
     Derived d;
     Settings list = {0};
     const char *why = derive_by_rule(b, o->perm, s, &s->space, s->weight, &d, &list);
@@ -303,6 +344,14 @@ static const char *search_begin(Search *s, Arena *perm, const SearchSpace *r)
     text_add(perm, &all, "");
     for (int64_t i = 0; i < r->op_count; i++) text_addf(perm, &all, "%s%s", i ? "," : "", r->ops[i]);
     s->ops = all.s;
+    if (generator_space_is(all.s)) {
+        s->of_generators = true;
+        if (strcmp(rule, "magnitude") || bounds.parameters || bounds.macs)
+            return "a search of generators: they are derived by --rule magnitude, without bounds";
+        const char *why = generator_space_make(perm, all.s, &s->generators);
+        if (!why) s->columns = NEW(perm, double, s->generators.columns);
+        return why;
+    }
     const char *why = space_make(perm, all.s, r->nodes, r->inputs, r->concat, &s->space);
     for (int i = 0; i < 2 && !why; i++) s->weight[i] = NEW(perm, double, space_edges(&s->space) * s->space.op_count);
     return why;
@@ -311,18 +360,38 @@ static const char *search_begin(Search *s, Arena *perm, const SearchSpace *r)
 /* With --epoch best: is this the best so far? Of equals the later one is. */
 static bool is_best(Search *s, const Bench *b, const SearchEpoch *e)
 {
-    const MetricInfo *m = b->selects;
-    double now = m ? metric_get(e->metrics, e->metric_count, split_name[SPLIT_VALID], m->name) : NAN;
+    const MetricInfo *m = s->of_generators ? task_metric(generators_metric) : b->selects;
+    const Split split = s->of_generators ? SPLIT_TRAIN : SPLIT_VALID;
+    double now = m ? metric_get(e->metrics, e->metric_count, split_name[split], m->name) : NAN;
     if (isnan(now)) return false;
     if (!isnan(s->best) && (m->higher ? now < s->best : now > s->best)) return false;
     s->best = now;
     return true;
 }
 
+static const char *generator_epoch(Search *s, Output *o, const Bench *b, const SearchEpoch *e)
+{
+    if (!s->epochs++) s->first = e->epoch;
+    s->last = e->epoch;
+    if (!every && epoch >= 0 && e->epoch != epoch) return 0;
+    double *weight = NEW(o->perm, double, s->generators.columns);
+    const char *why = generators_weights(o->perm, &s->generators, e, weight);
+    if (why || (!every && epoch == EPOCH_BEST && !is_best(s, b, e))) return why;
+    s->found = true;
+    s->epoch = e->epoch;
+    s->columns = weight;
+    if (every)
+        emit_generator(
+            o, s,
+            arena_printf(o->perm, "search-%s-%lld-epoch%lld", s->strategy, (long long)s->seed, (long long)e->epoch));
+    return 0;
+}
+
 static const char *search_epoch(Search *s, Output *o, Bench *b, const SearchEpoch *e)
 {
     if (!s->open) return "a search epoch without a search space before it";
     Arena *perm = o->perm;
+    if (s->of_generators) return generator_epoch(s, o, b, e);
     const double *weight[2] = {0};
     int64_t cells = space_edges(&s->space) * s->space.op_count;
     for (int64_t i = 0; i < e->table_count; i++) {
@@ -447,6 +516,12 @@ static void emit_named(Output *o, const NamedGenotype *n)
     emit(o, r);
 }
 
+static void emit_published(Output *o)
+{
+    emit(o, plain_record(unique_name(o, generator_published_name), generator_print(o->perm, &generator_published),
+                         "named"));
+}
+
 static const NamedGenotype *find_named(Arena *perm, const char *name)
 {
     const NamedGenotype *n = genotype_find(name);
@@ -461,11 +536,14 @@ static const NamedGenotype *find_named(Arena *perm, const char *name)
 static void emit_text(Output *o, const char *text, const char *name, const char *where, int code)
 {
     Genotype g;
-    const char *why = genotype_parse(o->perm, text, &g);
+    GeneratorSpec spec;
+    const bool generator = generator_text_is(text);
+    const char *why = generator ? generator_parse(o->perm, text, &spec) : genotype_parse(o->perm, text, &g);
     if (why) cli_die(code, "%s: %s", where, why);
     o->texts++;
     if (!name) name = arena_printf(o->perm, "text-%lld", (long long)o->texts);
-    emit(o, plain_record(unique_name(o, name), genotype_print(o->perm, &g), "text"));
+    text = generator ? generator_print(o->perm, &spec) : genotype_print(o->perm, &g);
+    emit(o, plain_record(unique_name(o, name), text, "text"));
 }
 
 static char *read_text(Arena *perm, const char *path, int64_t *length)
@@ -593,17 +671,30 @@ static void emit_alphas(Output *o, Bench *b, const Space *s)
                 shown_name(waiting_path));
 }
 
-static void emit_random(Output *o, const Space *s, Arena scratch)
+/* The i-th random cell, or generator, as text. */
+static const char *random_text(Arena *a, const Space *s, const GeneratorSpace *generators, int64_t i)
+{
+    GeneratorSpec spec;
+    Genotype g;
+    if (generators) {
+        generator_random(generators, (uint64_t)cli_common.seed, (uint64_t)i, &spec);
+        return generator_print(a, &spec);
+    }
+    g = genotype_random(s, (uint64_t)cli_common.seed, (uint64_t)i);
+    return genotype_print(a, &g);
+}
+
+/* generators: their space, or 0: cells of s. */
+static void emit_random(Output *o, const Space *s, const GeneratorSpace *generators, Arena scratch)
 {
     Text all = {0};
-    for (int64_t i = 0; i < s->op_count; i++)
+    for (int64_t i = 0; !generators && i < s->op_count; i++)
         text_addf(&scratch, &all, "%s%s", i ? "," : "", primitive_table[s->op[i]].name);
-    Setting settings = {"ops", all.s};
+    Setting settings = {"ops", generators ? generator_space_ops(&scratch, generators) : all.s};
     for (int64_t i = 1; i <= random_count; i++) {
         Arena once = scratch; /* names of random cells cannot clash, so nothing of them needs to stay */
-        Genotype g = genotype_random(s, (uint64_t)cli_common.seed, (uint64_t)i);
         const char *name = arena_printf(&once, "random-%lld-%lld", (long long)cli_common.seed, (long long)i);
-        GenotypeRecord r = plain_record(name, genotype_print(&once, &g), "random");
+        GenotypeRecord r = plain_record(name, random_text(&once, s, generators, i), "random");
         r.seed = cli_common.seed;
         r.settings = &settings;
         r.setting_count = 1;
@@ -677,10 +768,15 @@ int main(int argc, char **argv)
     Space space;
     const bool automatic = !strcmp(ops, "auto");
     const int64_t concat = concat_nodes ? concat_nodes : nodes;
-    const char *why = space_make(&perm, automatic ? "darts" : ops, nodes, inputs, concat, &space);
+    GeneratorSpace generators;
+    bool of_generators = generator_space_is(ops);
+    const char *why = space_make(&perm, automatic || of_generators ? "darts" : ops, nodes, inputs, concat, &space);
+    if (!why && of_generators) why = generator_space_make(&perm, ops, &generators);
+    if (!why && of_generators && alpha_files.count) why = "--from-alphas: cells alone are derived from tables";
     if (why) cli_die(EXIT_USAGE, "%s", why);
     for (int i = 0; i < named.count; i++)
-        if (strcmp(named.item[i], "all")) find_named(&perm, named.item[i]);
+        if (strcmp(named.item[i], "all") && strcmp(named.item[i], generator_published_name))
+            find_named(&perm, named.item[i]);
 
     bool stream = !print || strcmp(cli_common.output, "-");
     if (stream) cli_refuse_terminal(cli_common.output);
@@ -694,18 +790,26 @@ int main(int argc, char **argv)
         cli_guard_file(writer_temporary(out.writer));
     }
     if (in) from_stream(in, &out, &bench, !elsewhere);
-    if (automatic && out.ops &&
-        (why = space_make(&perm, out.ops, nodes, inputs, concat_nodes ? concat_nodes : nodes, &space)))
+    if (automatic && out.ops && generator_space_is(out.ops)) {
+        of_generators = true;
+        why = generator_space_make(&perm, out.ops, &generators);
+        if (!why && alpha_files.count) why = "--from-alphas: cells alone are derived from tables";
+        if (why) cli_die(EXIT_USAGE, "%s", why);
+    } else if (automatic && out.ops &&
+               (why = space_make(&perm, out.ops, nodes, inputs, concat_nodes ? concat_nodes : nodes, &space)))
         cli_die(EXIT_USAGE, "%s", why);
     for (int i = 0; i < named.count; i++) {
         bool all = !strcmp(named.item[i], "all");
         for (int64_t k = 0; all && k < genotype_named_count; k++) emit_named(&out, &genotype_named[k]);
-        if (!all) emit_named(&out, find_named(&perm, named.item[i]));
+        if (!strcmp(named.item[i], generator_published_name))
+            emit_published(&out);
+        else if (!all)
+            emit_named(&out, find_named(&perm, named.item[i]));
     }
     for (int i = 0; i < texts.count; i++) emit_text(&out, texts.item[i], 0, "--text", EXIT_USAGE);
     for (int i = 0; i < text_files.count; i++) emit_text_file(&out, text_files.item[i]);
     emit_alphas(&out, &bench, &space);
-    emit_random(&out, &space, scratch);
+    emit_random(&out, &space, of_generators ? &generators : 0, scratch);
     if (out.writer && !writer_finish(out.writer)) cli_die(EXIT_FAILED, "%s", writer_error(out.writer));
     cli_guard_file(0);
     if (bench.place.pool) workplace_close(&bench.place);

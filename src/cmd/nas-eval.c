@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "data/problems.h"
 #include "train/average.h"
 #include "train/candidates.h"
+#include "train/design_scores.h"
 #include "train/evaluate.h"
 #include "train/export.h"
 #include "train/forecast.h"
@@ -18,7 +20,7 @@
 
 static const char *data_path = "", *split_text = "test", *wanted_set = "best", *csv_path = "", *npy_path = "",
                   *onnx_path = "", *weights_path = "";
-static int64_t batch = 64, limit, memory, bootstrap, views;
+static int64_t batch = 64, limit, memory, bootstrap, views, steps;
 static bool predictions, keep_weights, ensemble, onnx_normalised;
 
 static const CliOption options[] = {
@@ -27,6 +29,7 @@ static const CliOption options[] = {
     {CLI_CHOICE, 's', "split", "test|validation|train|alpha", &split_text, "The split to evaluate on."},
     {CLI_CHOICE, 0, "set", "best|last|mean", &wanted_set, "Which weights; if a network lacks them, others, aloud."},
     {CLI_INT, 0, "limit", "N", &limit, "Evaluate the first N samples; 0: all.", 0, 1e12},
+    {CLI_INT, 0, "steps", "N", &steps, "Of designs: what they are worth after N steps; 0: after all.", 0, 1e9},
     {CLI_INT, 'b', "batch", "N", &batch, "Samples of a batch; made smaller if memory is short.", 1, 65536},
     {CLI_INT, 0, "memory", "MIB", &memory, "Take at most so much memory, in MiB; 0: what is free.", 0, 1e9},
     {CLI_INT, 0, "tta", "N", &views,
@@ -62,6 +65,10 @@ static const CliProgram program = {
         "same samples by running and by batch statistics). All else is passed on, but for samples and weights.\n\n"
         "Samples are normalised as they were for the training of the network. A network that does not fit the "
         "dataset ends the program with status 1; one without weights in the stream is passed on with a note.\n\n"
+        "Of designs of structural problems each candidate is evaluated over the problems of the split: relative error = "
+        "compliance / best known - 1, its mean, its median, the share of problems within 1 %, those of the uniform design beside them, "
+        "and a table of problems. Best known is the least of the published figures, so that an error can be negative; where none "
+        "was published, the least in the stream: evaluate what is to be compared in one stream. All designs are simulated anew.\n\n"
         "Examples:\n\n"
         "nas-train --data data.nas cells.nas | nas-eval --data data.nas -o result.nas\n\n"
         "nas-eval --data data.nas --split validation --csv said.csv net.nas -o result.nas\n\n"
@@ -314,6 +321,53 @@ static void read_stream(Eval *e, Arena scratch, Reader *in)
     if (ensemble && !cli_interrupted()) put_ensemble(e, scratch);
 }
 
+/* Designs of problems. */
+static int evaluate_designs(Arena *perm, Arena scratch, const Dataset *d, const char *path)
+{
+    static const char *const known[] = {"data",   "split",    "steps", "keep-weights", "seed", "threads",
+                                        "output", "progress", "quiet", "verbose",      0};
+    const char *odd = cli_given_beside(known);
+    if (odd)
+        cli_die(EXIT_FAILED, "%s: a dataset of structural problems: --%s means nothing for designs", data_path, odd);
+    const Split split = split_find(split_text);
+    if (!d->split[split].count) cli_die(EXIT_FAILED, "%s: the %s split is empty", data_path, split_text);
+    Reader *in = reader_open(perm, path);
+    const char *digest = arena_printf(perm, "%s %016llx", d->info.name, (unsigned long long)d->info.digest);
+    Provenance self = provenance_self(perm, &digest, 1);
+    Writer *out = writer_open(perm, cli_common.output, in, &self);
+    cli_guard_file(writer_temporary(out));
+    DesignScores *scores = design_scores_new(perm, d, split, steps);
+    const char *why;
+    while (!cli_interrupted()) {
+        Arena once = scratch;
+        Record r;
+        StreamStatus status = reader_next(in, &once, &r);
+        if (status == STREAM_END) break;
+        if (status == STREAM_ERROR) cli_die_input(reader_damaged(in), reader_error(in));
+        why = design_scores_add(scores, once, &r);
+        if (why) cli_die(EXIT_FAILED, "%s: record %lld: %s", reader_name(in), (long long)r.number, why);
+        if (r.kind != REC_SAMPLES && (r.kind != REC_TENSOR || keep_weights)) writer_pass(out, &r);
+    }
+    int64_t count;
+    if (cli_interrupted()) return writer_finish(out) ? cli_end() : EXIT_FAILED; /* half a stream has no scores */
+    const Evaluation *e = design_scores_all(scores, scratch, &count, &why);
+    if (why) cli_die(EXIT_FAILED, "%s: %s", data_path, why);
+    if (!count)
+        cli_die(EXIT_FAILED, "%s: no design of the %s split in it: nas-train makes them", reader_name(in), split_text);
+    for (int64_t i = 0; i < count; i++) {
+        writer_put(out, &(Record){.kind = REC_EVALUATION, .evaluation = e[i]});
+        cli_note("%s: %lld problems of %s: relative error %.4f, median %.4f, %.0f %% within 1 %%; uniform %.4g",
+                 e[i].run, (long long)e[i].count, e[i].split, e[i].metrics[0].value, e[i].metrics[1].value,
+                 100 * e[i].metrics[2].value, e[i].baseline[0].value);
+        if (e[i].count < d->split[split].count)
+            cli_warn("%s: no design of %lld problems of the split", e[i].run,
+                     (long long)(d->split[split].count - e[i].count));
+    }
+    if (!writer_finish(out)) cli_die(EXIT_FAILED, "%s", writer_error(out));
+    cli_guard_file(0);
+    return cli_end();
+}
+
 int main(int argc, char **argv)
 {
     char **file = cli_begin(argc, argv, &program);
@@ -328,8 +382,10 @@ int main(int argc, char **argv)
     cli_catch_signals();
 
     bool damaged;
-    const char *why = dataset_open(&perm, scratch, data_path, &e.data, &damaged);
+    const char *why = dataset_open_any(&perm, scratch, data_path, &e.data, &damaged);
     if (why) cli_die_input(damaged, why);
+    if (problems_are(&e.data.info)) return evaluate_designs(&perm, scratch, &e.data, path);
+    if (steps) cli_die(EXIT_FAILED, "%s: no dataset of structural problems: --steps is for those", data_path);
     if (e.data.spilled) cli_note("%s: %s", data_path, e.data.spilled);
     if (!e.data.split[e.split].count) cli_die(EXIT_FAILED, "%s: the %s split is empty", data_path, split_text);
     const DatasetInfo *i = &e.data.info;

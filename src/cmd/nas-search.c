@@ -5,8 +5,10 @@
 
 #include "base/clock.h"
 #include "cli/cli.h"
+#include "data/problems.h"
 #include "report/report.h"
 #include "search/bilevel.h"
+#include "search/generators.h"
 #include "train/profile.h"
 
 static SearchSettings settings = {
@@ -29,13 +31,14 @@ static SearchSettings settings = {
     .alpha_beta1 = 0.5,
     .alpha_beta2 = 0.999,
 };
+static GeneratorsSettings generators = {.draws = 8, .problems = 4, .judges = 8, .steps = 50};
 static bool dry_run, keep_samples, weights, profile, list_strategies, costs;
 
 static const CliOption options[] = {
     {CLI_HEADING, 0, "What is searched"},
     {CLI_STRING, 0, "ops", "LIST", &settings.ops,
      "Operations, comma-separated; or a named set: darts, galaxy-zoo-9, galaxy-zoo-11, series; auto: series for samples "
-     "of height 1, else darts."},
+     "of height 1, else darts. Of a dataset of structural problems: generator, or what a generator is made of."},
     {CLI_INT, 0, "nodes", "N", &settings.nodes, "Nodes of a cell.", 1, GENOTYPE_MAX_NODES},
     {CLI_INT, 0, "inputs", "N", &settings.inputs, "Inputs that a node keeps in the end.", 1, 2},
     {CLI_INT, 0, "concat", "N", &settings.concat, "Nodes that make up the output, the last N; 0: all.", 0,
@@ -83,6 +86,15 @@ static const CliOption options[] = {
     {CLI_DOUBLE, 0, "weight-decay", "F", &settings.weight_decay, "Weight decay.", 0, 100},
     {CLI_DOUBLE, 0, "clip", "F", &settings.clip, "Largest norm of a gradient; 0: no limit.", 0, 1e9},
     {CLI_FLAG, 0, "no-augment", 0, &settings.no_augment, "No augmentation, whatever the dataset declares."},
+    {CLI_HEADING, 0, "Structural problems: a generator is searched"},
+    {CLI_INT, 0, "draws", "N", &generators.draws, "Generators drawn an epoch; each designs all problems of the epoch.",
+     2, 4096},
+    {CLI_INT, 0, "alpha-problems", "N", &generators.problems,
+     "Problems of the alpha split an epoch, others in every epoch; 0: all.", 0, 4096},
+    {CLI_INT, 0, "judge-problems", "N", &generators.judges,
+     "The first N problems of the train split, on which the likeliest generator is judged after an epoch; 0: all.", 0,
+     4096},
+    {CLI_INT, 0, "design-steps", "N", &generators.steps, "Steps of a design.", 1, 1e6},
     {CLI_HEADING, 0, "Output"},
     {CLI_FLAG, 'n', "dry-run", 0, &dry_run, "Print what the search would take, and stop."},
     {CLI_FLAG, 0, "costs", 0, &costs, "Print what every operation costs on every stage, and stop."},
@@ -114,11 +126,19 @@ static const CliProgram program = {
         "They are written as they come, so that "
         "nas-stats --follow can watch. nas-derive makes the genotype of it. Other records are passed on; samples "
         "are dropped unless --keep-samples is given.\n\n"
+        "On a dataset of structural problems (nas-ingest structural) a generator is searched, a network that makes designs: how "
+        "each stage of the published one enlarges (bilinear, nearest, transposed), whether it is normalised (norm, plain), its "
+        "convolution (conv_1x1, conv_3x3, conv_5x5, conv_7x7, dil_conv_3x3, dil_conv_5x5) and its width (width_0.5, width_1, "
+        "width_2, times the published). There is no supernet: in an epoch generators are drawn from the alphas, each designs "
+        "problems of the alpha split from new weights, and the alphas move by how they rank. Then the likeliest one designs problems "
+        "of the train split, which teach nothing: relative_compliance, below 1 if better than the published generator in as "
+        "many steps. Options that do not concern this are refused.\n\n"
         "A search whose loss is no longer finite ends with an Event record and exit status 1; so does SIGINT or "
         "SIGTERM, with status 130 or 143. The stream is valid in both cases.\n\n" CHECKPOINT_DETAILS "Examples:\n\n"
         "nas-search --epochs 10 --channels 8 data.nas -o search.nas\n\n"
         "nas-search --strategy pc-darts --channel-share 2 --warmup 3 --epochs 20 data.nas -o search.nas\n\n"
-        "nas-search --dry-run --costs data.nas",
+        "nas-search --dry-run --costs data.nas\n\n"
+        "nas-search --epochs 20 --draws 12 structural.nas | nas-derive --epoch best | nas-train --data structural.nas",
     .options = options,
 };
 
@@ -132,6 +152,53 @@ static const char *forecast_line(Arena *a, const Search *s)
 {
     return arena_printf(a, "%s; %lld epochs of %lld steps", forecast_text(a, &s->forecast), (long long)settings.epochs,
                         (long long)s->batches);
+}
+
+/* A dataset of problems: a generator is searched. */
+static int search_generators(Arena *perm, Arena scratch, const Dataset *d, const char *file, Writer *out)
+{
+    static const char *const known[] = {"ops",        "alpha-lr",         "alpha-beta1",    "alpha-beta2",  "epochs",
+                                        "draws",      "alpha-problems",   "judge-problems", "design-steps", "dry-run",
+                                        "checkpoint", "checkpoint-every", "resume",         "seed",         "threads",
+                                        "output",     "progress",         "quiet",          "verbose",      0};
+    const char *odd = cli_given_beside(known);
+    if (odd)
+        cli_die(EXIT_FAILED, "%s: a dataset of structural problems: --%s means nothing for a search of generators",
+                file, odd);
+    if (strcmp(settings.ops, "auto") && !generator_space_is(settings.ops))
+        cli_die(EXIT_FAILED, "%s: a dataset of structural problems: --ops %.200s is not what generators are made of",
+                file, settings.ops);
+    generators.ops = strcmp(settings.ops, "auto") ? settings.ops : "generator";
+    generators.epochs = settings.epochs;
+    generators.lr = settings.strategy.lr > 0 ? settings.strategy.lr : 0.1;
+    generators.beta1 = settings.alpha_beta1;
+    generators.beta2 = settings.alpha_beta2;
+    GeneratorSpace space;
+    const char *why = generator_space_make(perm, generators.ops, &space);
+    if (why) cli_die(EXIT_USAGE, "--ops: %s", why);
+    const int64_t count = generators_count(perm, d, &generators, &why);
+    if (why) cli_die(EXIT_FAILED, "%s: %s", file, why);
+    if (dry_run) {
+        printf("%lld decisions; at most %lld designs of %lld steps each\n", (long long)space.decisions,
+               (long long)count, (long long)generators.steps);
+        return cli_end();
+    }
+    Checkpoint checkpoint;
+    bool damaged = false;
+    problems_write(out, scratch, d);
+    why = checkpoint_open(perm, scratch, options, &d->info, &checkpoint);
+    if (!why) why = checkpoint_begin(&checkpoint, perm, out, &damaged);
+    if (why) cli_die_input(damaged, why);
+    Pool *pool = pool_open((int)cli_common.threads);
+    if (!pool) cli_die(EXIT_FAILED, "%lld threads cannot be started", (long long)cli_common.threads);
+    why = generators_run(perm, scratch, pool, d, &generators, &checkpoint, out);
+    if (why) cli_die(EXIT_FAILED, "%s: %s", file, why);
+    pool_close(pool);
+    if (!writer_finish(out)) cli_die(EXIT_FAILED, "%s", writer_error(out));
+    cli_guard_file(0);
+    checkpoint_tell(&checkpoint);
+    checkpoint_close(&checkpoint);
+    return cli_end();
 }
 
 static void put_profile(Arena *perm, const Search *s)
@@ -157,7 +224,8 @@ int main(int argc, char **argv)
     bool stop = dry_run || costs;
     if (!stop) cli_refuse_terminal(cli_common.output);
     cli_catch_signals();
-    const char *why = search_settings_check(&perm, &settings);
+    const bool designs = generator_space_is(settings.ops);
+    const char *why = designs ? 0 : search_settings_check(&perm, &settings);
     if (why) cli_die(EXIT_USAGE, "%s", why);
     Reader *in = reader_open(&perm, file[0] ? file[0] : "-");
     Dataset data;
@@ -167,8 +235,12 @@ int main(int argc, char **argv)
         out = writer_open(&perm, cli_common.output, in, &self);
         cli_guard_file(writer_temporary(out));
     }
-    why = dataset_read(&perm, scratch, in, &data, pass_on, out);
+    why = dataset_read_any(&perm, scratch, in, &data, pass_on, out);
     if (why) cli_die_input(reader_damaged(in), why);
+    if (problems_are(&data.info)) return search_generators(&perm, scratch, &data, reader_name(in), out);
+    static const char *const of_designs[] = {"draws", "alpha-problems", "judge-problems", "design-steps", 0};
+    const char *odd = designs ? "ops" : cli_given(of_designs);
+    if (odd) cli_die(EXIT_FAILED, "%s: no dataset of structural problems: --%s is for those", reader_name(in), odd);
     if (data.spilled) cli_note("%s: %s", reader_name(in), data.spilled);
 
     Workplace place;

@@ -37,11 +37,12 @@ static const CliOption options[] = {
     {CLI_FLAG, 0, "svg", 0, &svg, "The cells as SVG, drawn by Graphviz."},
     {CLI_STRING, 0, "png", "FILE", &png, "The cells as PNG into FILE, drawn by Graphviz."},
     {CLI_CHOICE, 0, "cell", "both|normal|reduce", &cell, "Which cells --dot, --svg and --png draw."},
-    {CLI_CHOICE, 0, "plot", "none|curves|alphas|weights|spread|fronts|depth|transfer", &plot,
+    {CLI_CHOICE, 0, "plot", "none|curves|alphas|weights|spread|fronts|depth|transfer|designs", &plot,
      "By gnuplot, with -o FILE.svg or FILE.png a picture, else in characters. curves: learning curves; alphas: entropy of "
      "the mixing weights; weights: their quantiles and histograms over epochs; spread: the runs of each contender of "
      "--verdict, with boxes; fronts: metric against parameters and MACs, with the Pareto front; depth: metric by layers "
-     "and channels; transfer: a heat map of cells by the dataset that they were trained on."},
+     "and channels; transfer: a heat map of cells by the dataset that they were trained on; designs: "
+     "pictures of designs of structural problems, a row a problem."},
     {CLI_STRING, 0, "samples", "FILE", &samples,
      "Some samples of a dataset as PNG into FILE, the first of every class in a row of their own; series as curves."},
     {CLI_HEADING, 0, "Reports"},
@@ -342,6 +343,7 @@ int main(int argc, char **argv)
     if (columns) fprintf(out, "%s\n", columns);
     ContactSheet *sheet = samples[0] ? contact_sheet_new(&perm) : 0;
     Story *story = one_by_one || sheet || diff ? 0 : story_new(&perm);
+    if (story) story->keep_designs = !strcmp(plot, "designs");
     int64_t differences = 0;
     if (diff)
         differences = compare(&perm, kept, files);

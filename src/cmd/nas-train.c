@@ -64,9 +64,10 @@ static const char about[] =
     "--supernet trains the continuous network of a search, its mixing weights constants, whole or pruned: of every edge the "
     "heaviest operations, or those that weigh enough. Pruned and --untrained, it is what is left of it as it stands: "
     "running statistics are those of the whole, which nas-eval's health check will show.\n\n"
-    "On a dataset of structural problems --net oc, mma, pixels or cnn (see datasets/structural) design each of them in "
-    "--epochs steps, several side by side on --threads threads. For each design there is a TrainEpoch record a step, with "
-    "the compliance, and a Tensor record, the best design's densities. A checkpoint holds the designs that are done.\n\n"
+    "On a dataset of structural problems --net oc, mma, pixels or cnn (see datasets/structural), and generators as genotypes, "
+    "Generator([...]), design each of them in --epochs steps, several side by side on --threads threads; what does not "
+    "concern that is refused. For each design there is a TrainEpoch record a step, with the compliance, and a Tensor record, "
+    "the best design's densities. A checkpoint holds the designs that are done; one that was cut short is made anew.\n\n"
     "A training whose loss is no longer finite ends with an Event record and exit status 1, after the other "
     "networks. SIGINT or SIGTERM ends after the present step, with the weights so far and status 130 or 143.\n\n" CHECKPOINT_DETAILS;
 static const char examples[] =
@@ -249,35 +250,47 @@ static TrainEnd train_one(const Input *input, int64_t item, Arena room, Arena sc
     return end;
 }
 
-/* A dataset of problems: they are designed. */
-static int design_problems(Arena *perm, Arena scratch, const Dataset *d, bool stream)
+/* A dataset of problems: they are designed. `path`: of a stream of generators, or 0. */
+static int design_problems(Arena *perm, Arena scratch, const Dataset *d, const char *path)
 {
-    DesignPlan plan = {.steps = train_settings.epochs, .method = NEW(perm, const Optimiser *, nets.count + 1)};
-    for (int i = 0; i < nets.count; i++) {
-        plan.method[i] = design_find(nets.item[i]);
-        plan.methods += plan.method[i] != 0;
-    }
-    if (stream || !nets.count || plan.methods < nets.count || genotypes.count || *init_path || *onnx_path ||
-        untrained || no_weights || profile || supernet)
-        cli_die(EXIT_FAILED, "%s: a dataset of structural problems: --net oc, mma, pixels or cnn alone design them",
-                data_path);
+    static const char *const known[] = {
+        "data",   "genotype", "net",     "design", "epochs",   "dry-run", "checkpoint", "checkpoint-every",
+        "resume", "seed",     "threads", "output", "progress", "quiet",   "verbose",    0};
+    const char *odd = cli_given_beside(known);
+    if (odd)
+        cli_die(EXIT_FAILED, "%s: a dataset of structural problems: --%s means nothing for designs", data_path, odd);
+    DesignPlan plan = {.steps = train_settings.epochs};
     for (int s = 0; s < SPLIT_COUNT; s++) plan.split[s] = !strcmp(designed, "all") || !strcmp(designed, split_name[s]);
+    const char *digest = arena_printf(perm, "%s %016llx", d->info.name, (unsigned long long)d->info.digest);
+    Provenance self = provenance_self(perm, &digest, 1);
+    Input input = {.in = path ? reader_open(perm, path) : 0};
+    if (!dry_run) {
+        input.out = writer_open(perm, cli_common.output, input.in, &self);
+        cli_guard_file(writer_temporary(input.out));
+    }
+    if (input.in) read_stream(&input, perm, scratch, d->info.digest);
+    add_options(&input, perm);
+    plan.todo = &input.todo;
+    for (int64_t i = 0; i < input.todo.count; i++) {
+        const Optimiser *method;
+        const GeneratorSpec *generator;
+        const char *why = designs_method(perm, &input.todo.item[i], &method, &generator);
+        if (why) cli_die(EXIT_FAILED, "%s: a dataset of structural problems: %s", data_path, why);
+    }
     const int64_t count = designs_count(d, &plan);
     if (!count) cli_die(EXIT_FAILED, "%s: the %s split is empty", data_path, designed);
     if (dry_run) {
         printf("%lld designs of %lld steps each\n", (long long)count, (long long)plan.steps);
         return cli_end();
     }
-    const char *digest = arena_printf(perm, "%s %016llx", d->info.name, (unsigned long long)d->info.digest);
-    Provenance self = provenance_self(perm, &digest, 1);
-    Writer *out = writer_open(perm, cli_common.output, 0, &self);
-    cli_guard_file(writer_temporary(out));
+    Writer *out = input.out;
     Checkpoint checkpoint;
     bool damaged = false;
     const char *why = checkpoint_open(perm, scratch, options, &d->info, &checkpoint);
     if (!why) {
         plan.checkpoint = &checkpoint;
-        problems_write(out, scratch, d); /* with them, a stream of designs tells what they are of */
+        trainer_identity(&checkpoint, perm, scratch, &input.todo);
+        if (!input.dataset_seen) problems_write(out, scratch, d); /* a stream of designs tells what they are of */
         why = checkpoint_begin(&checkpoint, perm, out, &damaged);
     }
     if (why) cli_die_input(damaged, why);

@@ -485,6 +485,12 @@ const char *dataset_read(Arena *perm, Arena scratch, Reader *in, Dataset *out,
     return read_or_close(perm, scratch, in, false, out, other, context);
 }
 
+const char *dataset_read_any(Arena *perm, Arena scratch, Reader *in, Dataset *out,
+                             void (*other)(void *context, const Record *r), void *context)
+{
+    return read_or_close(perm, scratch, in, true, out, other, context);
+}
+
 void dataset_close(Dataset *d)
 {
     spill_close(&d->spill);

@@ -54,7 +54,9 @@ const char *dataset_read(Arena *perm, Arena scratch, Reader *in, Dataset *out,
                          void (*other)(void *context, const Record *r), void *context);
 /* Same from a file name; the Reader is opened and closed here. *damaged tells exit 3 from exit 1. */
 const char *dataset_open(Arena *perm, Arena scratch, const char *path, Dataset *out, bool *damaged);
-/* Both refuse a dataset of problems (data/problems.h); this one takes it, too. */
+/* Both refuse a dataset of problems (data/problems.h); these take it, too. */
+const char *dataset_read_any(Arena *perm, Arena scratch, Reader *in, Dataset *out,
+                             void (*other)(void *context, const Record *r), void *context);
 const char *dataset_open_any(Arena *perm, Arena scratch, const char *path, Dataset *out, bool *damaged);
 /* Gives back what is not in an arena: the spilled pixels. */
 void dataset_close(Dataset *d);

@@ -42,7 +42,7 @@ const Task task_table[] = {
     {"regression", LOSS_MSE, "r2", metrics_values, column_means, "output", VALUE_TABLE},
     {"multi-label", LOSS_BINARY, "auroc", metrics_labels, label_log_odds, "label", CLASS_TABLE},
     {"tree", LOSS_TREE, "rmse", metrics_values, column_means, "answer", VALUE_TABLE},
-    {"simulation", LOSS_MSE, "compliance", .each = "problem", .simulated = true},
+    {"simulation", LOSS_MSE, "relative_error", .each = "problem", .simulated = true},
 };
 const int64_t task_count = COUNTOF(task_table);
 
@@ -71,6 +71,9 @@ static const MetricInfo metric_table[] = {
     {"r2", true, false, false, VALUES},
     {"compliance", false, false, false, 0},
     {"relative_error", false, true, false, 0},
+    {"median_relative_error", false, true, false, 0},
+    {"within_1_percent", true, true, false, 0},
+    {"relative_compliance", false, false, false, 0},
     {"pearson", true, false, true, VALUES},
     {"spearman", true, false, true, VALUES},
 };

@@ -8,11 +8,11 @@
 const GeneratorSpec generator_published = {.latent = 128,
                                            .channels = 32,
                                            .stages = 5,
-                                           .stage = {{RESIZE_BILINEAR, 1, 5, 128, true},
-                                                     {RESIZE_BILINEAR, 2, 5, 64, true},
-                                                     {RESIZE_BILINEAR, 2, 5, 32, true},
-                                                     {RESIZE_BILINEAR, 2, 5, 16, true},
-                                                     {RESIZE_BILINEAR, 1, 5, 1, true}},
+                                           .stage = {{RESIZE_BILINEAR, 1, 5, 128, true, 1},
+                                                     {RESIZE_BILINEAR, 2, 5, 64, true, 1},
+                                                     {RESIZE_BILINEAR, 2, 5, 32, true, 1},
+                                                     {RESIZE_BILINEAR, 2, 5, 16, true, 1},
+                                                     {RESIZE_BILINEAR, 1, 5, 1, true, 1}},
                                            .offset = 10};
 
 int64_t generator_multiple(const GeneratorSpec *s)
@@ -29,10 +29,10 @@ static Value make_stage(Graph *g, Value x, const GeneratorStage *s, double offse
                      .kernel_w = s->kernel,
                      .stride_h = 1,
                      .stride_w = 1,
-                     .pad_h = s->kernel / 2,
-                     .pad_w = s->kernel / 2,
-                     .dilation_h = 1,
-                     .dilation_w = 1,
+                     .pad_h = s->kernel / 2 * s->dilation,
+                     .pad_w = s->kernel / 2 * s->dilation,
+                     .dilation_h = s->dilation,
+                     .dilation_w = s->dilation,
                      .norm = NORM_BIAS};
     const char *name = arena_printf(g->perm, "stages.%d", index), *conv_name = arena_printf(g->perm, "%s.conv", name);
     ResizeSpec resize = {.kind = s->resize, .factor = s->factor, .tanh = true, .norm = s->norm};

@@ -15,6 +15,7 @@ typedef struct {
     ResizeKind resize;
     int64_t factor, kernel, channels; /* the kernel is odd and square */
     bool norm;
+    int64_t dilation; /* of the kernel */
 } GeneratorStage;
 
 enum { GENERATOR_MAX_STAGES = 8 };

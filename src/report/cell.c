@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "nn/generator_space.h"
 #include "report/parts.h"
 
 static const struct {
@@ -52,7 +53,7 @@ static void add_drawing(const Story *s, Arena *a, Drawing *all, int64_t *count, 
     }
     Drawing *d = &all[(*count)++];
     *d = (Drawing){.name = name[0] ? name : "unnamed", .text = text};
-    d->unreadable = genotype_parse(a, text, &d->genotype);
+    d->unreadable = generator_text_is(text) ? "a generator, which is no cell" : genotype_parse(a, text, &d->genotype);
     for (int64_t i = s->search_count; i-- && !d->unreadable && !d->weighted;) {
         const StorySearch *search = &s->search[i];
         const SearchEpoch *e = search->epoch[search->count - 1];

@@ -320,10 +320,10 @@ static void add_heat(const Story *s, Arena *a, Text *out)
 
 void report_html(const Story *s, Arena *a, Text *out)
 {
-    static const SectionName order[] = {SECTION_VERDICT,   SECTION_EVALUATIONS, SECTION_SCORES,      SECTION_CONFUSION,
-                                        SECTION_TRANSFERS, SECTION_STUDIES,     SECTION_RUNS,        SECTION_SEARCHES,
-                                        SECTION_DATASETS,  SECTION_EVENTS,      SECTION_CHECKPOINTS, SECTION_TENSORS,
-                                        SECTION_PROVENANCE};
+    static const SectionName order[] = {SECTION_VERDICT,   SECTION_DESIGNS,   SECTION_EVALUATIONS, SECTION_SCORES,
+                                        SECTION_CONFUSION, SECTION_TRANSFERS, SECTION_STUDIES,     SECTION_RUNS,
+                                        SECTION_SEARCHES,  SECTION_DATASETS,  SECTION_EVENTS,      SECTION_CHECKPOINTS,
+                                        SECTION_TENSORS,   SECTION_PROVENANCE};
     text_add(a, out,
              "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
              "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"

@@ -66,6 +66,12 @@ Table *verdict_table(const Story *s, Arena *a);
 void verdict_text(const Story *s, Arena *a, Text *out);
 void verdict_lines(const Story *s, Arena *a, Text *out, const char *indent); /* escaped for a terminal */
 
+/* Mean relative errors of designs by family of problems, a column a contender; or 0. */
+Table *designs_table(const Story *s, Arena *a);
+/* Pictures of the designs of a story that keeps them, a row a problem, a column a candidate, with names and compliances: for
+ * gnuplot, after `set terminal`, and the size in pixels. 0, or why there are none. */
+const char *designs_script(const Story *s, Arena *a, Text *out, int64_t *width, int64_t *height);
+
 /* The sections of a report, in order; each gives a table or 0. */
 typedef Table *Section(const Story *s, Arena *a);
 typedef enum {
@@ -76,6 +82,7 @@ typedef enum {
     SECTION_RUNS,
     SECTION_EVALUATIONS,
     SECTION_VERDICT,
+    SECTION_DESIGNS,
     SECTION_SCORES,
     SECTION_CONFUSION,
     SECTION_TRANSFERS,

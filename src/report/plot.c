@@ -108,6 +108,19 @@ static const char *plot_heat(Arena *a, const Heat *h, const char *format, Text *
     return child_run(a, argv, &script, "gnuplot-nox", out);
 }
 
+static const char *plot_designs(const Story *s, Arena *a, const char *format, Text *out)
+{
+    static const char *const argv[] = {"gnuplot", "-", 0};
+    Text script = {0}, sheet = {0};
+    int64_t width, height;
+    if (!strcmp(format, "text")) return "designs are drawn as a picture: -o FILE.png or FILE.svg";
+    const char *why = designs_script(s, a, &sheet, &width, &height);
+    if (why) return why;
+    plot_terminal(a, &script, format, width, height);
+    text_add(a, &script, sheet.s);
+    return child_run(a, argv, &script, "gnuplot-nox", out);
+}
+
 static const struct {
     const char *name;
     Figure (*make)(const Story *s, Arena *a);
@@ -128,6 +141,7 @@ const char *report_plot(const Story *s, Arena *a, const char *what, const char *
         Heat h = heat_of(s, a);
         return plot_heat(a, &h, format, out);
     }
+    if (!strcmp(what, "designs")) return plot_designs(s, a, format, out);
     int k = 0;
     while (strcmp(picture[k].name, what)) k++;
     Figure f = picture[k].make(s, a);

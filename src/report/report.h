@@ -67,8 +67,9 @@ typedef struct {
     int64_t run_count, run_room;
     StorySearch *search;
     int64_t search_count, search_room;
-    int64_t repeated; /* records that were in the story already: files of one pipeline share their beginning */
-    uint64_t *seen;   /* hash set of records */
+    int64_t repeated;  /* records that were in the story already: files of one pipeline share their beginning */
+    bool keep_designs; /* set before the first record: densities of designs stay, for pictures */
+    uint64_t *seen;    /* hash set of records */
     int64_t seen_count, seen_room;
     const char *note; /* a remark that summary, verdict and page show; or 0 */
 } Story;

@@ -195,10 +195,11 @@ static Table *searches(const Story *s, Arena *a)
             for (int64_t k = 0; k < p->op_count; k++) text_addf(a, &ops, "%s%s", k ? ", " : "", p->ops[k]);
             table_pair(a, t, "dataset", p->dataset);
             table_pair(a, t, "operations", ops.s);
-            table_pair(a, t, "supernet",
-                       arena_printf(a, "%lld nodes, %lld layers, %lld channels, %s parameters, %s MACs",
-                                    (long long)p->nodes, (long long)p->layers, (long long)p->channels,
-                                    format_count(a, p->parameters), format_count(a, p->macs)));
+            if (p->nodes) /* a search of generators has none */
+                table_pair(a, t, "supernet",
+                           arena_printf(a, "%lld nodes, %lld layers, %lld channels, %s parameters, %s MACs",
+                                        (long long)p->nodes, (long long)p->layers, (long long)p->channels,
+                                        format_count(a, p->parameters), format_count(a, p->macs)));
             table_pair(a, t, "settings", settings(a, p->settings, p->setting_count, ""));
             shown = p;
         }
@@ -574,6 +575,7 @@ Section *const section_table[SECTION_COUNT] = {[SECTION_PROVENANCE] = provenance
                                                [SECTION_RUNS] = runs,
                                                [SECTION_EVALUATIONS] = evaluations,
                                                [SECTION_VERDICT] = verdict_table,
+                                               [SECTION_DESIGNS] = designs_table,
                                                [SECTION_SCORES] = scores,
                                                [SECTION_CONFUSION] = confusions,
                                                [SECTION_TRANSFERS] = transfers,

@@ -70,7 +70,7 @@ static const char *file_own(Story *s, const char *file)
 }
 
 /* A bulk record keeps its numbers and its few short strings; the rest of its memory can go. */
-static Record without_bulk(Arena *perm, const Record *r)
+static Record without_bulk(Arena *perm, const Record *r, bool keep_designs)
 {
     Record kept = *r;
     kept.bytes = 0;
@@ -87,6 +87,10 @@ static Record without_bulk(Arena *perm, const Record *r)
         kept.tensor.shape = t->rank ? NEW(perm, int64_t, t->rank) : 0;
         for (int64_t i = 0; i < t->rank; i++) kept.tensor.shape[i] = t->shape[i];
         kept.tensor.data = 0;
+        if (keep_designs && t->data && !strcmp(t->name, "density")) {
+            void *data = arena_alloc(perm, 1, _Alignof(double), t->data_bytes);
+            kept.tensor.data = memcpy(data, t->data, (size_t)t->data_bytes);
+        }
     } else if (r->kind == REC_PREDICTIONS) {
         kept.predictions.run = arena_strdup(perm, r->predictions.run);
         kept.predictions.split = arena_strdup(perm, r->predictions.split);
@@ -161,7 +165,7 @@ bool story_add(Story *s, const char *file, const Record *r)
     }
     file = file_own(s, file);
     s->item = grow(s->perm, s->item, s->count, &s->room, sizeof *s->item);
-    s->item[s->count++] = (StoryItem){file, without_bulk(s->perm, r)};
+    s->item[s->count++] = (StoryItem){file, without_bulk(s->perm, r, s->keep_designs)};
     return r->kind != REC_SAMPLES && r->kind != REC_TENSOR && r->kind != REC_PREDICTIONS && r->kind != REC_UNKNOWN;
 }
 

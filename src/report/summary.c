@@ -1,4 +1,5 @@
 /* summary: a story as text for a terminal. */
+#include "nn/generator_space.h"
 #include "report/parts.h"
 
 enum { CELLS_DRAWN = 3 }; /* genotypes that are drawn; further ones are given as their line of text */
@@ -10,6 +11,7 @@ static void add_genotypes(const Story *s, Arena *a, Text *out)
     for (int64_t i = 0; i < count; i++) {
         text_addf(a, out, "\n%s\n", escape_text(a, AS_PLAIN, d[i].name));
         if (d[i].text[0]) text_addf(a, out, "  %s\n", escape_text(a, AS_PLAIN, d[i].text));
+        if (d[i].unreadable && generator_text_is(d[i].text)) continue;
         if (d[i].unreadable)
             text_addf(a, out, "  cannot be drawn: %s\n", escape_text(a, AS_PLAIN, d[i].unreadable));
         else if (i < CELLS_DRAWN)

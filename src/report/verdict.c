@@ -9,8 +9,10 @@
  * seed. A search beats a contender if it is better with p < 0.05.
  */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "nn/generator_space.h"
 #include "report/verdict.h"
 #include "train/netio.h"
 
@@ -71,13 +73,20 @@ static const char *name_of(const Story *s, Arena *a, const Evaluation *e, Origin
     if (strcmp(e->net, netio_genotype)) return e->net;
     const GenotypeRecord *g = genotype_of(s, e);
     if (!g) return "a cell of unknown origin";
-    if (!strcmp(g->rule, "random")) return *origin = BY_CHANCE, "random cells";
+    if (!strcmp(g->rule, "random"))
+        return *origin = BY_CHANCE, generator_text_is(g->text) ? "random generators" : "random cells";
     if (!strcmp(g->rule, "named") || !strcmp(g->rule, "text")) return g->name[0] ? g->name : "a given cell";
     double seconds;
     const StorySearch *search = search_of(s, e->genotype, &seconds);
     if (search && search->space && drawn(search->space)) return *origin = BY_CHANCE, "random cells";
     *origin = BY_SEARCH;
     return search && search->space ? arena_printf(a, "search by %s", search->space->strategy) : "search";
+}
+
+const char *verdict_name(const Story *s, Arena *a, const Evaluation *e)
+{
+    Origin origin;
+    return name_of(s, a, e, &origin);
 }
 
 static bool other_set_counts(const Story *s, const Evaluation *e) /* of two sets of weights, the best ones */
@@ -145,7 +154,8 @@ static void add_run(Arena *a, const Story *s, const StoryItem *item, Contender *
     x->room = room;
     x->seed = grow(a, x->seed, x->count, &x->room, sizeof *x->seed);
     const NetworkRecord *network = story_network(s, item);
-    x->seed[x->count++] = network ? network->seed : -1;
+    const char *own = setting_get(e->settings, e->setting_count, "seed"); /* designs have it */
+    x->seed[x->count++] = own ? strtoll(own, 0, 10) : network ? network->seed : -1;
     double seconds = 0;
     if (x->origin == BY_SEARCH) search_of(s, e->genotype, &seconds);
     if (x->origin == SEARCHED_NET) seconds = search_beside(s, item->file);
@@ -338,7 +348,7 @@ static void say_sizes(Arena *a, Text *out, const Contest *c)
 static void say_spread(Arena *a, Text *out, const Contest *c, const Contender *random)
 {
     const Sample *s = &random->sample;
-    text_addf(a, out, "%lld random cells reach %s to %s", (long long)s->n, format_metric(a, c->metric, s->least),
+    text_addf(a, out, "%lld %s reach %s to %s", (long long)s->n, random->name, format_metric(a, c->metric, s->least),
               format_metric(a, c->metric, s->most));
     double e = is_fraction(c->metric) ? sampling_error(s->mean, c->samples) : NAN;
     if (isnan(e)) {

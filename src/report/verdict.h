@@ -39,5 +39,7 @@ typedef struct {
     const char *how; /* the test; 0: two single runs */
     bool better, worse;
 } Judgement;
+/* The contender that an evaluation is a run of. */
+const char *verdict_name(const Story *s, Arena *a, const Evaluation *e);
 Judgement verdict_judge(Arena *a, const Contest *c, const Contender *x, const Contender *y);
 #endif

@@ -17,9 +17,19 @@ bool design_take(DesignRun *run, int64_t steps, int64_t elements, const double *
         run->best = C;
         memcpy(run->x, x, (size_t)elements * sizeof *x);
     }
-    if (run->seen) run->seen(run->context, run->evaluations, C);
+    if (run->seen) run->seen(run->context, run);
     run->evaluations++;
     return run->evaluations <= steps && !(run->stop && *run->stop);
+}
+
+const char *design_state(DesignRun *run, double *state, int64_t count)
+{
+    run->state = state;
+    run->state_count = count;
+    if (!run->from) return 0;
+    if (run->from_count != count) return "the state of a design does not fit";
+    memcpy(state, run->from, (size_t)count * sizeof *state);
+    return 0;
 }
 
 static void uniform(const Problem *p, double *x)
@@ -58,6 +68,8 @@ static const char *run_oc(Arena *perm, Arena scratch, Compliance *c, int64_t ste
     Update u = {compliance_filter(c), p->density, x, dC, dV, NEW(&scratch, double, n)};
     uniform(p, x);
     filter_volume_gradient(u.f, dV);
+    const char *why = design_state(out, x, n);
+    if (why) return why;
     for (;;) {
         const double C = compliance_density(c, x, dC);
         if (isnan(C)) return arena_strdup(perm, compliance_why(c));

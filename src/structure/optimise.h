@@ -10,7 +10,7 @@
 #define NAS_OPTIMISE_H
 #include "structure/compliance.h"
 
-typedef struct {
+typedef struct DesignRun {
     double *curve;       /* (steps + 1): C of every evaluation; room is the caller's */
     double *x;           /* (H, W): the design of the least C; room is the caller's */
     double best;         /* the least C */
@@ -19,7 +19,15 @@ typedef struct {
     volatile int *stop;  /* may be 0; ends the run when it becomes non-zero */
     double *seconds;     /* may be 0: since `began` (clock_wall), of every evaluation */
     double began;
-    void (*seen)(void *context, int64_t step, double C); /* may be 0; called after every evaluation */
+    /* What a run consists of beside the above, as it is before an evaluation; the method's, by design_state(). 0: it cannot
+     * be told, the run starts anew. */
+    double *state;
+    int64_t state_count;
+    /* To go on: such a state, saved when `seen` was called, and the above as it was then (`evaluations` before the one that
+     * was seen, which is made again); or 0. */
+    const double *from;
+    int64_t from_count;
+    void (*seen)(void *context, const struct DesignRun *run); /* may be 0; called after every evaluation */
     void *context;
 } DesignRun;
 
@@ -30,6 +38,9 @@ typedef struct {
 } Optimiser;
 const Optimiser *optimiser_find(const char *name);
 
+/* For methods: tells what the state is, count numbers, and puts those in that the run goes on from. 0, or why they do not
+ * fit. */
+const char *design_state(DesignRun *run, double *state, int64_t count);
 /* For methods: takes an evaluation into a run. False: the run is over (enough, or stopped). */
 bool design_take(DesignRun *run, int64_t steps, int64_t elements, const double *x, double C);
 #endif

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "nn/generator_space.h"
 #include "nn/genotype.h"
 #include "nn/names.h"
 
@@ -34,6 +35,14 @@ const char *candidates_parse(Arena *perm, const char *text, GenotypeRecord *out)
 {
     *out = (GenotypeRecord){
         .name = "text", .text = text, .rule = "text", .dataset = "", .epoch = -1, .none_mass = -1, .weight_kept = -1};
+    GeneratorSpec generator = generator_published;
+    const bool is_published = !strcmp(text, generator_published_name);
+    if (is_published || generator_text_is(text)) {
+        const char *why = is_published ? 0 : generator_parse(perm, text, &generator);
+        if (is_published) out->name = text, out->rule = "named";
+        if (!why) out->text = generator_print(perm, &generator);
+        return why;
+    }
     const NamedGenotype *named = genotype_find(text);
     if (named) {
         out->name = named->name;

@@ -17,7 +17,7 @@ typedef struct {
 
 /* Adds one; its texts are copied, its name made different. Returns it. */
 const Candidate *candidates_add(Arena *perm, Candidates *c, Candidate item);
-/* The genotype of an option: the name of a published cell, or text. Fills *out with a record of it (name, rule, text).
+/* The genotype of an option: the name of a published cell or generator, or text. Fills *out with a record of it (name, rule, text).
  * Returns 0 or why not. */
 const char *candidates_parse(Arena *perm, const char *text, GenotypeRecord *out);
 #endif

@@ -16,7 +16,6 @@ Designer *designer_open(Arena *perm, const GeneratorSpec *s, Compliance *c, Pool
                     .graph = g,
                     .engine = engine_open(perm, g, &options, why),
                     .lbfgs = lbfgs_open(perm, g->weight_count, lbfgs_published),
-                    .status = LBFGS_NEW,
                     .weights = NEW(perm, float, g->weight_count),
                     .image = NEW(perm, float, g->outputs),
                     .logits = NEW(perm, double, g->outputs),
@@ -37,7 +36,8 @@ void designer_close(Designer *d)
 
 bool designer_step(Designer *d)
 {
-    if (d->status > LBFGS_NEW) return false;
+    d->over = d->over || (d->evaluated && lbfgs_tell(d->lbfgs, d->C) > LBFGS_NEW);
+    if (d->over) return false;
     const int64_t n = d->graph->weight_count, elements = d->graph->outputs;
     for (int64_t i = 0; i < n; i++) d->weights[i] = (float)d->lbfgs->x[i];
     engine_upload(d->engine, BLOCK_WEIGHTS, d->weights);
@@ -53,6 +53,6 @@ bool designer_step(Designer *d)
         engine_download(d->engine, BLOCK_GRAD, d->weights);
         for (int64_t i = 0; i < n; i++) d->lbfgs->g[i] = (double)d->weights[i];
     }
-    d->status = lbfgs_tell(d->lbfgs, d->C);
+    d->evaluated = true;
     return true;
 }

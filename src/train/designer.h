@@ -17,10 +17,12 @@ typedef struct {
     Compliance *compliance;
     const Graph *graph;
     Engine *engine;
-    Lbfgs *lbfgs;       /* lbfgs->state is the whole state of a run */
-    LbfgsStatus status; /* of the last step */
-    float *weights;     /* (graph->weight_count) work space, as are the next ones */
-    float *image;       /* (H, W) */
+    Lbfgs *lbfgs;   /* lbfgs->state is the whole state of a run, as it was before the last evaluation, which is told
+                           to it by the next step: who goes on from it evaluates that point again */
+    bool evaluated; /* there is one to be told */
+    bool over;      /* the method has ended by itself */
+    float *weights; /* (graph->weight_count) work space, as are the next ones */
+    float *image;   /* (H, W) */
     double *logits, *gradient;
     double C;  /* of the last step */
     double *x; /* (H, W): its densities, before the filter */

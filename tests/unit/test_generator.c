@@ -80,11 +80,11 @@ static void test_init(void)
 static const GeneratorSpec small = {.latent = 5,
                                     .channels = 3,
                                     .stages = 5,
-                                    .stage = {{RESIZE_BILINEAR, 1, 5, 6, true},
-                                              {RESIZE_BILINEAR, 2, 5, 5, true},
-                                              {RESIZE_BILINEAR, 2, 5, 4, true},
-                                              {RESIZE_BILINEAR, 2, 5, 3, true},
-                                              {RESIZE_BILINEAR, 1, 5, 1, true}},
+                                    .stage = {{RESIZE_BILINEAR, 1, 5, 6, true, 1},
+                                              {RESIZE_BILINEAR, 2, 5, 5, true, 1},
+                                              {RESIZE_BILINEAR, 2, 5, 4, true, 1},
+                                              {RESIZE_BILINEAR, 2, 5, 3, true, 1},
+                                              {RESIZE_BILINEAR, 1, 5, 1, true, 1}},
                                     .offset = 10};
 
 /* Fills (outer, C, H, W) from (outer, H, W, C): the order of the formula. Its element t is s sin(t + 1). */
@@ -216,6 +216,7 @@ static void test_design(void)
                    (size_t)part.designer->lbfgs->state_count * sizeof(double));
             end(part);
             part = next;
+            CHECK(designer_step(part.designer)); /* the last point again */
         }
         CHECK(designer_step(part.designer));
         CHECK_MSG(part.designer->C == whole.designer->C, "step %d: %.17g, but %.17g", i, part.designer->C,
