@@ -35,6 +35,11 @@ static int64_t proc_bytes(const char *path, const char *format)
     return kib * 1024;
 }
 
+int64_t memory_now(void)
+{
+    return proc_bytes("/proc/self/status", "VmRSS: %lld kB");
+}
+
 int64_t memory_peak(void)
 {
     return proc_bytes("/proc/self/status", "VmHWM: %lld kB");

@@ -259,6 +259,7 @@ int main(int argc, char **argv)
         if (why) cli_die_input(damaged, why);
         place.checkpoint = &checkpoint;
     }
+    const int64_t there = memory_now(); /* the program and its samples */
     why = search_open(&perm, scratch, &place, &settings, !stop, &search);
     if (why) cli_die(EXIT_FAILED, "%s: %s", reader_name(in), why);
     if (dry_run) printf("%s\n", forecast_line(&perm, &search));
@@ -278,7 +279,7 @@ int main(int argc, char **argv)
     checkpoint_close(&checkpoint);
     if (cli_common.verbose)
         cli_note("peak memory %s, forecast %s", forecast_bytes(&scratch, memory_peak()),
-                 forecast_bytes(&scratch, search.forecast.bytes + dataset_bytes(&data)));
+                 forecast_bytes(&scratch, search.forecast.bytes + there));
     search_close(&search);
     workplace_close(&place);
     if (end == SEARCH_DIVERGED || end == SEARCH_FAILED) cli_die(EXIT_FAILED, "%s", search.trouble);
