@@ -191,7 +191,7 @@ static const GeneratorSpec small_generator = {
     .latent = 16,
     .channels = 8,
     .stages = 3,
-    .stage = {{RESIZE_BILINEAR, 2, 3, 8, true}, {RESIZE_BILINEAR, 2, 3, 8, true}, {RESIZE_BILINEAR, 1, 3, 1, true}},
+    .stage = {{RESIZE_BILINEAR, 2, 3, 8, true, 1}, {RESIZE_BILINEAR, 2, 3, 8, true, 1}, {RESIZE_BILINEAR, 1, 3, 1, true, 1}},
     .offset = 10};
 
 static void pass(Engine *e, GradWhat what)
