@@ -187,12 +187,13 @@ static Engine *open_net(Arena *a, Graph **graph, int64_t channels, int64_t size,
 }
 
 /* An image of 32x32 from 16 numbers, doubled twice. */
-static const GeneratorSpec small_generator = {
-    .latent = 16,
-    .channels = 8,
-    .stages = 3,
-    .stage = {{RESIZE_BILINEAR, 2, 3, 8, true, 1}, {RESIZE_BILINEAR, 2, 3, 8, true, 1}, {RESIZE_BILINEAR, 1, 3, 1, true, 1}},
-    .offset = 10};
+static const GeneratorSpec small_generator = {.latent = 16,
+                                              .channels = 8,
+                                              .stages = 3,
+                                              .stage = {{RESIZE_BILINEAR, 2, 3, 8, true, 1},
+                                                        {RESIZE_BILINEAR, 2, 3, 8, true, 1},
+                                                        {RESIZE_BILINEAR, 1, 3, 1, true, 1}},
+                                              .offset = 10};
 
 static void pass(Engine *e, GradWhat what)
 {
