@@ -62,6 +62,13 @@ equal()
     [[ $count = $(find "$2/results" -type f | wc -l) && $count -gt 0 ]]
 }
 
+@test "jobs run whatever login shell there is" {
+    grid "data cell" "a.nas net:linear"
+    SHELL=/bin/false "$SWEEP" "${OPTIONS[@]}" grid.tsv one
+    env -u SHELL "$SWEEP" "${OPTIONS[@]}" grid.tsv two
+    equal one two
+}
+
 @test "a grid's rows are jobs; failing ones are named, and alone tried again" {
     grid "data cell strategy seed" "a.nas - darts1 1" "# a comment" "b.nas - gdas 2" "a.nas random:2 - 3" "b.nas net:linear" \
         "a.nas - none-such 1" "a.nas - darts1 1" "a.nas named:DARTS_V2"
