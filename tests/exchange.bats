@@ -2,6 +2,7 @@
 # Networks and weights to and from other programs: ONNX models, NumPy archives; the supernet as a network of its own.
 
 load helper
+load readers
 
 # onnx_python: sets $PYTHON to an interpreter with ONNX Runtime: NAS_ONNX_PYTHON, python3, or that of a virtual environment
 # in the user's cache, made if need be; skips where it cannot be had.
@@ -154,9 +155,6 @@ PY
     one_line "$stderr"
     [[ $stderr = *'network supernet: cells.0._ops.0._ops.0: an operation that makes noise'* && ! -e x.onnx && ! -e result.nas ]]
 }
-
-# bytes HEX…: these bytes.
-bytes() { printf '%b' "$(printf '%s' "$*" | tr -d ' ' | sed 's/../\\x&/g')"; }
 
 # refused TEXT OPTION…: nas-train says TEXT (a pattern) in one line, with status 1, and leaves nothing.
 refused()

@@ -2,8 +2,7 @@
 # Datasets that do not fit into memory: the same results, from a file beside it.
 
 load helper
-
-bytes() { printf "$(sed 's/../\\x&/g' <<<"${*// /}")"; }
+load readers
 
 # images N SIDE: IDX files img and lab of N zeros of SIDE×SIDE and two classes.
 images()

@@ -514,13 +514,14 @@ static void conv_depthwise_rows(const KConv *k, const ConvWork *w, int32_t r0, i
                      k->dw + (ptrdiff_t)b * k->taps * LANES);
 }
 
-static void conv_forward_sums(const KConv *k, const ConvWork *w, int64_t slot)
+/* Adds a slot's sums (or none) of two a block. */
+static void add_sums(double *sums, int64_t slot, int32_t blocks, const ConvWork *w)
 {
-    if (!k->sums) return;
-    double *sums = k->sums + slot * 2 * k->out_blocks * LANES;
-    for (int32_t b = 0; b < k->out_blocks; b++) {
+    if (!sums) return;
+    sums += slot * 2 * blocks * LANES;
+    for (int32_t b = 0; b < blocks; b++) {
         vadd_double(sums + (ptrdiff_t)b * LANES, w->sums[2 * b]);
-        vadd_double(sums + (ptrdiff_t)(k->out_blocks + b) * LANES, w->sums[2 * b + 1]);
+        vadd_double(sums + (ptrdiff_t)(blocks + b) * LANES, w->sums[2 * b + 1]);
     }
 }
 
@@ -562,7 +563,7 @@ static void conv_forward(const KConv *k, int64_t n0, int64_t n1, int64_t slot, v
                             k->sums ? w.sums : 0);
             }
         }
-        conv_forward_sums(k, &w, slot);
+        add_sums(k->sums, slot, k->out_blocks, &w);
     }
 }
 
@@ -684,16 +685,6 @@ static void clear_border(float *plane, const KPlane *g, int32_t h, int32_t w)
     }
 }
 
-static void conv_input_sums(const KConv *k, const ConvWork *w, int64_t slot)
-{
-    if (!k->in_scale) return;
-    double *to = k->in_sums + slot * 2 * k->in_blocks * LANES;
-    for (int32_t b = 0; b < k->in_blocks; b++) {
-        vadd_double(to + (ptrdiff_t)b * LANES, w->sums[2 * b]);
-        vadd_double(to + (ptrdiff_t)(k->in_blocks + b) * LANES, w->sums[2 * b + 1]);
-    }
-}
-
 static void winograd_backward(const KConv *k, int64_t n0, int64_t n1, int64_t slot, void *scratch);
 
 static void conv_backward(const KConv *k, int64_t n0, int64_t n1, int64_t slot, void *scratch)
@@ -765,7 +756,7 @@ static void conv_backward(const KConv *k, int64_t n0, int64_t n1, int64_t slot, 
         }
         if (want_data) {
             conv_data_gradient(k, &w, n);
-            conv_input_sums(k, &w, slot);
+            add_sums(k->in_scale ? k->in_sums : 0, slot, k->in_blocks, &w);
         }
     }
 }

@@ -228,7 +228,7 @@ static void winograd_forward(const KConv *k, int64_t n0, int64_t n1, int64_t slo
             for (int32_t b = 0; b < k->out_blocks; b++)
                 winograd_from_m(k, &w, w.winograd.m + b * block + t * LANES, first, here, y + b * image,
                                 w.sums + 2 * b);
-            if (first + here == tiles) conv_forward_sums(k, &w, slot);
+            if (first + here == tiles) add_sums(k->sums, slot, k->out_blocks, &w);
         }
     }
 }
@@ -321,7 +321,7 @@ static void winograd_backward(const KConv *k, int64_t n0, int64_t n1, int64_t sl
                 winograd_from_v(&w, w.winograd.gx + b * w.in_size, first, here, w.winograd.v + b * block + t * LANES);
             if (first + here < tiles) continue;
             winograd_emit(k, &w, n0 + (run + t) / tiles);
-            conv_input_sums(k, &w, slot);
+            add_sums(k->in_scale ? k->in_sums : 0, slot, k->in_blocks, &w);
         }
     }
 }

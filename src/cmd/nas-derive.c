@@ -286,10 +286,7 @@ static void emit_generator(Output *o, const Search *s, const char *name)
     generator_decide(&s->generators, choice, &spec);
     for (int64_t d = 0; d < s->generators.decisions; d++) {
         const GeneratorDecision *of = &s->generators.decision[d];
-        double next = 0;
-        for (int64_t c = 0; c < of->count; c++)
-            if (c != choice[d]) next = fmax(next, s->columns[of->first + c]);
-        margin[d] = s->columns[of->first + choice[d]] - next;
+        margin[d] = generators_margin(&s->generators, d, s->columns, choice[d]);
         kept += s->columns[of->first + choice[d]] / (double)s->generators.decisions;
     }
     emit(o, (GenotypeRecord){.name = unique_name(o, name),
@@ -750,6 +747,16 @@ static void open_data(Bench *b, Arena *perm)
     if (why) cli_die(EXIT_FAILED, "%s", why);
 }
 
+/* The space of --random and --from-alphas: of cells, or of generators. */
+static const char *choose_space(Arena *perm, const char *list, int64_t concat, Space *cells, GeneratorSpace *generators,
+                                bool *of_generators)
+{
+    *of_generators = generator_space_is(list);
+    if (!*of_generators) return space_make(perm, list, nodes, inputs, concat, cells);
+    return alpha_files.count ? "--from-alphas: cells alone are derived from tables"
+                             : generator_space_make(perm, list, generators);
+}
+
 int main(int argc, char **argv)
 {
     char **file = cli_begin(argc, argv, &program);
@@ -765,14 +772,12 @@ int main(int argc, char **argv)
     if (path && !file[0] && isatty(STDIN_FILENO))
         cli_die(EXIT_USAGE, "usage: %s [OPTION...] %s: nothing to read; --help tells more", program.name,
                 program.usage);
-    Space space;
+    Space space = {0};
     const bool automatic = !strcmp(ops, "auto");
     const int64_t concat = concat_nodes ? concat_nodes : nodes;
     GeneratorSpace generators;
-    bool of_generators = generator_space_is(ops);
-    const char *why = space_make(&perm, automatic || of_generators ? "darts" : ops, nodes, inputs, concat, &space);
-    if (!why && of_generators) why = generator_space_make(&perm, ops, &generators);
-    if (!why && of_generators && alpha_files.count) why = "--from-alphas: cells alone are derived from tables";
+    bool of_generators = false;
+    const char *why = choose_space(&perm, automatic ? "darts" : ops, concat, &space, &generators, &of_generators);
     if (why) cli_die(EXIT_USAGE, "%s", why);
     for (int i = 0; i < named.count; i++)
         if (strcmp(named.item[i], "all") && strcmp(named.item[i], generator_published_name))
@@ -790,14 +795,8 @@ int main(int argc, char **argv)
         cli_guard_file(writer_temporary(out.writer));
     }
     if (in) from_stream(in, &out, &bench, !elsewhere);
-    if (automatic && out.ops && generator_space_is(out.ops)) {
-        of_generators = true;
-        why = generator_space_make(&perm, out.ops, &generators);
-        if (!why && alpha_files.count) why = "--from-alphas: cells alone are derived from tables";
-        if (why) cli_die(EXIT_USAGE, "%s", why);
-    } else if (automatic && out.ops &&
-               (why = space_make(&perm, out.ops, nodes, inputs, concat_nodes ? concat_nodes : nodes, &space)))
-        cli_die(EXIT_USAGE, "%s", why);
+    if (automatic && out.ops) why = choose_space(&perm, out.ops, concat, &space, &generators, &of_generators);
+    if (why) cli_die(EXIT_USAGE, "%s", why);
     for (int i = 0; i < named.count; i++) {
         bool all = !strcmp(named.item[i], "all");
         for (int64_t k = 0; all && k < genotype_named_count; k++) emit_named(&out, &genotype_named[k]);

@@ -67,7 +67,8 @@ static const char about[] =
     "On a dataset of structural problems --net oc, mma, pixels or cnn (see datasets/structural), and generators as genotypes, "
     "Generator([...]), design each of them in --epochs steps, several side by side on --threads threads; what does not "
     "concern that is refused. For each design there is a TrainEpoch record a step, with the compliance, and a Tensor record, "
-    "the best design's densities. A checkpoint holds the designs that are done; one that was cut short is made anew.\n\n"
+    "the best design's densities. A checkpoint holds the designs that are done and the state of those under way, but for mma's, "
+    "which begin anew.\n\n"
     "A training whose loss is no longer finite ends with an Event record and exit status 1, after the other "
     "networks. SIGINT or SIGTERM ends after the present step, with the weights so far and status 130 or 143.\n\n" CHECKPOINT_DETAILS;
 static const char examples[] =

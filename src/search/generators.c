@@ -38,6 +38,15 @@ void generators_likeliest(const GeneratorSpace *s, const double *weight, int64_t
     }
 }
 
+double generators_margin(const GeneratorSpace *s, int64_t decision, const double *weight, int64_t choice)
+{
+    const double *w = weight + s->decision[decision].first;
+    double next = 0;
+    for (int64_t c = 0; c < s->decision[decision].count; c++)
+        if (c != choice) next = fmax(next, w[c]);
+    return w[choice] - next;
+}
+
 const char *generators_table(Arena *perm, const GeneratorSpace *s, int64_t decision)
 {
     const GeneratorDecision *d = &s->decision[decision];
@@ -92,12 +101,6 @@ static void seen(void *context, int64_t job, const DesignRun *run)
     if (cli_interrupted()) ((Generators *)context)->stop = 1;
 }
 
-static void done(void *context, int64_t job)
-{
-    (void)context;
-    (void)job;
-}
-
 static double run_value(const DesignJob *j)
 {
     return j->why || !isfinite(j->best) ? INFINITY : j->best;
@@ -114,7 +117,7 @@ static bool run_all(Generators *g, Arena scratch, const GeneratorSpec *spec, con
                              .generator = &spec[i],
                              .steps = g->settings->steps,
                              .seed = seed};
-    design_watch(&scratch, g->pool, job, count, &(DesignWatch){&g->stop, seen, done, g});
+    design_watch(&scratch, g->pool, job, count, &(DesignWatch){.stop = &g->stop, .seen = seen, .context = g});
     for (int64_t i = 0; i < count; i++) value[i] = run_value(&job[i]);
     return !g->stop;
 }
@@ -250,13 +253,9 @@ static void put_epoch(const Generators *g, Arena a)
                           .weight = g->weight + first,
                           .entropy = NEW(&a, double, 1),
                           .margin = NEW(&a, double, 1)};
-        double next = 0;
-        for (int64_t c = 0; c < count; c++) {
-            const double w = g->weight[first + c];
-            t->entropy[0] -= w > 0 ? w * log(w) : 0;
-            if (c != choice[d]) next = fmax(next, w);
-        }
-        t->margin[0] = g->weight[first + choice[d]] - next;
+        for (int64_t c = first; c < first + count; c++)
+            t->entropy[0] -= g->weight[c] > 0 ? g->weight[c] * log(g->weight[c]) : 0;
+        t->margin[0] = generators_margin(s, d, g->weight, choice[d]);
     }
     writer_put(g->out, &(Record){.kind = REC_SEARCH_EPOCH, .search_epoch = e});
     writer_flush(g->out);

@@ -40,6 +40,8 @@ extern const char generators_metric[];   /* "relative_compliance", of split trai
 
 /* The generator of the greatest weight of each decision, the first of equals; weight: s->columns. */
 void generators_likeliest(const GeneratorSpace *s, const double *weight, int64_t *choice);
+/* How much heavier a choice of a decision is than the heaviest other. */
+double generators_margin(const GeneratorSpace *s, int64_t decision, const double *weight, int64_t choice);
 /* The tables of a SearchEpoch: one a decision, "stages.2.conv". */
 const char *generators_table(Arena *perm, const GeneratorSpace *s, int64_t decision);
 /* The weights of a SearchEpoch, in the order of columns; 0, or why they do not fit the space. */
