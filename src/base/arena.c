@@ -111,6 +111,16 @@ char *arena_strndup(Arena *a, const char *s, ptrdiff_t n)
     return copy;
 }
 
+void *arena_grow(Arena *a, void *array, int64_t count, int64_t *room, int64_t size)
+{
+    if (count < *room) return array;
+    int64_t more = *room ? 2 * *room : 16;
+    char *p = arena_alloc(a, size, _Alignof(max_align_t), more);
+    if (count) memcpy(p, array, (size_t)(count * size));
+    *room = more;
+    return p;
+}
+
 char *arena_strdup(Arena *a, const char *s)
 {
     return arena_strndup(a, s, (ptrdiff_t)strlen(s));

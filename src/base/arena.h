@@ -34,6 +34,10 @@ void *arena_append(Arena *block, ptrdiff_t bytes);
 /* Gives back the memory of whole pages in a block whose content is not needed any more; the addresses stay taken. */
 void arena_forget(const void *block, ptrdiff_t bytes);
 
+/* For a list in an arena: `array` of *room items, if count of them leave room for one more, else a copy with twice the room. */
+void *arena_grow(Arena *a, void *array, int64_t count, int64_t *room, int64_t size);
+#define GROW(a, array, count, room) ((array) = arena_grow((a), (array), (count), &(room), (int64_t)sizeof *(array)))
+
 /* Bytes still free. */
 static inline ptrdiff_t arena_left(const Arena *a)
 {

@@ -149,12 +149,7 @@ static const char *unique_name(Output *o, const char *name)
         tried = arena_printf(o->perm, "%s-%lld", name, (long long)k++);
         i = -1;
     }
-    if (o->name_count == o->name_room) {
-        o->name_room = o->name_room ? 2 * o->name_room : 64;
-        const char **more = NEW(o->perm, const char *, o->name_room);
-        if (o->name_count) memcpy(more, o->name, (size_t)o->name_count * sizeof *more);
-        o->name = more;
-    }
+    GROW(o->perm, o->name, o->name_count, o->name_room);
     return o->name[o->name_count++] = tried;
 }
 

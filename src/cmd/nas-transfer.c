@@ -92,12 +92,7 @@ typedef struct {
 
 static void see_dataset(Transfer *t, Arena *perm, uint64_t digest)
 {
-    if (t->seen_count == t->seen_room) {
-        t->seen_room = t->seen_room ? 2 * t->seen_room : 16;
-        uint64_t *all = NEW(perm, uint64_t, t->seen_room);
-        if (t->seen_count) memcpy(all, t->seen, (size_t)t->seen_count * sizeof *all);
-        t->seen = all;
-    }
+    GROW(perm, t->seen, t->seen_count, t->seen_room);
     t->seen[t->seen_count++] = digest;
 }
 
@@ -114,12 +109,7 @@ static void add_trained(Transfer *t, Arena *perm, const NetworkRecord *n)
         cli_note("network %s: a supernet is not carried over", n->run);
         return;
     }
-    if (t->trained_count == t->trained_room) {
-        t->trained_room = t->trained_room ? 2 * t->trained_room : 16;
-        Trained *all = NEW(perm, Trained, t->trained_room);
-        if (t->trained_count) memcpy(all, t->trained, (size_t)t->trained_count * sizeof *all);
-        t->trained = all;
-    }
+    GROW(perm, t->trained, t->trained_count, t->trained_room);
     t->trained[t->trained_count++] = (Trained){.net = netio_copy(perm, n)};
     candidates_add(perm, &t->todo, (Candidate){n->run, n->net, n->genotype, n->dataset});
 }

@@ -50,12 +50,7 @@ int64_t intake_class(Intake *s, const char *text)
     for (int64_t i = *bucket; i >= 0; i = s->class[i].next)
         if (!strcmp(s->class[i].text, text)) return i;
     if (s->class_count == DATASET_MAX_OUTPUTS) return -1;
-    if (s->class_count == s->class_room) {
-        IntakeClass *more = NEW(s->perm, IntakeClass, 2 * s->class_room + 16);
-        if (s->class_count) memcpy(more, s->class, (size_t)s->class_count * sizeof *more);
-        s->class = more;
-        s->class_room = 2 * s->class_room + 16;
-    }
+    GROW(s->perm, s->class, s->class_count, s->class_room);
     s->class[s->class_count] = (IntakeClass){arena_strdup(s->perm, text), *bucket};
     return *bucket = s->class_count++;
 }

@@ -20,18 +20,9 @@ enum {
 
 static const char *const kind_name[] = {"plain", "raw", "pooled", "concat", "logits"};
 
-static void *grown(Arena *perm, const void *old, int32_t count, int32_t *room, size_t size)
-{
-    if (count < *room) return (void *)old;
-    *room = *room ? *room * 2 : 64;
-    char *p = arena_alloc(perm, (ptrdiff_t)size, (ptrdiff_t) _Alignof(max_align_t), *room);
-    if (count) memcpy(p, old, (size_t)count * size);
-    return p;
-}
-
 /* A zeroed new element at the end of one of the graph's lists; it stays put until the list's next PUSH. */
 #define PUSH(g, list, item)                                                                                            \
-    ((g)->list = grown((g)->perm, (g)->list, (g)->item##_count, &(g)->item##_room, sizeof *(g)->list),                 \
+    (GROW((g)->perm, (g)->list, (g)->item##_count, (g)->item##_room),                                                  \
      &(g)->list[(g)->item##_count++])
 
 static __attribute__((format(printf, 3, 4))) Value fail(Graph *g, const char *name, const char *format, ...)

@@ -173,15 +173,20 @@ typedef struct {
 typedef struct {
     Arena *perm;
     Op *ops;
-    int32_t op_count, op_room;
+    int32_t op_count;
+    int64_t op_room;
     ValueInfo *values;
-    int32_t value_count, value_room;
+    int32_t value_count;
+    int64_t value_room;
     Param *params;
-    int32_t param_count, param_room;
+    int32_t param_count;
+    int64_t param_room;
     NormStat *stats;
-    int32_t stat_count, stat_room;
+    int32_t stat_count;
+    int64_t stat_room;
     MixTable *tables;
-    int32_t table_count, table_room;
+    int32_t table_count;
+    int64_t table_room;
     int64_t weight_count; /* floats in the block of weights */
     int64_t stat_floats;  /* floats in the block of running statistics */
     int64_t macs;

@@ -32,15 +32,6 @@ typedef struct {
 
 /* ---- parts of a model ---- */
 
-static void *grown(Arena *perm, void *from, int64_t count, int64_t *room)
-{
-    if (count < *room) return from;
-    *room = *room ? 2 * *room : 64;
-    void **to = NEW(perm, void *, *room);
-    if (count) memcpy(to, from, (size_t)count * sizeof *to);
-    return to;
-}
-
 /* A constant, whose data are kept by pointer; returns its name. */
 static const char *constant_of(Builder *b, const char *name, int32_t type, const int64_t *shape, int rank,
                                const void *data, int64_t bytes)
@@ -54,7 +45,7 @@ static const char *constant_of(Builder *b, const char *name, int32_t type, const
     t->has_data_type = t->has_raw_data = 1;
     t->data_type = type;
     t->raw_data = (ProtobufCBinaryData){.len = (size_t)bytes, .data = (uint8_t *)data};
-    b->constant = grown(b->perm, b->constant, b->constants, &b->constant_room);
+    GROW(b->perm, b->constant, b->constants, b->constant_room);
     b->constant[b->constants++] = t;
     return name;
 }
@@ -117,7 +108,7 @@ static const char *node_named(Builder *b, const char *type, const char *name, co
     n->output[0] = (char *)name;
     n->attribute = NEW(b->perm, Onnx__AttributeProto *, MAX_ATTRIBUTES);
     while (attributes && attributes->name) n->attribute[n->n_attribute++] = attribute_of(b->perm, attributes++);
-    b->node = grown(b->perm, b->node, b->nodes, &b->node_room);
+    GROW(b->perm, b->node, b->nodes, b->node_room);
     b->node[b->nodes++] = n;
     return name;
 }

@@ -22,7 +22,7 @@ typedef struct {
 
 static void add(Look *l, const char *evidence, const char *next)
 {
-    l->finding = grow(l->a, l->finding, l->count, &l->room, sizeof *l->finding);
+    GROW(l->a, l->finding, l->count, l->room);
     l->finding[l->count++] = (Finding){evidence, next};
 }
 

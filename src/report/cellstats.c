@@ -135,7 +135,7 @@ typedef struct {
 static CellRow *add(Rows *r, CellPart part, const char *subject, const char *other, bool reduce, const char *measure,
                     double value)
 {
-    r->row = grow(r->a, r->row, r->count, &r->room, sizeof *r->row);
+    GROW(r->a, r->row, r->count, r->room);
     r->row[r->count] = (CellRow){.part = part,
                                  .subject = subject,
                                  .other = other,
@@ -178,7 +178,7 @@ static const Null *null_for(Rows *r, const CellSubject *x, bool reduce)
     const Space s = null_space(x, reduce);
     for (int64_t i = 0; i < r->null_count; i++)
         if (r->null[i]->reduce == reduce && same_space(&r->null[i]->space, &s)) return r->null[i];
-    r->null = grow(r->a, r->null, r->null_count, &r->null_room, sizeof *r->null);
+    GROW(r->a, r->null, r->null_count, r->null_room);
     return r->null[r->null_count++] = null_sample(r->a, &s, reduce, r->draws, r->seed);
 }
 

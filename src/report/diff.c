@@ -87,8 +87,7 @@ static const char *key_of(Arena *a, RecordKind kind, const Leaves *l)
 
 static void add_entry(Diff *d, int side, Entry e)
 {
-    d->side[side].entry =
-        grow(d->perm, d->side[side].entry, d->side[side].count, &d->side[side].room, sizeof *d->side[side].entry);
+    GROW(d->perm, d->side[side].entry, d->side[side].count, d->side[side].room);
     d->side[side].entry[d->side[side].count++] = e;
 }
 
@@ -126,7 +125,7 @@ typedef struct {
 
 static void found_add(Arena *a, Found *f, Difference d)
 {
-    f->d = grow(a, f->d, f->count, &f->room, sizeof *f->d);
+    GROW(a, f->d, f->count, f->room);
     f->d[f->count++] = d;
 }
 

@@ -194,13 +194,3 @@ double metric_by_name(const Metric *m, int64_t n, const char *name)
     }
     return value;
 }
-
-void *grow(Arena *a, void *array, int64_t count, int64_t *room, int64_t size)
-{
-    if (count < *room) return array;
-    int64_t more = *room ? 2 * *room : 16;
-    char *p = arena_alloc(a, size, _Alignof(max_align_t), more);
-    if (count) memcpy(p, array, (size_t)(count * size));
-    *room = more;
-    return p;
-}

@@ -17,7 +17,7 @@ static bool drawn(double v)
 
 Panel *figure_panel(Arena *a, Figure *f, const char *title, const char *y_title)
 {
-    f->panel = grow(a, f->panel, f->count, &f->room, sizeof *f->panel);
+    GROW(a, f->panel, f->count, f->room);
     f->panel[f->count] =
         (Panel){.title = title, .y_title = y_title, .x0 = DBL_MAX, .x1 = -DBL_MAX, .y0 = DBL_MAX, .y1 = -DBL_MAX};
     return &f->panel[f->count++];
@@ -25,7 +25,7 @@ Panel *figure_panel(Arena *a, Figure *f, const char *title, const char *y_title)
 
 Series *figure_series(Arena *a, Panel *p, const char *label, int64_t colour, LineStyle style, int64_t room)
 {
-    p->series = grow(a, p->series, p->count, &p->room, sizeof *p->series);
+    GROW(a, p->series, p->count, p->room);
     p->series[p->count] = (Series){.label = label,
                                    .x = NEW(a, double, room),
                                    .y = NEW(a, double, room),

@@ -110,7 +110,7 @@ static Score *scores(const Story *s, Arena *a, int64_t *count)
             if (!x.metric) continue;
             x.value = metric_by_name(e->metrics, e->metric_count, x.metric);
             x.trivial = metric_by_name(e->baseline, e->baseline_count, x.metric);
-            all = grow(a, all, *count, &room, sizeof *all);
+            GROW(a, all, *count, room);
             all[(*count)++] = x;
         }
     }

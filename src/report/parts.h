@@ -175,7 +175,4 @@ const char *child_run(Arena *a, const char *const *argv, const Text *input, cons
 /* FNV-1a over n bytes, from h: HASH_START or the hash of what comes before. */
 #define HASH_START 0xcbf29ce484222325u
 uint64_t hash_bytes(uint64_t h, const void *bytes, int64_t n);
-
-/* Doubles *array (of *room items of `size`) in the arena when count reaches room. */
-void *grow(Arena *a, void *array, int64_t count, int64_t *room, int64_t size);
 #endif

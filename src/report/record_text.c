@@ -283,7 +283,7 @@ void report_json_provenance(Arena *a, Text *out, const char *file, const Provena
 
 static Leaf *leaf_add(Arena *a, Leaves *l, const char *path)
 {
-    l->leaf = grow(a, l->leaf, l->count, &l->room, sizeof *l->leaf);
+    GROW(a, l->leaf, l->count, l->room);
     l->leaf[l->count] = (Leaf){.path = path, .text = ""};
     return &l->leaf[l->count++];
 }

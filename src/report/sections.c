@@ -549,7 +549,7 @@ static Table *tensors(const Story *s, Arena *a)
         int64_t k = 0;
         while (k < count && (strcmp(sum[k].run, r->run) || strcmp(sum[k].set, r->set))) k++;
         if (k == count) {
-            sum = grow(a, sum, count, &room, sizeof *sum);
+            GROW(a, sum, count, room);
             sum[count++] = (Sum){.run = r->run, .set = r->set};
         }
         sum[k].tensors++;

@@ -65,7 +65,7 @@ static const char *file_own(Story *s, const char *file)
     for (int64_t i = 0; i < s->file_count; i++) {
         if (!strcmp(s->file[i], file)) return s->file[i];
     }
-    s->file = grow(s->perm, s->file, s->file_count, &s->file_room, sizeof *s->file);
+    GROW(s->perm, s->file, s->file_count, s->file_room);
     return s->file[s->file_count++] = arena_strdup(s->perm, file);
 }
 
@@ -132,13 +132,13 @@ static void add_train_epoch(Story *s, const char *file, const TrainEpoch *e, con
         if (!strcmp(s->run[i].name, e->run)) run = &s->run[i];
     }
     if (!run || run->epoch[run->count - 1]->epoch >= e->epoch) {
-        s->run = grow(s->perm, s->run, s->run_count, &s->run_room, sizeof *s->run);
+        GROW(s->perm, s->run, s->run_count, s->run_room);
         const char *label = run_label(s, e->run, file);
         run = &s->run[s->run_count++];
         *run = (StoryRun){.name = e->run, .label = label, .file = file};
     }
     if (network && !strcmp(network->run, e->run)) run->network = network;
-    run->epoch = grow(s->perm, run->epoch, run->count, &run->room, sizeof *run->epoch);
+    GROW(s->perm, run->epoch, run->count, run->room);
     run->epoch[run->count++] = e;
 }
 
@@ -146,14 +146,14 @@ static void add_search_epoch(Story *s, const char *file, const SearchEpoch *e, c
 {
     StorySearch *last = s->search_count ? &s->search[s->search_count - 1] : 0;
     if (!last || last->space != space || last->epoch[last->count - 1]->epoch >= e->epoch) {
-        s->search = grow(s->perm, s->search, s->search_count, &s->search_room, sizeof *s->search);
+        GROW(s->perm, s->search, s->search_count, s->search_room);
         const char *name = space && space->strategy[0] ? space->strategy : "search";
         int64_t number = s->search_count + 1;
         last = &s->search[s->search_count++];
         *last = (StorySearch){.file = file, .space = space};
         last->label = number == 1 ? name : arena_printf(s->perm, "%s #%lld", name, (long long)number);
     }
-    last->epoch = grow(s->perm, last->epoch, last->count, &last->room, sizeof *last->epoch);
+    GROW(s->perm, last->epoch, last->count, last->room);
     last->epoch[last->count++] = e;
 }
 
@@ -164,7 +164,7 @@ bool story_add(Story *s, const char *file, const Record *r)
         return false;
     }
     file = file_own(s, file);
-    s->item = grow(s->perm, s->item, s->count, &s->room, sizeof *s->item);
+    GROW(s->perm, s->item, s->count, s->room);
     s->item[s->count++] = (StoryItem){file, without_bulk(s->perm, r, s->keep_designs)};
     return r->kind != REC_SAMPLES && r->kind != REC_TENSOR && r->kind != REC_PREDICTIONS && r->kind != REC_UNKNOWN;
 }
@@ -182,7 +182,7 @@ void story_end_file(Story *s, const char *file, const Provenance *p, int64_t cou
         bool known = false;
         for (int64_t k = 0; k < s->step_count && !known; k++) known = same_step(s->step[k], &p[i]);
         if (known) continue;
-        s->step = grow(s->perm, s->step, s->step_count, &s->step_room, sizeof *s->step);
+        GROW(s->perm, s->step, s->step_count, s->step_room);
         s->step[s->step_count++] = &p[i];
     }
 }

@@ -40,7 +40,7 @@ int64_t table_column(Arena *a, Table *t, const char *head, bool right)
 
 const char **table_row(Arena *a, Table *t)
 {
-    t->cell = grow(a, t->cell, t->rows, &t->room, t->columns * (int64_t)sizeof *t->cell);
+    t->cell = arena_grow(a, t->cell, t->rows, &t->room, t->columns * (int64_t)sizeof *t->cell);
     const char **row = t->cell + t->rows++ * t->columns;
     for (int64_t i = 0; i < t->columns; i++) row[i] = "";
     return row;

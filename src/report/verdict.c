@@ -117,7 +117,7 @@ static Contest *contest_of(Arena *a, Contest ***all, int64_t *count, int64_t *ro
         Contest *c = (*all)[i];
         if (!strcmp(c->dataset, e->dataset) && !strcmp(c->split, e->split) && !strcmp(c->metric, metric)) return c;
     }
-    *all = grow(a, *all, *count, room, sizeof **all);
+    GROW(a, *all, *count, *room);
     Contest *c = NEW(a, Contest, 1);
     c->dataset = e->dataset;
     c->split = e->split;
@@ -145,14 +145,14 @@ static void add_run(Arena *a, const Story *s, const StoryItem *item, Contender *
     int64_t room = x->room;
     for (int i = 0; i < COUNTOF(list); i++) {
         x->room = room;
-        *list[i] = grow(a, *list[i], x->count, &x->room, sizeof **list[i]);
+        GROW(a, *list[i], x->count, x->room);
         (*list[i])[x->count] = of_run[i];
     }
     x->room = room;
-    x->of = grow(a, x->of, x->count, &x->room, sizeof *x->of);
+    GROW(a, x->of, x->count, x->room);
     x->of[x->count] = e;
     x->room = room;
-    x->seed = grow(a, x->seed, x->count, &x->room, sizeof *x->seed);
+    GROW(a, x->seed, x->count, x->room);
     const NetworkRecord *network = story_network(s, item);
     const char *own = setting_get(e->settings, e->setting_count, "seed"); /* designs have it */
     x->seed[x->count++] = own ? strtoll(own, 0, 10) : network ? network->seed : -1;
@@ -488,7 +488,7 @@ StudyRow *report_verdict_rows(const Story *s, Arena *a, int64_t *rows)
                 if (y == x || (c->contender[y].origin == BY_SEARCH && y < x)) continue;
                 const Contender *us = &c->contender[x], *them = &c->contender[y];
                 Judgement j = verdict_judge(a, c, us, them);
-                list = grow(a, list, *rows, &room, sizeof *list);
+                GROW(a, list, *rows, room);
                 StudyRow *r = &list[(*rows)++];
                 *r = (StudyRow){.study = "verdict", .columns = NEW(a, Setting, COLUMNS)};
                 column(a, r, "dataset", c->dataset);

@@ -16,12 +16,7 @@ static bool taken(const Candidates *c, const char *run)
 
 const Candidate *candidates_add(Arena *perm, Candidates *c, Candidate item)
 {
-    if (c->count == c->room) {
-        c->room = c->room ? 2 * c->room : 16;
-        Candidate *all = NEW(perm, Candidate, c->room);
-        if (c->count) memcpy(all, c->item, (size_t)c->count * sizeof *all);
-        c->item = all;
-    }
+    GROW(perm, c->item, c->count, c->room);
     const char *name = *item.run ? item.run : item.net, *run = name;
     for (long long k = 2; taken(c, run); k++) run = arena_printf(perm, "%s-%lld", name, k);
     c->item[c->count] = (Candidate){.run = arena_strdup(perm, run),

@@ -8,12 +8,7 @@ void carry_take(Arena *perm, Trained *from, const TensorRecord *t)
 {
     if (from->set && strcmp(from->set, t->set)) return;
     if (!from->set) from->set = arena_strdup(perm, t->set);
-    if (from->count == from->room) {
-        from->room = from->room ? 2 * from->room : 256;
-        TensorRecord *all = NEW(perm, TensorRecord, from->room);
-        if (from->count) memcpy(all, from->tensor, (size_t)from->count * sizeof *all);
-        from->tensor = all;
-    }
+    GROW(perm, from->tensor, from->count, from->room);
     TensorRecord copy = *t;
     copy.name = arena_strdup(perm, t->name);
     copy.shape = NEW(perm, int64_t, t->rank + 1);

@@ -136,12 +136,7 @@ static int64_t read_all(Checkpoint *c, Arena *perm, Reader *in, Record **all, co
             *why = arena_strdup(perm, reader_error(in));
             return -1;
         }
-        if (count == room) {
-            room = room ? 2 * room : 256;
-            Record *more = NEW(&c->memory, Record, room);
-            if (count) memcpy(more, *all, (size_t)count * sizeof *more);
-            *all = more;
-        }
+        GROW(&c->memory, *all, count, room);
         (*all)[count++] = r;
     }
 }

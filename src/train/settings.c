@@ -10,12 +10,7 @@
 
 void settings_add(Arena *perm, Settings *s, const char *key, const char *format, ...)
 {
-    if (s->count == s->room) {
-        s->room = s->room ? 2 * s->room : 16;
-        Setting *all = NEW(perm, Setting, s->room);
-        if (s->count) memcpy(all, s->item, (size_t)s->count * sizeof *all);
-        s->item = all;
-    }
+    GROW(perm, s->item, s->count, s->room);
     va_list args;
     va_start(args, format);
     s->item[s->count++] = (Setting){key, arena_vprintf(perm, format, args)};

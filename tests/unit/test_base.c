@@ -55,6 +55,26 @@ static void test_arena_text(void)
     arena_release(whole);
 }
 
+static void test_arena_list(void)
+{
+    Arena whole = arena_reserve(1 << 20), a = whole;
+    struct {
+        int64_t count, room;
+        int32_t *item;
+    } list = {0};
+    for (int32_t i = 0; i < 1000; i++) {
+        const int32_t *before = list.item;
+        GROW(&a, list.item, list.count, list.room);
+        CHECK(list.count < list.room && (list.count == 0 || list.item == before || list.room == 2 * list.count));
+        list.item[list.count++] = i;
+        arena_alloc(&a, 1, 1, 1); /* nothing follows the list for long */
+    }
+    bool same = true;
+    for (int32_t i = 0; i < 1000; i++) same &= list.item[i] == i;
+    CHECK(same);
+    arena_release(whole);
+}
+
 /* Runs fn in a child: its exit status (or 1000 + signal), and what it wrote to standard error. */
 static int in_child(void (*fn)(void), char *message, size_t room)
 {
@@ -422,6 +442,7 @@ int main(void)
 {
     CHECK_RUN(test_arena_blocks);
     CHECK_RUN(test_arena_text);
+    CHECK_RUN(test_arena_list);
     CHECK_RUN(test_arena_full);
     CHECK_RUN(test_sizes);
     CHECK_RUN(test_rng_fixed);

@@ -81,12 +81,7 @@ typedef struct {
 
 static void found(Arena *perm, Found *f, const char *path, const char *name)
 {
-    if (f->count == f->room) {
-        f->room = f->room ? 2 * f->room : 1024;
-        LabelledFile *more = NEW(perm, LabelledFile, f->room);
-        if (f->count) memcpy(more, f->file, (size_t)f->count * sizeof *more);
-        f->file = more;
-    }
+    GROW(perm, f->file, f->count, f->room);
     f->file[f->count++] = (LabelledFile){.path = path, .name = name, .named = -1, .group = -1};
 }
 
