@@ -1,5 +1,6 @@
 /* The parts of a search that need no engine: tables of alphas, Adam, schedule, clipping, settings. */
 #include "check.h"
+#include "engine/step.h"
 #include "optim/adam.h"
 #include "optim/schedule.h"
 #include "search/bilevel.h"
@@ -167,11 +168,11 @@ static void test_schedule(void)
 
 static void test_clip(void)
 {
-    CHECK_NEAR(clip_factor(10, 5), 0.5, 1e-6);
-    CHECK_NEAR(clip_factor(4, 5), 1, 0);
-    CHECK_NEAR(clip_factor(1e9, 0), 1, 0);
-    CHECK_NEAR(clip_factor(0, 5), 1, 0);
-    CHECK_NEAR(clip_factor(INFINITY, 5), 0, 0);
+    CHECK_NEAR(step_clip(10, 5), 0.5, 1e-6);
+    CHECK_NEAR(step_clip(4, 5), 1, 0);
+    CHECK_NEAR(step_clip(1e9, 0), 1, 0);
+    CHECK_NEAR(step_clip(0, 5), 1, 0);
+    CHECK_NEAR(step_clip(INFINITY, 5), 0, 0);
 }
 
 static void test_settings(void)
