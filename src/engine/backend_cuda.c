@@ -1454,7 +1454,7 @@ static void flush(Cuda *c)
     if (!parts) return;
     c->pending = 0;
     if (parts & (DO_SGD | DO_ADAM)) to_device(c, c->device_update, &c->update, sizeof c->update);
-    if (!c->by_graph || c->profiling) {
+    if (!c->by_graph || c->profiling || !(parts & (DO_FORWARD | DO_BACKWARD))) {
         launch(c, parts);
         add_timings(c);
         return;

@@ -311,9 +311,12 @@ SIM cudaError_t cudaLaunchKernel(const void *host, dim3 grid, dim3 block, void *
         memcpy(call.param + k->param[p].offset, args[p], k->param[p].size);
     }
     sim_works(stream);
-    if (!sim_capturing(stream)) return run_kernel(&call);
-    sim_record(run_kernel, &call, sizeof call);
-    return cudaSuccess;
+    if (sim_capturing(stream)) {
+        sim_record(run_kernel, &call, sizeof call);
+        return cudaSuccess;
+    }
+    sim_calls.launches++;
+    return run_kernel(&call);
 }
 
 SIM cudaError_t __cudaGetKernel(cudaKernel_t *kernel, const void *host)
@@ -488,6 +491,7 @@ SIM cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum c
         return cudaSuccess;
     }
     cudaError_t e = run_copy(&call);
+    sim_calls.copies += bytes && kind != cudaMemcpyDeviceToDevice;
     if (!e && bytes && kind == cudaMemcpyHostToDevice) sim_side_copy(s, to, bytes);
     return e;
 }
@@ -591,6 +595,7 @@ SIM cudaError_t cudaStreamSynchronize(cudaStream_t s)
 {
     if (sim_capturing(s))
         return fault(cudaErrorStreamCaptureUnsupported, "waiting for a stream that is being captured");
+    sim_calls.waits += !s || sim_computes(s);
     check_sources(true);
     sim_waited(s);
     return sim_gone();
