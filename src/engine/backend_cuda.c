@@ -189,6 +189,18 @@ static int64_t input_count(const Cuda *c, int64_t n)
     return v ? n * v->channels * v->height * v->width : 0;
 }
 
+static int64_t target_count(const Cuda *c, int64_t n)
+{
+    return n * loss_width(c->g->loss, &c->g->detail, c->g->outputs);
+}
+
+/* Values of the largest batch: samples, then their targets. 0: there is no input. */
+static int64_t batch_count(const Cuda *c)
+{
+    int64_t count = input_count(c, c->capacity);
+    return count ? count + target_count(c, c->capacity) : 0;
+}
+
 static int64_t block_count(const Cuda *c, Block b)
 {
     return b < BLOCK_WEIGHT_KINDS ? c->g->weight_count : c->g->stat_floats;
@@ -335,7 +347,7 @@ static void setup_loss(Cuda *c, Carver *v)
     const LossDetail *d = &g->detail;
     const int64_t f = sizeof(float), heads = two_heads(c) ? 2 : 1, values = c->capacity * g->outputs;
     const bool soft = g->loss == LOSS_CROSS_ENTROPY && d->soft, tree = g->loss == LOSS_TREE;
-    c->targets = carve(v, c->capacity * loss_width(g->loss, d, g->outputs) * f);
+    c->targets = carve(v, target_count(c, c->capacity) * f);
     c->loss = (CudaLoss){.kind = soft ? CUDA_LOSS_SHARES : kinds[g->loss],
                          .outputs = (int32_t)g->outputs,
                          .questions = d->questions,
@@ -521,7 +533,7 @@ static const char *layout(Cuda *c, Arena *perm, Carver *v, int64_t *parts)
     setup_loss(c, v);
     c->device_update = carve(v, sizeof *c->device_update);
     c->clip_factor = carve(v, f);
-    for (int i = 0; i < 2; i++) c->arrival[i] = carve(v, input_count(c, c->capacity) * f);
+    for (int i = 0; i < 2; i++) c->arrival[i] = carve(v, batch_count(c) * f);
     c->g_terms = carve(v, all_terms(g) * (int64_t)sizeof(double));
     c->term_count = 0;
     c->dot = carve(v, CUDA_DOT_PARTS * (int64_t)sizeof(double));
@@ -658,8 +670,8 @@ static const char *cuda_memory(const Graph *g, const EngineOptions *o, Arena scr
     if (!ok(c, cudaMemGetInfo(&available, &total))) return arena_strdup(perm, c->error);
     out->device = v.used;
     out->device_free = (int64_t)available;
-    out->host = left - arena_left(&room) + 2 * input_count(c, o->batch) * f + 2 * output_count(c) * f + o->batch * f +
-                noise_bytes(c);
+    out->host =
+        left - arena_left(&room) + 2 * batch_count(c) * f + 2 * output_count(c) * f + o->batch * f + noise_bytes(c);
     out->parts = arena_printf(perm,
                               "on the device: tensors and gradients%s %.1f MB, parameters %.1f MB, sums and work "
                               "areas %.1f MB",
@@ -764,7 +776,7 @@ static void *cuda_open(Arena *perm, const Graph *g, const EngineOptions *o, cons
     Cuda *c = cuda_prepare(perm, scratch, g, o, &v, parts, why);
     arena_release(scratch);
     if (!c) return 0;
-    int64_t bytes = v.used, f = sizeof(float), input = input_count(c, o->batch) * f;
+    int64_t bytes = v.used, f = sizeof(float), batch = batch_count(c) * f;
     c->allocation = NEW(perm, void *, v.count + 1);
     struct cudaDeviceProp about;
     int index = 0;
@@ -782,7 +794,7 @@ static void *cuda_open(Arena *perm, const Graph *g, const EngineOptions *o, cons
     c->by_graph = !(graphs && *graphs == '0') && !noise_bytes(c);
     Carver at = {.c = c, .base = (char *)8, .separate = v.separate};
     if (!v.separate && ok(c, cudaMalloc((void **)&at.base, (size_t)bytes))) c->allocation[c->allocations++] = at.base;
-    for (int i = 0; i < 2 && input; i++) ok(c, cudaMallocHost((void **)&c->staging[i], (size_t)input));
+    for (int i = 0; i < 2 && batch; i++) ok(c, cudaMallocHost((void **)&c->staging[i], (size_t)batch));
     if (!*c->error) *why = layout(c, perm, &at, parts);
     assert(*c->error || (!*why && at.used == bytes));
     c->drop_host = NEW(perm, float, o->batch);
@@ -915,35 +927,35 @@ static void cuda_set_drop(void *b, double p, uint64_t seed, int64_t step)
     c->drop_p = p, c->drop_seed = seed, c->drop_step = step;
 }
 
-static void send_target_values(Cuda *c, const float *y)
-{
-    to_device(c, c->targets, y,
-              c->n * loss_width(c->g->loss, &c->g->detail, c->g->outputs) * (int64_t)sizeof *c->targets);
-    c->has_targets = true;
-}
-
 static void cuda_batch(void *b, const float *x, const float *y, int64_t n)
 {
     Cuda *c = b;
     assert(n >= 1 && n <= c->capacity);
     flush(c);
     c->n = n;
-    c->has_targets = false;
-    if (y) send_target_values(c, y);
-    if (!x) return;
-    int64_t count = input_count(c, n), bytes = count * (int64_t)sizeof(float);
+    c->has_targets = y != 0;
+    const int64_t f = sizeof(float), count = x ? input_count(c, n) : 0, targets = y ? target_count(c, n) : 0;
+    if (!count) { /* none, or none are needed */
+        to_device(c, c->targets, y, targets * f);
+        return;
+    }
     int t = c->turn = !c->turn;
     if (c->used[t]) ok(c, cudaEventSynchronize(c->copied[t]));
-    memcpy(c->staging[t], x, (size_t)bytes);
+    memcpy(c->staging[t], x, (size_t)(count * f));
+    if (y) memcpy(c->staging[t] + count, y, (size_t)(targets * f));
     if (c->used[t]) ok(c, cudaStreamWaitEvent(c->copies, c->taken[t], 0));
-    ok(c, cudaMemcpyAsync(c->arrival[t], c->staging[t], (size_t)bytes, cudaMemcpyHostToDevice, c->copies));
+    ok(c, cudaMemcpyAsync(c->arrival[t], c->staging[t], (size_t)((count + targets) * f), cudaMemcpyHostToDevice,
+                          c->copies));
     ok(c, cudaEventRecord(c->copied[t], c->copies));
     ok(c, cudaStreamWaitEvent(c->stream, c->copied[t], 0));
     float *input = c->data[c->g->input];
     if (c->bf16)
         ok(c, cuda_to_bf16(count, c->arrival[t], input, c->stream));
     else
-        ok(c, cudaMemcpyAsync(input, c->arrival[t], (size_t)bytes, cudaMemcpyDeviceToDevice, c->stream));
+        ok(c, cudaMemcpyAsync(input, c->arrival[t], (size_t)(count * f), cudaMemcpyDeviceToDevice, c->stream));
+    if (y)
+        ok(c, cudaMemcpyAsync(c->targets, c->arrival[t] + count, (size_t)(targets * f), cudaMemcpyDeviceToDevice,
+                              c->stream));
     ok(c, cudaEventRecord(c->taken[t], c->stream));
     c->used[t] = true;
 }
@@ -1194,7 +1206,8 @@ static void cuda_targets(void *b, const float *y)
 {
     Cuda *c = b;
     flush(c);
-    send_target_values(c, y);
+    to_device(c, c->targets, y, target_count(c, c->n) * (int64_t)sizeof *y);
+    c->has_targets = true;
     launch_loss(c);
 }
 
@@ -1232,7 +1245,7 @@ static void cuda_outputs(void *b, double *loss, float *logits)
 static void cuda_wait(void *b)
 {
     Cuda *c = b;
-    for (int i = 0; i < 2; i++) take_output(c, &c->output[i == c->output_turn]);
+    for (int i = 0; i < 2; i++) take_output(c, &c->output[i ^ c->output_turn]); /* in order */
 }
 
 /* ---- backward ---- */

@@ -108,6 +108,9 @@ static void print_statistics(void)
                 (long long)row[i].lane_instructions, (long long)row[i].flops, (long long)row[i].words,
                 row[i].sectors ? 100.0 * (double)row[i].least_sectors / (double)row[i].sectors : 100.0,
                 row[i].wavefronts ? 100.0 * (double)row[i].least_wavefronts / (double)row[i].wavefronts : 100.0);
+    fprintf(stderr, "graphs %lld, launches by themselves %lld, copies between host and device %lld, waits %lld\n",
+            (long long)sim_calls.graphs, (long long)sim_calls.launches, (long long)sim_calls.copies,
+            (long long)sim_calls.waits);
 }
 
 SIM void cudasim_configure(const char *words)
