@@ -1,8 +1,8 @@
 /* loss: what the logits are worth, and the gradient that the backward pass starts from. Formulas: engine/loss.h.
  *
  * In float, where the host has doubles, so with care: exponentials of differences from the largest logit; 1 - p and log p
- * from the sum of the others' exponentials, not from p; sums of products with what their rounding loses. A block has a row,
- * a second launch adds up the rows in a fixed order and divides by the sum of their shares.
+ * from the sum of the others' exponentials, not from p; sums by a tree, of what threads add up, which is little. A block has
+ * a row, a second launch adds up the rows in a fixed order and divides by the sum of their shares.
  */
 #include <math.h>
 
@@ -12,17 +12,6 @@ namespace
 {
 
 enum { NARROW = 32, WIDE = 256, FINISH = 256, MOST_FINISH = 64 };
-
-/* A sum with what its roundings lose (Knuth's two-sum). */
-struct Sum {
-    float sum = 0, lost = 0;
-    __device__ void add(float v)
-    {
-        float t = sum + v, of_v = t - sum;
-        lost += (sum - (t - of_v)) + (v - of_v);
-        sum = t;
-    }
-};
 
 /* Sum over a block, in all of its threads, which must all call it; `room` holds THREADS / 32. */
 template <int THREADS> __device__ float all_sum(float v, float *room)
@@ -115,7 +104,7 @@ template <int THREADS> __global__ void loss_values(const __grid_constant__ CudaL
     const int head = (int)blockIdx.y;
     const float *z = k.logits[head] + row * k.outputs, *y = k.targets + row * k.outputs;
     float *grad = k.grad[head] ? k.grad[head] + row * k.outputs : 0;
-    Sum total;
+    float total = 0;
     for (int i = (int)threadIdx.x; i < k.outputs; i += THREADS) {
         float x = z[i], t = y[i], value, slope;
         if (k.kind == CUDA_LOSS_SQUARES) {
@@ -128,15 +117,12 @@ template <int THREADS> __global__ void loss_values(const __grid_constant__ CudaL
             slope = (1 - t) * sigmoid(x) - positive * sigmoid(-x);
         } else {
             value = x * t;
-            total.lost += fmaf(x, t, -value);
             slope = t;
         }
-        total.add(value);
+        total += value;
         if (grad) grad[i] = slope;
     }
-    float sum = all_sum<THREADS>(total.sum, room);
-    put_row(k, row, head, sum + all_sum<THREADS>(total.lost, room),
-            k.kind == CUDA_LOSS_LINEAR ? 1.0f : (float)k.outputs);
+    put_row(k, row, head, all_sum<THREADS>(total, room), k.kind == CUDA_LOSS_LINEAR ? 1.0f : (float)k.outputs);
 }
 
 /* ---- tree ---- */
@@ -213,10 +199,9 @@ __global__ void loss_finish(const __grid_constant__ CudaLoss k)
         const float scale = k.factor[h] / over;
         for (int64_t i = first; k.grad[h] && i < k.n * k.outputs; i += step) k.grad[h][i] *= scale;
         if (blockIdx.x) continue;
-        Sum total;
-        for (int64_t i = threadIdx.x; i < k.n; i += FINISH) total.add(k.rows[h * k.n + i]);
-        float sum = all_sum<FINISH>(total.sum, room);
-        loss += k.factor[h] * ((sum + all_sum<FINISH>(total.lost, room)) / over);
+        float total = 0;
+        for (int64_t i = threadIdx.x; i < k.n; i += FINISH) total += k.rows[h * k.n + i];
+        loss += k.factor[h] * (all_sum<FINISH>(total, room) / over);
     }
     if (!blockIdx.x && !threadIdx.x) *k.loss = loss;
 }
