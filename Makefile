@@ -122,6 +122,9 @@ help:
 	@echo 'probes:  PKG_CONFIG PROTOC_C ONNX_PROTO CLANG_FORMAT NVCC LIBS'
 	@echo 'now:     CC=$(CC) OPT="$(OPT)" SAN=$(SAN) objects in $(OBJ)'
 	@echo 'cuda:    $(if $(filter 1,$(HAVE_CUDA)),$(NVCC),without)'
+	@echo 'cuda without a GPU: cuda-gates, and bench-cuda-model MODEL="CHANNELS LAYERS SIZE fp32|bf16": times by a model of'
+	@echo '         T4, A100 and H100 beside one measured time of PyTorch that stands in its text; it runs no PyTorch'
+	@echo 'with a GPU: gpu-check: tests, times steps and kernels, and the same steps by PyTorch if python3 has one with CUDA'
 
 # Programs appear in bin/ under their plain names; links are renewed when another set of flags was built in between.
 programs: $(PROGRAMS:%=$(OBJ)/bin/%)

@@ -142,13 +142,53 @@ int cuda_head_backward(const KHead *k, int64_t n, int bf16, float *g_weight, flo
 int cuda_select_forward(const KSelect *k, int64_t n, int bf16, void *stream); /* k.place: the channel within its part */
 int cuda_select_backward(const KSelect *k, int64_t n, int bf16, void *stream);
 
-int cuda_sgd(const KSgd *k, int64_t n, float *w, const float *g, float *velocity, void *stream);
-int cuda_adam(const KAdam *k, int64_t n, float *w, const float *g, float *m, float *v, void *stream);
+/* The mean loss of n rows by one head or two, each times its factor, and its gradients: engine/loss.h has the formulas. */
+typedef enum { /* classes; shares of them; sums of squares; labels; products; a tree of questions */
+               CUDA_LOSS_CLASSES,
+               CUDA_LOSS_SHARES,
+               CUDA_LOSS_SQUARES,
+               CUDA_LOSS_BINARY,
+               CUDA_LOSS_LINEAR,
+               CUDA_LOSS_TREE
+} CudaLossKind;
+typedef struct {
+    int32_t first, count, parent;
+} CudaQuestion;
+typedef struct {
+    CudaLossKind kind;
+    int32_t outputs, questions, divisive, heads;
+    int64_t n;
+    const float *weight; /* (outputs), or 0 */
+    const CudaQuestion *question;
+    const float *targets;   /* (n, outputs); of classes (n) */
+    const float *logits[2]; /* (n, outputs) */
+    float *grad[2];         /* the same; 0: not wanted */
+    float factor[2];
+    float *rows; /* (heads + 1, n): losses, shares */
+    float *tree; /* (heads, n, 2, outputs), of a tree */
+    float *loss; /* one number */
+} CudaLoss;
+int cuda_loss(const CudaLoss *k, void *stream);
+
+/* Updates. What changes in every step is in device memory, so that a captured graph of launches need not hold it. Nothing is
+ * updated if *loss is not finite. */
+typedef struct {
+    KSgd sgd;
+    KAdam adam;
+    double clip; /* the norm that a gradient may have; 0: any */
+} CudaUpdate;
+/* factor: of the gradient beside the numbers' own, 0: 1 */
+int cuda_sgd(const CudaUpdate *u, const float *factor, const float *loss, int64_t n, float *w, const float *g,
+             float *velocity, void *stream);
+int cuda_adam(const CudaUpdate *u, const float *factor, const float *loss, int64_t n, float *w, const float *g,
+              float *m, float *v, void *stream);
 int cuda_axpy(int64_t n, float *y, float a, const float *x, void *stream);
 int cuda_to_bf16(int64_t n, const float *from, void *to, void *stream);
 int cuda_scale(int64_t n, float *y, float a, void *stream);
 enum { CUDA_DOT_PARTS = 256 };
 int cuda_dot(int64_t n, const float *x, const float *y, double *parts, void *stream); /* parts[0] is the result */
+/* *factor: what brings g down to the norm of u->clip, as step_clip(). */
+int cuda_clip(const CudaUpdate *u, int64_t n, const float *g, double *parts, float *factor, void *stream);
 
 #ifdef __cplusplus
 }

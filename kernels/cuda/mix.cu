@@ -1,4 +1,6 @@
 /* mix: poolings, weighted sums of terms, the head, and passes over flat blocks. */
+#include <float.h>
+
 #include "kernels/cuda/common.cuh"
 
 namespace
@@ -225,19 +227,32 @@ template <class S> __global__ void select_backward(const __grid_constant__ KSele
 
 /* ---- flat blocks ---- */
 
-__global__ void sgd(const KSgd k, int64_t n, float *w, const float *g, float *velocity)
+__device__ inline bool finite(float v)
 {
+    return fabsf(v) <= FLT_MAX;
+}
+
+__global__ void sgd(const CudaUpdate *u, const float *factor, const float *loss, int64_t n, float *w, const float *g,
+                    float *velocity)
+{
+    const KSgd k = u->sgd;
+    const float scale = factor ? k.scale * *factor : k.scale;
+    if (!finite(*loss)) return;
     for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < n; i += (int64_t)gridDim.x * blockDim.x) {
-        float grad = fmaf(k.scale, g[i], k.decay * w[i]), v = fmaf(k.momentum, velocity[i], grad);
+        float grad = fmaf(scale, g[i], k.decay * w[i]), v = fmaf(k.momentum, velocity[i], grad);
         velocity[i] = v;
         w[i] -= k.lr * (k.nesterov ? fmaf(k.momentum, v, grad) : v);
     }
 }
 
-__global__ void adam(const KAdam k, int64_t n, float *w, const float *g, float *m, float *v)
+__global__ void adam(const CudaUpdate *u, const float *factor, const float *loss, int64_t n, float *w, const float *g,
+                     float *m, float *v)
 {
+    const KAdam k = u->adam;
+    const float scale = factor ? k.scale * *factor : k.scale;
+    if (!finite(*loss)) return;
     for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < n; i += (int64_t)gridDim.x * blockDim.x) {
-        float weight = w[i], grad = k.scale * g[i];
+        float weight = w[i], grad = scale * g[i];
         if (k.decoupled)
             weight -= k.lr_plain * k.decay * weight;
         else
@@ -333,15 +348,17 @@ int cuda_select_backward(const KSelect *k, int64_t n, int bf16, void *stream)
     return launched();
 }
 
-int cuda_sgd(const KSgd *k, int64_t n, float *w, const float *g, float *velocity, void *stream)
+int cuda_sgd(const CudaUpdate *u, const float *factor, const float *loss, int64_t n, float *w, const float *g,
+             float *velocity, void *stream)
 {
-    sgd<<<blocks_for(n, 256), 256, 0, (cudaStream_t)stream>>>(*k, n, w, g, velocity);
+    sgd<<<blocks_for(n, 256), 256, 0, (cudaStream_t)stream>>>(u, factor, loss, n, w, g, velocity);
     return launched();
 }
 
-int cuda_adam(const KAdam *k, int64_t n, float *w, const float *g, float *m, float *v, void *stream)
+int cuda_adam(const CudaUpdate *u, const float *factor, const float *loss, int64_t n, float *w, const float *g,
+              float *m, float *v, void *stream)
 {
-    adam<<<blocks_for(n, 256), 256, 0, (cudaStream_t)stream>>>(*k, n, w, g, m, v);
+    adam<<<blocks_for(n, 256), 256, 0, (cudaStream_t)stream>>>(u, factor, loss, n, w, g, m, v);
     return launched();
 }
 

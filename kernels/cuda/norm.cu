@@ -120,6 +120,12 @@ __global__ void dot_add(double *parts, int count)
     if (!threadIdx.x) parts[0] = sum;
 }
 
+__global__ void clip(const CudaUpdate *u, const double *parts, float *factor)
+{
+    double f = u->clip / (sqrt(parts[0]) + 1e-6);
+    *factor = u->clip > 0 && f < 1 ? (float)f : 1.0f;
+}
+
 } // namespace
 
 int cuda_norm_train(const CudaNorm *k, const float *sums, int64_t parts, double epsilon, double momentum, void *stream)
@@ -161,4 +167,11 @@ int cuda_dot(int64_t n, const float *x, const float *y, double *parts, void *str
     dot_parts<<<blocks, 256, 0, (cudaStream_t)stream>>>(n, x, y, parts);
     dot_add<<<1, 32, 0, (cudaStream_t)stream>>>(parts, (int)blocks);
     return launched();
+}
+
+int cuda_clip(const CudaUpdate *u, int64_t n, const float *g, double *parts, float *factor, void *stream)
+{
+    int status = cuda_dot(n, g, g, parts, stream);
+    clip<<<1, 1, 0, (cudaStream_t)stream>>>(u, parts, factor);
+    return status ? status : launched();
 }

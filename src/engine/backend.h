@@ -4,7 +4,7 @@
 #define NAS_BACKEND_H
 #include "engine/engine.h"
 
-enum { BACKEND_ABI = 3 };
+enum { BACKEND_ABI = 4 };
 
 typedef struct {
     int abi; /* BACKEND_ABI */
@@ -37,6 +37,9 @@ typedef struct {
     void (*set_profile)(void *b, bool on);
     int64_t (*profile)(const void *b, EngineProfile *rows, int64_t room);
     void (*targets)(void *b, const float *y);
+    void (*outputs)(void *b, double *loss, float *logits);
+    void (*wait)(void *b);
+    void (*clip)(void *b, double most);
 } Backend;
 
 /* cpu and ref: kernels of the host on a thread pool (backend_host.c). */

@@ -2,15 +2,18 @@
  * backend_load.c opens; no program links CUDA.
  *
  * One stream, in which operations run in the order of the plan, and one allocation, laid out by the planner. Tensors are
- * (N, C, H, W). Nothing waits for the device but what asks for a result: the loss (computed on the host, as for the other
- * backends, from the logits, which are few), downloads, and a third batch while two are on their way. A batch is copied on
- * a stream of its own, to a place of its own, while the step before it may still run.
+ * (N, C, H, W). Nothing waits for the device but what asks for a result: the loss, logits, downloads, and a third batch
+ * while two are on their way. A batch is copied on a stream of its own, to a place of its own, while the step before it may
+ * still run. Losses and what a norm scales a gradient by are computed on the device and stay there: between a forward pass
+ * and the update that ends its step the host asks for nothing.
  *
- * A pass, forward or backward, is a few hundred launches that are the same in every step. When one comes for the second
- * time it is captured, and from then on launched as a whole (CUDA graphs). It is the same if the number of samples, the
- * mode, the operations that are on, and whether paths are dropped are: PassKey. What changes beside that - terms of sums,
- * drop masks, gradients of logits - is sent before. With noise operations, whose values come from the host in mid-pass, and
- * while profiling, every operation is launched by itself, as with NAS_CUDA_GRAPH=0.
+ * So a step is launched late, as a whole: forward pass, loss, backward pass and update wait (Cuda.pending) until an update
+ * has joined them or something else is called. That is a few hundred launches that are the same in every step. When they
+ * come for the second time they are captured, and from then on launched as one (CUDA graphs). They are the same if what is
+ * pending, the number of samples, the mode, the operations that are on, and whether paths are dropped are: PassKey. What
+ * changes beside that - terms of sums, drop masks, targets, learning rates - is sent before. With noise operations, whose
+ * values come from the host in mid-pass, and while profiling, every operation is launched by itself, as with
+ * NAS_CUDA_GRAPH=0.
  *
  * NAS_CUDA_SEPARATE=1 gives every buffer an allocation of its own, so that tools which watch allocations see an access
  * past the end of one, or of what an earlier tensor left behind. NAS_CUDA_GEMM=always or never: convolutions by cuBLAS,
@@ -54,10 +57,14 @@ typedef struct {
     double *g_term; /* per term dLoss/dweight, on the device */
 } CudaOp;
 
+enum { DO_FORWARD = 1, DO_LOSS = 2, DO_BACKWARD = 4, DO_CLIP = 8, DO_SGD = 16, DO_ADAM = 32 };
+
 typedef struct { /* what the launches of a pass depend on */
     int64_t n;
-    bool backward, drop;
-    int what; /* Mode or GradWhat */
+    int parts; /* DO_… */
+    bool drop;
+    Mode mode;
+    GradWhat what;
 } PassKey;
 
 typedef struct {
@@ -67,13 +74,24 @@ typedef struct {
     cudaGraphExec_t exec; /* 0: not yet */
     int64_t used;         /* when last */
 } Pass;
-enum { PASSES = 8 }; /* whole and last batch, in training and evaluation; two active sets */
+enum {
+    PASSES = 16
+}; /* whole and last batch; steps of weights, those of alphas (three kinds), evaluation; two active sets */
 
 typedef struct {
     cudaEvent_t from, to;
     int32_t op;
     bool backward, work;
 } Timing;
+
+typedef struct { /* of a forward pass, on its way to where it was asked for */
+    float *host; /* page-locked: the loss, then logits */
+    cudaEvent_t arrived;
+    bool busy;
+    double *loss;
+    float *logits; /* these two may be 0 */
+    int64_t values;
+} Output;
 
 typedef struct {
     const Graph *g;
@@ -83,7 +101,8 @@ typedef struct {
     CudaNorm *norm;       /* per value */
     float **data, **grad; /* per value, 0: none */
     int64_t capacity, n;
-    bool forward_only, has_targets, loss_known, spent, dropping;
+    bool forward_only, has_targets, spent, dropping, mix_grad_known;
+    int pending; /* DO_…: asked for, and not launched */
     Mode mode;
     GradWhat what;
     cudaStream_t stream;
@@ -96,16 +115,22 @@ typedef struct {
     uint8_t **mix_active;
     float *sums, *middle, *slots, *g_logits, *g_auxiliary, *drop_host;
     double *dot;
-    char *noise;                                               /* elements of a tensor, on the host */
-    float *staging[2], *logits_host, *g_logits_host, *targets; /* page-locked, but for the last; logits and
-                                                                          their gradients: the auxiliary head's behind */
-    float *arrival[2];                                         /* on the device: where batches are copied to */
-    cudaStream_t copies;                                       /* of batches */
-    cudaEvent_t copied[2];                                     /* staging may be written again */
-    cudaEvent_t taken[2];                                      /* arrival may be written again */
+    char *noise;           /* elements of a tensor, on the host */
+    float *staging[2];     /* page-locked */
+    float *arrival[2];     /* on the device: where batches are copied to */
+    cudaStream_t copies;   /* of batches */
+    cudaEvent_t copied[2]; /* staging may be written again */
+    cudaEvent_t taken[2];  /* arrival may be written again */
     bool used[2];
     int turn;
-    double *g_terms, *g_terms_host; /* of all sums, one after another */
+    CudaLoss loss;
+    float *targets; /* on the device, as is loss.targets, which says so to kernels */
+    Output output[2];
+    int output_turn;
+    CudaUpdate update, *device_update; /* the second has the first's numbers while an update is launched */
+    float *clip_factor;                /* on the device */
+    bool clipping;                     /* the next update does */
+    double *g_terms, *g_terms_host;    /* of all sums, one after another */
     int64_t term_count;
     Pass pass[PASSES];
     int64_t passes; /* so far */
@@ -118,7 +143,7 @@ typedef struct {
     const char *gemm_choice; /* of the environment, or 0 */
     bool gemm_forced, gemm_pays, bf16;
     int64_t element; /* bytes of a tensor's */
-    double loss, drop_p;
+    double drop_p;
     uint64_t drop_seed;
     int64_t drop_step;
     const char *device;
@@ -162,6 +187,18 @@ static int64_t input_count(const Cuda *c, int64_t n)
 {
     const ValueInfo *v = c->g->input < 0 ? 0 : &c->g->values[c->g->input];
     return v ? n * v->channels * v->height * v->width : 0;
+}
+
+static int64_t target_count(const Cuda *c, int64_t n)
+{
+    return n * loss_width(c->g->loss, &c->g->detail, c->g->outputs);
+}
+
+/* Values of the largest batch: samples, then their targets. 0: there is no input. */
+static int64_t batch_count(const Cuda *c)
+{
+    int64_t count = input_count(c, c->capacity);
+    return count ? count + target_count(c, c->capacity) : 0;
 }
 
 static int64_t block_count(const Cuda *c, Block b)
@@ -297,6 +334,31 @@ static void setup_terms(Cuda *c, int32_t index)
 static bool two_heads(const Cuda *c)
 {
     return c->g->auxiliary >= 0 && !c->forward_only;
+}
+
+static void setup_loss(Cuda *c, Carver *v)
+{
+    static const CudaLossKind kinds[LOSS_KIND_COUNT] = {[LOSS_CROSS_ENTROPY] = CUDA_LOSS_CLASSES,
+                                                        [LOSS_MSE] = CUDA_LOSS_SQUARES,
+                                                        [LOSS_BINARY] = CUDA_LOSS_BINARY,
+                                                        [LOSS_TREE] = CUDA_LOSS_TREE,
+                                                        [LOSS_LINEAR] = CUDA_LOSS_LINEAR};
+    const Graph *g = c->g;
+    const LossDetail *d = &g->detail;
+    const int64_t f = sizeof(float), heads = two_heads(c) ? 2 : 1, values = c->capacity * g->outputs;
+    const bool soft = g->loss == LOSS_CROSS_ENTROPY && d->soft, tree = g->loss == LOSS_TREE;
+    c->targets = carve(v, target_count(c, c->capacity) * f);
+    c->loss = (CudaLoss){.kind = soft ? CUDA_LOSS_SHARES : kinds[g->loss],
+                         .outputs = (int32_t)g->outputs,
+                         .questions = d->questions,
+                         .divisive = d->divisive,
+                         .weight = d->weight ? carve(v, g->outputs * f) : 0,
+                         .question = tree ? carve(v, d->questions * (int64_t)sizeof(CudaQuestion)) : 0,
+                         .targets = c->targets,
+                         .factor = {1, (float)g->auxiliary_weight},
+                         .rows = carve(v, (heads + 1) * c->capacity * f),
+                         .tree = tree ? carve(v, 2 * heads * values * f) : 0,
+                         .loss = carve(v, f)};
 }
 
 static void setup_head(Cuda *c, Carver *v, int32_t index)
@@ -466,9 +528,12 @@ static const char *layout(Cuda *c, Arena *perm, Carver *v, int64_t *parts)
         if (block_exists(c, b)) c->block[b] = carve(v, block_count(c, b) * f);
     parts[1] = v->used - start, start = v->used;
     for (int32_t t = 0; t < g->table_count; t++) c->mix_weight[t] = carve(v, g->tables[t].count * f);
-    c->g_logits = carve(v, c->capacity * g->outputs * f);
+    c->g_logits = c->forward_only ? 0 : carve(v, c->capacity * g->outputs * f);
     if (two_heads(c)) c->g_auxiliary = carve(v, c->capacity * g->outputs * f);
-    for (int i = 0; i < 2; i++) c->arrival[i] = carve(v, input_count(c, c->capacity) * f);
+    setup_loss(c, v);
+    c->device_update = carve(v, sizeof *c->device_update);
+    c->clip_factor = carve(v, f);
+    for (int i = 0; i < 2; i++) c->arrival[i] = carve(v, batch_count(c) * f);
     c->g_terms = carve(v, all_terms(g) * (int64_t)sizeof(double));
     c->term_count = 0;
     c->dot = carve(v, CUDA_DOT_PARTS * (int64_t)sizeof(double));
@@ -539,6 +604,7 @@ static Cuda *cuda_prepare(Arena *perm, Arena scratch, const Graph *g, const Engi
     c->gemm_choice = getenv("NAS_CUDA_GEMM");
     c->gemm_forced = c->gemm_choice && !strcmp(c->gemm_choice, "always");
     c->forward_only = o->forward_only;
+    c->mix_grad_known = true; /* none */
     c->plan =
         plan_make(perm, scratch, g, o->batch, o->forward_only, o->single_path, o->recompute, tensor_bytes, &c->element);
     c->op = NEW(perm, CudaOp, g->op_count);
@@ -585,9 +651,9 @@ static int64_t noise_bytes(const Cuda *c)
     return bytes;
 }
 
-static int64_t target_count(const Cuda *c)
+static int64_t output_count(const Cuda *c)
 {
-    return c->capacity * loss_width(c->g->loss, &c->g->detail, c->g->outputs) + 1;
+    return 1 + c->capacity * c->g->outputs;
 }
 
 static const char *cuda_memory(const Graph *g, const EngineOptions *o, Arena scratch, Arena *perm, EngineMemory *out)
@@ -604,8 +670,8 @@ static const char *cuda_memory(const Graph *g, const EngineOptions *o, Arena scr
     if (!ok(c, cudaMemGetInfo(&available, &total))) return arena_strdup(perm, c->error);
     out->device = v.used;
     out->device_free = (int64_t)available;
-    out->host = left - arena_left(&room) + 2 * input_count(c, o->batch) * f + 4 * o->batch * g->outputs * f +
-                target_count(c) * f + o->batch * f + noise_bytes(c);
+    out->host =
+        left - arena_left(&room) + 2 * batch_count(c) * f + 2 * output_count(c) * f + o->batch * f + noise_bytes(c);
     out->parts = arena_printf(perm,
                               "on the device: tensors and gradients%s %.1f MB, parameters %.1f MB, sums and work "
                               "areas %.1f MB",
@@ -627,13 +693,35 @@ static void cuda_close(void *b)
     for (int i = 0; i < 2; i++) {
         if (c->copied[i]) cudaEventDestroy(c->copied[i]);
         if (c->taken[i]) cudaEventDestroy(c->taken[i]);
+        if (c->output[i].arrived) cudaEventDestroy(c->output[i].arrived);
+        cudaFreeHost(c->staging[i]);
+        cudaFreeHost(c->output[i].host);
     }
     if (c->copies) cudaStreamDestroy(c->copies);
     for (int32_t i = 0; i < c->allocations; i++) cudaFree(c->allocation[i]);
-    for (int i = 0; i < 2; i++) cudaFreeHost(c->staging[i]);
-    cudaFreeHost(c->logits_host);
-    cudaFreeHost(c->g_logits_host);
     cudaStreamDestroy(c->stream);
+}
+
+static void synchronise(Cuda *c)
+{
+    ok(c, cudaStreamSynchronize(c->stream));
+}
+
+static void to_device(Cuda *c, void *to, const void *from, int64_t bytes)
+{
+    if (bytes && !*c->error) ok(c, cudaMemcpyAsync(to, from, (size_t)bytes, cudaMemcpyHostToDevice, c->stream));
+}
+
+static void start_to_host(Cuda *c, void *to, const void *from, int64_t bytes)
+{
+    if (bytes && !*c->error) ok(c, cudaMemcpyAsync(to, from, (size_t)bytes, cudaMemcpyDeviceToHost, c->stream));
+}
+
+static void to_host(Cuda *c, void *to, const void *from, int64_t bytes)
+{
+    start_to_host(c, to, from, bytes);
+    synchronise(c);
+    if (*c->error) memset(to, 0xff, (size_t)bytes); /* not a number */
 }
 
 /* What blocks, weights and coefficients hold before anything else. */
@@ -645,7 +733,7 @@ static void set_up_device(Cuda *c, Arena scratch)
     int64_t most_channels = 1;
     for (Value v = 0; v < g->value_count; v++) most_channels = most(most_channels, g->values[v].channels);
     for (int32_t t = 0; t < g->table_count; t++) most_channels = most(most_channels, g->tables[t].count);
-    float *ones = NEW(&scratch, float, most_channels);
+    float *ones = NEW(&scratch, float, most_channels), *weight = NEW(&scratch, float, g->outputs);
     for (int64_t i = 0; i < most_channels; i++) ones[i] = 1;
     for (Value v = 0; v < g->value_count; v++) {
         CudaNorm *n = &c->norm[v];
@@ -666,7 +754,17 @@ static void set_up_device(Cuda *c, Arena scratch)
                                   2 * (size_t)c->op[i].select.channels * sizeof(int32_t), cudaMemcpyHostToDevice,
                                   c->stream));
     if (c->term_count) ok(c, cudaMemsetAsync(c->g_terms, 0, (size_t)c->term_count * sizeof *c->g_terms, c->stream));
-    ok(c, cudaStreamSynchronize(c->stream));
+    ok(c, cudaMemsetAsync(c->loss.loss, 0, sizeof *c->loss.loss, c->stream));
+    for (int64_t i = 0; c->loss.weight && i < g->outputs; i++) weight[i] = (float)g->detail.weight[i];
+    to_device(c, (void *)c->loss.weight, weight, c->loss.weight ? g->outputs * (int64_t)sizeof *weight : 0);
+    CudaQuestion *question = NEW(&scratch, CudaQuestion, g->detail.questions);
+    for (int32_t i = 0; i < g->detail.questions; i++) {
+        const Question *q = &g->detail.question[i];
+        question[i] = (CudaQuestion){q->first, q->count, q->parent};
+    }
+    if (c->loss.question)
+        to_device(c, (void *)c->loss.question, question, g->detail.questions * (int64_t)sizeof *question);
+    synchronise(c);
 }
 
 static void *cuda_open(Arena *perm, const Graph *g, const EngineOptions *o, const char **why)
@@ -678,7 +776,7 @@ static void *cuda_open(Arena *perm, const Graph *g, const EngineOptions *o, cons
     Cuda *c = cuda_prepare(perm, scratch, g, o, &v, parts, why);
     arena_release(scratch);
     if (!c) return 0;
-    int64_t bytes = v.used, f = sizeof(float), input = input_count(c, o->batch) * f;
+    int64_t bytes = v.used, f = sizeof(float), batch = batch_count(c) * f;
     c->allocation = NEW(perm, void *, v.count + 1);
     struct cudaDeviceProp about;
     int index = 0;
@@ -689,17 +787,16 @@ static void *cuda_open(Arena *perm, const Graph *g, const EngineOptions *o, cons
     for (int i = 0; i < 2; i++) {
         ok(c, cudaEventCreateWithFlags(&c->copied[i], cudaEventDisableTiming));
         ok(c, cudaEventCreateWithFlags(&c->taken[i], cudaEventDisableTiming));
+        ok(c, cudaEventCreateWithFlags(&c->output[i].arrived, cudaEventDisableTiming));
+        ok(c, cudaMallocHost((void **)&c->output[i].host, (size_t)(output_count(c) * f)));
     }
     const char *graphs = getenv("NAS_CUDA_GRAPH");
     c->by_graph = !(graphs && *graphs == '0') && !noise_bytes(c);
     Carver at = {.c = c, .base = (char *)8, .separate = v.separate};
     if (!v.separate && ok(c, cudaMalloc((void **)&at.base, (size_t)bytes))) c->allocation[c->allocations++] = at.base;
-    for (int i = 0; i < 2 && input; i++) ok(c, cudaMallocHost((void **)&c->staging[i], (size_t)input));
-    ok(c, cudaMallocHost((void **)&c->logits_host, (size_t)(2 * o->batch * g->outputs * f)));
-    ok(c, cudaMallocHost((void **)&c->g_logits_host, (size_t)(2 * o->batch * g->outputs * f)));
+    for (int i = 0; i < 2 && batch; i++) ok(c, cudaMallocHost((void **)&c->staging[i], (size_t)batch));
     if (!*c->error) *why = layout(c, perm, &at, parts);
     assert(*c->error || (!*why && at.used == bytes));
-    c->targets = NEW(perm, float, target_count(c));
     c->drop_host = NEW(perm, float, o->batch);
     c->noise = NEW(perm, char, noise_bytes(c));
     for (int32_t t = 0; t < g->table_count; t++) {
@@ -721,32 +818,20 @@ static void *cuda_open(Arena *perm, const Graph *g, const EngineOptions *o, cons
 
 /* ---- flat blocks ---- */
 
-static void synchronise(Cuda *c)
-{
-    ok(c, cudaStreamSynchronize(c->stream));
-}
-
-static void to_device(Cuda *c, void *to, const void *from, int64_t bytes)
-{
-    if (bytes && !*c->error) ok(c, cudaMemcpyAsync(to, from, (size_t)bytes, cudaMemcpyHostToDevice, c->stream));
-}
-
-static void to_host(Cuda *c, void *to, const void *from, int64_t bytes)
-{
-    if (bytes && !*c->error) ok(c, cudaMemcpyAsync(to, from, (size_t)bytes, cudaMemcpyDeviceToHost, c->stream));
-    synchronise(c);
-    if (*c->error) memset(to, 0xff, (size_t)bytes); /* not a number */
-}
+static void flush(Cuda *c); /* launches what is pending; this and the next are with the passes, below */
+static void know_mix_gradients(Cuda *c);
 
 static void cuda_upload(void *b, Block to, const float *from)
 {
     Cuda *c = b;
+    flush(c);
     to_device(c, c->block[to], from, block_count(c, to) * (int64_t)sizeof *from);
 }
 
 static void cuda_download(void *b, Block from, float *to)
 {
     Cuda *c = b;
+    flush(c);
     to_host(c, to, c->block[from], block_count(c, from) * (int64_t)sizeof *to);
 }
 
@@ -754,6 +839,7 @@ static void cuda_copy(void *b, Block to, Block from)
 {
     Cuda *c = b;
     assert(block_count(c, to) == block_count(c, from));
+    flush(c);
     if (block_count(c, to))
         ok(c, cudaMemcpyAsync(c->block[to], c->block[from], (size_t)block_count(c, to) * sizeof(float),
                               cudaMemcpyDeviceToDevice, c->stream));
@@ -762,12 +848,14 @@ static void cuda_copy(void *b, Block to, Block from)
 static void cuda_scale_block(void *b, Block y, double factor)
 {
     Cuda *c = b;
+    flush(c);
     ok(c, cuda_scale(block_count(c, y), c->block[y], (float)factor, c->stream));
 }
 
 static void cuda_axpy_block(void *b, Block y, double a, Block x)
 {
     Cuda *c = b;
+    flush(c);
     ok(c, cuda_axpy(block_count(c, y), c->block[y], (float)a, c->block[x], c->stream));
 }
 
@@ -775,26 +863,40 @@ static double cuda_dot_block(void *b, Block x, Block y)
 {
     Cuda *c = b;
     double result = 0;
+    flush(c);
     ok(c, cuda_dot(block_count(c, x), c->block[x], c->block[y], c->dot, c->stream));
     to_host(c, &result, c->dot, sizeof result);
     return result;
 }
 
+static void cuda_clip_step(void *b, double most)
+{
+    Cuda *c = b;
+    c->update.clip = most;
+    c->clipping = true;
+}
+
+/* An update ends what is pending. */
+static void update(Cuda *c, int what)
+{
+    c->pending |= what | (c->clipping ? DO_CLIP : 0);
+    c->clipping = false;
+    flush(c);
+}
+
 static void cuda_sgd_step(void *b, double lr, double momentum, double weight_decay, bool nesterov, double grad_scale)
 {
     Cuda *c = b;
-    KSgd k = {(float)lr, (float)momentum, (float)weight_decay, (float)grad_scale, nesterov};
-    ok(c, cuda_sgd(&k, c->g->weight_count, c->block[BLOCK_WEIGHTS], c->block[BLOCK_GRAD], c->block[BLOCK_MOMENT1],
-                   c->stream));
+    c->update.sgd = (KSgd){(float)lr, (float)momentum, (float)weight_decay, (float)grad_scale, nesterov};
+    update(c, DO_SGD);
 }
 
 static void cuda_adam_step(void *b, double lr, double beta1, double beta2, double eps, double weight_decay,
                            bool decoupled, int64_t step, double grad_scale)
 {
     Cuda *c = b;
-    KAdam k = step_adam(lr, beta1, beta2, eps, weight_decay, decoupled, step, grad_scale);
-    ok(c, cuda_adam(&k, c->g->weight_count, c->block[BLOCK_WEIGHTS], c->block[BLOCK_GRAD], c->block[BLOCK_MOMENT1],
-                    c->block[BLOCK_MOMENT2], c->stream));
+    c->update.adam = step_adam(lr, beta1, beta2, eps, weight_decay, decoupled, step, grad_scale);
+    update(c, DO_ADAM);
 }
 
 /* ---- settings and input of a step ---- */
@@ -802,18 +904,15 @@ static void cuda_adam_step(void *b, double lr, double beta1, double beta2, doubl
 static void cuda_set_mix(void *b, int32_t table, const float *weight)
 {
     Cuda *c = b;
+    flush(c);
     to_device(c, c->mix_weight[table], weight, c->g->tables[table].count * (int64_t)sizeof *weight);
-}
-
-static void cuda_get_mix_grad(void *b, int32_t table, float *grad)
-{
-    Cuda *c = b;
-    memcpy(grad, c->mix_grad[table], (size_t)c->g->tables[table].count * sizeof *grad);
 }
 
 static void cuda_set_active(void *b, int32_t table, const uint8_t *active)
 {
     Cuda *c = b;
+    flush(c);
+    if (c->what & GRAD_MIX) know_mix_gradients(c); /* they are of the terms that were on */
     if (active)
         memcpy(c->mix_active[table], active, (size_t)c->g->tables[table].count);
     else
@@ -824,38 +923,39 @@ static void cuda_set_active(void *b, int32_t table, const uint8_t *active)
 static void cuda_set_drop(void *b, double p, uint64_t seed, int64_t step)
 {
     Cuda *c = b;
+    flush(c);
     c->drop_p = p, c->drop_seed = seed, c->drop_step = step;
-}
-
-static void cuda_targets(void *b, const float *y)
-{
-    Cuda *c = b;
-    memcpy(c->targets, y, (size_t)(c->n * loss_width(c->g->loss, &c->g->detail, c->g->outputs)) * sizeof *y);
-    c->has_targets = true;
-    c->loss_known = false;
 }
 
 static void cuda_batch(void *b, const float *x, const float *y, int64_t n)
 {
     Cuda *c = b;
     assert(n >= 1 && n <= c->capacity);
+    flush(c);
     c->n = n;
-    c->has_targets = false;
-    if (y) cuda_targets(c, y);
-    if (!x) return;
-    int64_t count = input_count(c, n), bytes = count * (int64_t)sizeof(float);
+    c->has_targets = y != 0;
+    const int64_t f = sizeof(float), count = x ? input_count(c, n) : 0, targets = y ? target_count(c, n) : 0;
+    if (!count) { /* none, or none are needed */
+        to_device(c, c->targets, y, targets * f);
+        return;
+    }
     int t = c->turn = !c->turn;
     if (c->used[t]) ok(c, cudaEventSynchronize(c->copied[t]));
-    memcpy(c->staging[t], x, (size_t)bytes);
+    memcpy(c->staging[t], x, (size_t)(count * f));
+    if (y) memcpy(c->staging[t] + count, y, (size_t)(targets * f));
     if (c->used[t]) ok(c, cudaStreamWaitEvent(c->copies, c->taken[t], 0));
-    ok(c, cudaMemcpyAsync(c->arrival[t], c->staging[t], (size_t)bytes, cudaMemcpyHostToDevice, c->copies));
+    ok(c, cudaMemcpyAsync(c->arrival[t], c->staging[t], (size_t)((count + targets) * f), cudaMemcpyHostToDevice,
+                          c->copies));
     ok(c, cudaEventRecord(c->copied[t], c->copies));
     ok(c, cudaStreamWaitEvent(c->stream, c->copied[t], 0));
     float *input = c->data[c->g->input];
     if (c->bf16)
         ok(c, cuda_to_bf16(count, c->arrival[t], input, c->stream));
     else
-        ok(c, cudaMemcpyAsync(input, c->arrival[t], (size_t)bytes, cudaMemcpyDeviceToDevice, c->stream));
+        ok(c, cudaMemcpyAsync(input, c->arrival[t], (size_t)(count * f), cudaMemcpyDeviceToDevice, c->stream));
+    if (y)
+        ok(c, cudaMemcpyAsync(c->targets, c->arrival[t] + count, (size_t)(targets * f), cudaMemcpyDeviceToDevice,
+                              c->stream));
     ok(c, cudaEventRecord(c->taken[t], c->stream));
     c->used[t] = true;
 }
@@ -864,6 +964,7 @@ static void cuda_value(void *b, Value v, float *out)
 {
     Cuda *c = b;
     assert(c->data[v]);
+    flush(c);
     int64_t bytes = tensor_bytes(&c->g->values[v], c->n, &c->element), count = bytes / c->element;
     char *from = (char *)out + count * (int64_t)sizeof *out - bytes; /* bf16: the upper half */
     to_host(c, from, c->data[v], bytes);
@@ -1047,8 +1148,8 @@ static Pass *find_pass(Cuda *c, const PassKey *key)
     size_t bytes = (size_t)c->g->op_count * sizeof *c->active;
     for (Pass *p = c->pass; p < c->pass + PASSES; p++) {
         const PassKey *k = &p->key;
-        if (p->used && k->n == key->n && k->backward == key->backward && k->drop == key->drop && k->what == key->what &&
-            !memcmp(p->active, c->active, bytes))
+        if (p->used && k->n == key->n && k->parts == key->parts && k->drop == key->drop && k->mode == key->mode &&
+            k->what == key->what && !memcmp(p->active, c->active, bytes))
             return p;
         if (p->used < oldest->used) oldest = p;
     }
@@ -1056,32 +1157,6 @@ static Pass *find_pass(Cuda *c, const PassKey *key)
     memcpy(oldest->active, c->active, bytes);
     *oldest = (Pass){.key = *key, .active = oldest->active};
     return oldest;
-}
-
-static void run_pass(Cuda *c, bool backward, int what, void (*launch)(Cuda *))
-{
-    if (!c->by_graph || c->profiling) {
-        launch(c);
-        add_timings(c);
-        return;
-    }
-    PassKey key = {c->n, backward, c->dropping, what};
-    Pass *p = find_pass(c, &key);
-    p->used = ++c->passes;
-    if (!p->seen) { /* many come but once, and kernels that are new are loaded now */
-        p->seen = true;
-        launch(c);
-        return;
-    }
-    if (!p->exec && !*c->error) {
-        cudaGraph_t graph = 0;
-        if (!ok(c, cudaStreamBeginCapture(c->stream, cudaStreamCaptureModeThreadLocal))) return;
-        launch(c);
-        ok(c, cudaStreamEndCapture(c->stream, &graph));
-        if (!*c->error) ok(c, cudaGraphInstantiate(&p->exec, graph, 0));
-        if (graph) cudaGraphDestroy(graph);
-    }
-    if (!*c->error) ok(c, cudaGraphLaunch(p->exec, c->stream));
 }
 
 static void launch_forward(Cuda *c)
@@ -1100,46 +1175,77 @@ static void cuda_forward(void *b, Mode mode)
 {
     Cuda *c = b;
     const Plan *p = c->plan;
+    flush(c);
     c->mode = mode;
     c->dropping = mode == MODE_TRAIN && c->drop_p > 0;
-    c->loss_known = c->spent = false;
+    c->spent = false;
     for (int32_t i = 0; i < p->group_start[p->groups]; i++) {
         int32_t index = p->order[i];
         if (c->g->ops[index].kind != OP_MIX) continue;
         set_drop_masks(c, index);
         if (c->active[index]) send_terms(c, index);
     }
-    run_pass(c, false, (int)mode, launch_forward);
+    c->pending = DO_FORWARD | (c->has_targets ? DO_LOSS : 0);
+    if (c->profiling) flush(c);
 }
 
-/* Fetches the logits of the last forward pass, once, and computes the loss and its gradient. */
-static void finish(Cuda *c)
+static void launch_loss(Cuda *c)
 {
-    if (c->loss_known) return;
     const Graph *g = c->g;
-    const int64_t values = c->n * g->outputs, behind = c->capacity * g->outputs;
-    const bool two = two_heads(c) && c->mode == MODE_TRAIN;
-    const StepHead head[2] = {{c->logits_host, c->g_logits_host}, {c->logits_host + behind, c->g_logits_host + behind}};
-    to_host(c, c->logits_host, c->op[g->values[g->logits].op].head.logits, values * (int64_t)sizeof(float));
-    if (two)
-        to_host(c, c->logits_host + behind, c->op[g->values[g->auxiliary].op].head.logits,
-                values * (int64_t)sizeof(float));
-    c->loss = NAN;
-    if (c->has_targets) c->loss = step_loss(g, c->n, c->targets, &head[0], two ? &head[1] : 0);
-    c->loss_known = true;
+    const bool train = c->mode == MODE_TRAIN && !c->forward_only;
+    CudaLoss *k = &c->loss;
+    k->n = c->n;
+    k->heads = two_heads(c) && train ? 2 : 1;
+    k->logits[0] = c->op[g->values[g->logits].op].head.logits;
+    k->grad[0] = train ? c->g_logits : 0;
+    if (k->heads == 2) k->logits[1] = c->op[g->values[g->auxiliary].op].head.logits, k->grad[1] = c->g_auxiliary;
+    ok(c, cuda_loss(k, c->stream));
 }
 
-static double cuda_loss(void *b)
-{
-    finish(b);
-    return *((Cuda *)b)->error ? NAN : ((Cuda *)b)->loss;
-}
-
-static void cuda_logits(void *b, float *out)
+static void cuda_targets(void *b, const float *y)
 {
     Cuda *c = b;
-    finish(c);
-    memcpy(out, c->logits_host, (size_t)(c->n * c->g->outputs) * sizeof *out);
+    flush(c);
+    to_device(c, c->targets, y, target_count(c, c->n) * (int64_t)sizeof *y);
+    c->has_targets = true;
+    launch_loss(c);
+}
+
+/* ---- outputs ---- */
+
+/* Waits for it, and no longer. */
+static void take_output(Cuda *c, Output *o)
+{
+    if (!o->busy) return;
+    o->busy = false;
+    ok(c, cudaEventSynchronize(o->arrived));
+    if (*c->error) memset(o->host, 0xff, (size_t)(1 + o->values) * sizeof *o->host); /* not numbers */
+    if (o->loss) *o->loss = (double)o->host[0];
+    if (o->logits) memcpy(o->logits, o->host + 1, (size_t)o->values * sizeof *o->logits);
+}
+
+static void cuda_outputs(void *b, double *loss, float *logits)
+{
+    Cuda *c = b;
+    const Graph *g = c->g;
+    Output *o = &c->output[c->output_turn];
+    flush(c);
+    c->output_turn = !c->output_turn;
+    take_output(c, o);
+    if (loss && !c->has_targets) *loss = NAN, loss = 0;
+    o->loss = loss, o->logits = logits;
+    o->values = logits ? c->n * g->outputs : 0;
+    o->busy = true;
+    if (loss) start_to_host(c, o->host, c->loss.loss, sizeof(float));
+    if (logits)
+        start_to_host(c, o->host + 1, c->op[g->values[g->logits].op].head.logits, o->values * (int64_t)sizeof *logits);
+    ok(c, cudaEventRecord(o->arrived, c->stream));
+}
+
+static void cuda_wait(void *b)
+{
+    Cuda *c = b;
+    for (int i = 0; i < 2; i++) take_output(c, &c->output[i ^ c->output_turn]); /* in order */
 }
 
 /* ---- backward ---- */
@@ -1313,18 +1419,93 @@ static void cuda_backward(void *b, GradWhat what)
     assert(!c->forward_only && c->mode == MODE_TRAIN && c->has_targets && !c->spent);
     c->spent = true;
     c->what = what;
-    finish(c);
-    to_device(c, c->g_logits, c->g_logits_host, c->n * g->outputs * (int64_t)sizeof(float));
-    if (two_heads(c))
-        to_device(c, c->g_auxiliary, c->g_logits_host + c->capacity * g->outputs,
-                  c->n * g->outputs * (int64_t)sizeof(float));
+    c->mix_grad_known = false;
     for (int32_t i = 0; i < p->group_start[p->groups]; i++)
         if (g->ops[p->order[i]].kind == OP_MIX && c->active[p->order[i]]) send_targets(c, p->order[i]);
-    run_pass(c, true, (int)what, launch_backward);
-    gather_mix_gradients(c);
+    c->pending |= DO_BACKWARD;
+    if (c->profiling) flush(c);
+}
+
+static void know_mix_gradients(Cuda *c)
+{
+    flush(c);
+    if (!c->mix_grad_known) gather_mix_gradients(c);
+    c->mix_grad_known = true;
+}
+
+static void cuda_get_mix_grad(void *b, int32_t table, float *grad)
+{
+    Cuda *c = b;
+    know_mix_gradients(c);
+    memcpy(grad, c->mix_grad[table], (size_t)c->g->tables[table].count * sizeof *grad);
+}
+
+/* ---- what is pending ---- */
+
+static void launch_update(Cuda *c, int parts)
+{
+    const float *factor = parts & DO_CLIP ? c->clip_factor : 0, *grad = c->block[BLOCK_GRAD];
+    const int64_t n = c->g->weight_count;
+    float *w = c->block[BLOCK_WEIGHTS], *m = c->block[BLOCK_MOMENT1];
+    if (factor) ok(c, cuda_clip(c->device_update, n, grad, c->dot, c->clip_factor, c->stream));
+    if (parts & DO_SGD) ok(c, cuda_sgd(c->device_update, factor, c->loss.loss, n, w, grad, m, c->stream));
+    if (parts & DO_ADAM)
+        ok(c, cuda_adam(c->device_update, factor, c->loss.loss, n, w, grad, m, c->block[BLOCK_MOMENT2], c->stream));
+}
+
+static void launch(Cuda *c, int parts)
+{
+    if (parts & DO_FORWARD) launch_forward(c);
+    if (parts & DO_LOSS) launch_loss(c);
+    if (parts & DO_BACKWARD) launch_backward(c);
+    if (parts & (DO_SGD | DO_ADAM)) launch_update(c, parts);
+}
+
+static void flush(Cuda *c)
+{
+    const int parts = c->pending;
+    if (!parts) return;
+    c->pending = 0;
+    if (parts & (DO_SGD | DO_ADAM)) to_device(c, c->device_update, &c->update, sizeof c->update);
+    if (!c->by_graph || c->profiling || !(parts & (DO_FORWARD | DO_BACKWARD))) {
+        launch(c, parts);
+        add_timings(c);
+        return;
+    }
+    PassKey key = {c->n, parts, c->dropping, c->mode, parts & DO_BACKWARD ? c->what : 0};
+    Pass *p = find_pass(c, &key);
+    p->used = ++c->passes;
+    if (!p->seen) { /* many come but once, and kernels that are new are loaded now */
+        p->seen = true;
+        launch(c, parts);
+        return;
+    }
+    if (!p->exec && !*c->error) {
+        cudaGraph_t graph = 0;
+        if (!ok(c, cudaStreamBeginCapture(c->stream, cudaStreamCaptureModeThreadLocal))) return;
+        launch(c, parts);
+        ok(c, cudaStreamEndCapture(c->stream, &graph));
+        if (!*c->error) ok(c, cudaGraphInstantiate(&p->exec, graph, 0));
+        if (graph) cudaGraphDestroy(graph);
+    }
+    if (!*c->error) ok(c, cudaGraphLaunch(p->exec, c->stream));
 }
 
 /* ---- the rest ---- */
+
+static double cuda_loss_value(void *b)
+{
+    double loss;
+    cuda_outputs(b, &loss, 0);
+    cuda_wait(b);
+    return *((Cuda *)b)->error ? NAN : loss;
+}
+
+static void cuda_logits(void *b, float *out)
+{
+    cuda_outputs(b, 0, out);
+    cuda_wait(b);
+}
 
 static const char *cuda_device(const void *b)
 {
@@ -1339,6 +1520,7 @@ static const char *cuda_error(const void *b)
 
 static void cuda_set_profile(void *b, bool on)
 {
+    flush(b);
     ((Cuda *)b)->profiling = on;
 }
 
@@ -1351,11 +1533,11 @@ static int64_t cuda_profile(const void *b, EngineProfile *rows, int64_t room)
 }
 
 static const Backend backend_cuda = {
-    BACKEND_ABI,       "cuda",          select_device,    cuda_memory,     cuda_open,      cuda_close,
-    cuda_device,       cuda_error,      cuda_upload,      cuda_download,   cuda_copy,      cuda_set_mix,
-    cuda_get_mix_grad, cuda_set_active, cuda_set_drop,    cuda_batch,      cuda_forward,   cuda_loss,
-    cuda_logits,       cuda_backward,   cuda_scale_block, cuda_axpy_block, cuda_dot_block, cuda_sgd_step,
-    cuda_adam_step,    cuda_value,      cuda_set_profile, cuda_profile,    cuda_targets};
+    BACKEND_ABI,     "cuda",         select_device, cuda_memory,     cuda_open,    cuda_close,        cuda_device,
+    cuda_error,      cuda_upload,    cuda_download, cuda_copy,       cuda_set_mix, cuda_get_mix_grad, cuda_set_active,
+    cuda_set_drop,   cuda_batch,     cuda_forward,  cuda_loss_value, cuda_logits,  cuda_backward,     cuda_scale_block,
+    cuda_axpy_block, cuda_dot_block, cuda_sgd_step, cuda_adam_step,  cuda_value,   cuda_set_profile,  cuda_profile,
+    cuda_targets,    cuda_outputs,   cuda_wait,     cuda_clip_step};
 
 /* The plugin's one symbol. */
 const Backend *nas_backend(void);

@@ -75,8 +75,9 @@ typedef struct {
     char *scratch;
     int64_t scratch_bytes; /* per thread */
     char *slots;           /* gradients of the weights of one group, all slots */
-    double loss;
-    bool weights_changed, has_targets, spent; /* spent: the backward pass has used up the forward pass's tensors */
+    double loss, clip;     /* clip: what the next update scales its gradient by */
+    bool weights_changed, has_targets;
+    bool spent, diverged; /* spent: the backward pass has used up the forward pass's tensors */
     double drop_p;
     uint64_t drop_seed;
     int64_t drop_step;
@@ -481,6 +482,7 @@ static Host *host_prepare(Arena *perm, Arena scratch, const Graph *g, const Engi
     if (!h->k) return 0;
     h->pool = o->pool;
     h->capacity = o->batch;
+    h->clip = 1;
     h->forward_only = o->forward_only;
     h->single_path = o->single_path;
     h->plan = plan_make(perm, scratch, g, o->batch, o->forward_only, o->single_path, o->recompute, tensor_bytes, h->k);
@@ -641,9 +643,24 @@ static double host_dot(void *b, Block x, Block y)
     return total;
 }
 
+static void host_clip(void *b, double most)
+{
+    ((Host *)b)->clip = step_clip(sqrt(host_dot(b, BLOCK_GRAD, BLOCK_GRAD)), most);
+}
+
+/* What an update's gradient is scaled by. */
+static double take_scale(Host *h, double grad_scale)
+{
+    grad_scale *= h->clip;
+    h->clip = 1;
+    return grad_scale;
+}
+
 static void host_sgd(void *b, double lr, double momentum, double weight_decay, bool nesterov, double grad_scale)
 {
     Host *h = b;
+    grad_scale = take_scale(h, grad_scale);
+    if (h->diverged) return;
     BlockRun r = {.count = block_count(h, BLOCK_WEIGHTS),
                   .a = changed(h, BLOCK_WEIGHTS),
                   .b = h->block[BLOCK_GRAD],
@@ -657,6 +674,8 @@ static void host_adam(void *b, double lr, double beta1, double beta2, double eps
                       int64_t step, double grad_scale)
 {
     Host *h = b;
+    grad_scale = take_scale(h, grad_scale);
+    if (h->diverged) return;
     BlockRun r = {.count = block_count(h, BLOCK_WEIGHTS),
                   .a = changed(h, BLOCK_WEIGHTS),
                   .b = h->block[BLOCK_GRAD],
@@ -1198,10 +1217,21 @@ static double host_loss(void *b)
     return ((Host *)b)->loss;
 }
 
+static void host_wait(void *b)
+{
+    (void)b; /* the pass has ended when the call returns */
+}
+
 static void host_logits(void *b, float *out)
 {
     Host *h = b;
     memcpy(out, h->op[h->g->values[h->g->logits].op].head.logits, (size_t)(h->n * h->g->outputs) * sizeof *out);
+}
+
+static void host_outputs(void *b, double *loss, float *logits)
+{
+    if (loss) *loss = host_loss(b);
+    if (logits) host_logits(b, logits);
 }
 
 /* ---- backward ---- */
@@ -1388,6 +1418,7 @@ static void host_backward(void *b, GradWhat what)
     const Plan *p = h->plan;
     assert(!h->forward_only && h->mode == MODE_TRAIN && h->has_targets && !h->spent);
     h->spent = true;
+    h->diverged = !isfinite(h->loss);
     h->what = what;
     if (what & GRAD_WEIGHTS) memset(h->block[BLOCK_GRAD], 0, (size_t)g->weight_count * sizeof(float));
     for (int32_t t = 0; t < g->table_count; t++) memset(h->mix_grad[t], 0, (size_t)g->tables[t].count * sizeof(float));
@@ -1470,7 +1501,7 @@ static void *ref_open(Arena *perm, const Graph *g, const EngineOptions *o, const
     .set_drop = host_set_drop, .batch = host_batch, .forward = host_forward, .targets = host_targets,                  \
     .loss = host_loss, .logits = host_logits, .backward = host_backward, .scale = host_scale, .axpy = host_axpy,       \
     .dot = host_dot, .sgd = host_sgd, .adam = host_adam, .value = host_value, .set_profile = host_set_profile,         \
-    .profile = host_profile
+    .profile = host_profile, .outputs = host_outputs, .wait = host_wait, .clip = host_clip
 
 const Backend backend_cpu = {BACKEND_ABI, "cpu", host_probe, cpu_memory, cpu_open, HOST_FUNCTIONS};
 const Backend backend_ref = {BACKEND_ABI, "ref", host_probe, ref_memory, ref_open, HOST_FUNCTIONS};

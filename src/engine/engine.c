@@ -180,6 +180,16 @@ void engine_logits(Engine *e, float *out)
     e->backend->logits(e->state, out);
 }
 
+void engine_outputs(Engine *e, double *loss, float *logits)
+{
+    e->backend->outputs(e->state, loss, logits);
+}
+
+void engine_wait(Engine *e)
+{
+    e->backend->wait(e->state);
+}
+
 void engine_backward(Engine *e, GradWhat what)
 {
     e->backend->backward(e->state, what);
@@ -188,6 +198,11 @@ void engine_backward(Engine *e, GradWhat what)
 double engine_grad_norm(Engine *e)
 {
     return sqrt(e->backend->dot(e->state, BLOCK_GRAD, BLOCK_GRAD));
+}
+
+void engine_clip(Engine *e, double most)
+{
+    e->backend->clip(e->state, most);
 }
 
 void engine_scale(Engine *e, Block b, double factor)

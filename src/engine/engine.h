@@ -3,9 +3,12 @@
  *   Engine *e = engine_open(perm, graph, &options, &why);
  *   engine_upload(e, BLOCK_WEIGHTS, w);
  *   engine_batch(e, x, y, n);
- *   engine_forward(e, MODE_TRAIN);             loss = engine_loss(e);
+ *   engine_forward(e, MODE_TRAIN);
  *   engine_backward(e, GRAD_WEIGHTS);          gradient in BLOCK_GRAD
- *   engine_sgd(e, …);
+ *   engine_sgd(e, …);                          none if the loss is not finite
+ *   engine_outputs(e, &loss, logits);          engine_wait(e);
+ *
+ * A device works while the program goes on, and does such a step as one piece if nothing is asked of it before the update.
  *
  * Determinism: the result of every call depends on its inputs alone, not on the number of threads.
  */
@@ -90,13 +93,21 @@ void engine_forward(Engine *e, Mode mode);
 void engine_targets(Engine *e, const float *y);
 double engine_loss(Engine *e);             /* mean over the batch (MSE: over batch and outputs) */
 void engine_logits(Engine *e, float *out); /* (n, outputs) */
+/* Both of the last forward pass, without waiting for it: *loss and logits (either may be 0) are set at once or later, by
+ * engine_wait() or the next call but one of this function at the latest. */
+void engine_outputs(Engine *e, double *loss, float *logits);
+void engine_wait(Engine *e); /* until all that was asked for is there */
 /* Gradients of the last forward pass (MODE_TRAIN), once: it uses up the pass's tensors. BLOCK_GRAD is overwritten. */
 void engine_backward(Engine *e, GradWhat what);
 
 /* Optimiser steps, each one fused pass over the blocks. Weight decay is L2, added to the gradient, as in PyTorch.
  * sgd: v = m*v + (g + wd*w); w -= lr*v (nesterov: w -= lr*(g + wd*w + m*v)); velocity in MOMENT1.
- * adam: PyTorch's Adam with bias correction; decoupled = AdamW. step counts from 1. */
+ * adam: PyTorch's Adam with bias correction; decoupled = AdamW. step counts from 1.
+ * After a backward pass from a loss that is not finite they do nothing. */
 double engine_grad_norm(Engine *e); /* L2 norm of BLOCK_GRAD */
+/* For the next update alone: its gradient is scaled down to a norm of `most` if it has a greater one (0: no limit), as by
+ * PyTorch's clip_grad_norm_. */
+void engine_clip(Engine *e, double most);
 void engine_scale(Engine *e, Block b, double factor);
 void engine_axpy(Engine *e, Block y, double a, Block x); /* y += a*x */
 double engine_dot(Engine *e, Block a, Block b);

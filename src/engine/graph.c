@@ -22,8 +22,7 @@ static const char *const kind_name[] = {"plain", "raw", "pooled", "concat", "log
 
 /* A zeroed new element at the end of one of the graph's lists; it stays put until the list's next PUSH. */
 #define PUSH(g, list, item)                                                                                            \
-    (GROW((g)->perm, (g)->list, (g)->item##_count, (g)->item##_room),                                                  \
-     &(g)->list[(g)->item##_count++])
+    (GROW((g)->perm, (g)->list, (g)->item##_count, (g)->item##_room), &(g)->list[(g)->item##_count++])
 
 static __attribute__((format(printf, 3, 4))) Value fail(Graph *g, const char *name, const char *format, ...)
 {

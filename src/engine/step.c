@@ -114,6 +114,12 @@ double step_loss(const Graph *g, int64_t n, const float *targets, const StepHead
     return auxiliary ? loss + head_loss(g, n, targets, auxiliary, g->auxiliary_weight) : loss;
 }
 
+double step_clip(double norm, double most)
+{
+    double factor = most / (norm + 1e-6);
+    return most > 0 && factor < 1 ? factor : 1;
+}
+
 KAdam step_adam(double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled, int64_t step,
                 double grad_scale)
 {

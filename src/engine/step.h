@@ -1,5 +1,5 @@
-/* step: what every backend settles on the host, in the same way: which operations are on, where a convolution reads, drop
- * masks, the loss.
+/* step: what is settled on the host, by every backend in the same way: which operations are on, where a convolution reads,
+ * drop masks; of a backend on the host also the loss.
  */
 #ifndef NAS_STEP_H
 #define NAS_STEP_H
@@ -26,6 +26,8 @@ typedef struct { /* of a head: (n, outputs) both */
 /* Mean loss of n rows of logits, plus that of the auxiliary head (0: none, or it does not count) times its weight, and
  * the gradients of this sum. */
 double step_loss(const Graph *g, int64_t n, const float *targets, const StepHead *head, const StepHead *auxiliary);
+/* The factor that brings a gradient of this norm down to `most` (0: no limit), as PyTorch's clip_grad_norm_. */
+double step_clip(double norm, double most);
 /* Adam's numbers for a kernel, bias correction included. step counts from 1. */
 KAdam step_adam(double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled, int64_t step,
                 double grad_scale);

@@ -45,9 +45,3 @@ double schedule_rate(const Schedule *s, double t, double step)
     if (s->kind == SCHEDULE_CONSTANT || s->epochs <= s->warmup) return s->lr;
     return half_cosine(s->lr, s->lr_min, (t - s->warmup) / (s->epochs - s->warmup));
 }
-
-double clip_factor(double norm, double most)
-{
-    double factor = most / (norm + 1e-6);
-    return most > 0 && factor < 1 ? factor : 1;
-}

@@ -27,7 +27,4 @@ typedef struct {
 /* The learning rate at time t, in epochs: whole numbers give the published rule, one rate an epoch; fractions a rate a
  * step. In a warm-up, t is the time at the end of the step, so that no step is lost to a rate of 0. */
 double schedule_rate(const Schedule *s, double t, double step);
-
-/* The factor that brings a gradient of this norm down to `most` (0: no limit), as PyTorch's clip_grad_norm_. */
-double clip_factor(double norm, double most);
 #endif

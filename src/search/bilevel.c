@@ -288,28 +288,38 @@ static void put_epoch(Search *s, Arena a, int64_t epoch)
 /* ---- the run ---- */
 
 /* For AlphaProblem. What the network says of an alpha batch counts; the train batch is tallied by the step that follows. */
-static double problem_forward(void *context, Split split)
+static void problem_forward(void *context, Split split)
 {
     Search *s = context;
-    if (split == SPLIT_TRAIN) {
+    s->alpha_batch = (Batch){0};
+    if (split == SPLIT_ALPHA) s->alpha_batch = loader_next(s->alpha_loader);
+    if (split == SPLIT_ALPHA)
+        tally_feed(&s->alpha, s->engine, &s->alpha_batch);
+    else
         tally_feed(&s->train, s->engine, s->train_batch);
-        engine_forward(s->engine, MODE_TRAIN);
-        return engine_loss(s->engine);
-    }
-    Batch b = loader_next(s->alpha_loader);
-    tally_feed(&s->alpha, s->engine, &b);
     engine_forward(s->engine, MODE_TRAIN);
-    return tally_add(&s->alpha, s->engine, &b);
+}
+
+static double problem_loss(void *context)
+{
+    Search *s = context;
+    if (!s->alpha_batch.n) return engine_loss(s->engine);
+    tally_add(&s->alpha, s->engine, &s->alpha_batch);
+    return tally_wait(&s->alpha, s->engine);
 }
 
 /* The same for a guard, with the batch that it has. */
-static double guard_forward(void *context, Split split)
+static void guard_forward(void *context, Split split)
 {
     Search *s = context;
     (void)split;
     tally_feed(&s->alpha, s->engine, s->guard_batch);
     engine_forward(s->engine, MODE_TRAIN);
-    return engine_loss(s->engine);
+}
+
+static double guard_loss(void *context)
+{
+    return engine_loss(((Search *)context)->engine);
 }
 
 /* The alphas, by a batch of their own split. Returns a loss; nothing is changed if that is not finite. */
@@ -323,6 +333,7 @@ static double alpha_step(Search *s, Arena scratch)
                             .momentum = o->momentum,
                             .weight_decay = o->weight_decay,
                             .forward = problem_forward,
+                            .loss = problem_loss,
                             .context = s};
     AlphaSettings settings = {.lr = s->strategy.lr, .beta1 = o->alpha_beta1, .beta2 = o->alpha_beta2};
     engine_set_drop(s->engine, 0, m.seed, 2 * m.step + 1); /* of noise operations */
@@ -335,12 +346,12 @@ static double weight_step(Search *s, Arena scratch)
     mix(s, STEP_WEIGHTS, scratch);
     tally_feed(&s->train, s->engine, s->train_batch);
     engine_forward(s->engine, MODE_TRAIN);
-    double loss = tally_add(&s->train, s->engine, s->train_batch);
-    if (!isfinite(loss)) return loss;
     engine_backward(s->engine, GRAD_WEIGHTS);
-    double factor = o->clip > 0 ? clip_factor(engine_grad_norm(s->engine), o->clip) : 1;
-    engine_sgd(s->engine, s->rate, o->momentum, o->weight_decay, false, factor);
-    s->step++;
+    if (o->clip > 0) engine_clip(s->engine, o->clip);
+    engine_sgd(s->engine, s->rate, o->momentum, o->weight_decay, false, 1);
+    tally_add(&s->train, s->engine, s->train_batch); /* if its loss is not finite, the weights did not move */
+    double loss = tally_wait(&s->train, s->engine);
+    s->step += isfinite(loss);
     return loss;
 }
 
@@ -411,7 +422,8 @@ static bool gradient_at(void *context, const double *raw, double *grad, Arena sc
     while (l && done < samples && isfinite(loss) && !cli_interrupted()) {
         Batch b = loader_next(l);
         s->guard_batch = &b;
-        AlphaProblem problem = {.engine = s->engine, .arch = a, .forward = guard_forward, .context = s};
+        AlphaProblem problem = {
+            .engine = s->engine, .arch = a, .forward = guard_forward, .loss = guard_loss, .context = s};
         loss = gradient_table[0].find(&problem, scratch);
         strategy_pull_back(&s->strategy, a);
         for (int64_t i = 0; i < a->count; i++) grad[i] += a->grad[i] * (double)b.n / (double)samples;

@@ -47,6 +47,7 @@ typedef struct { /* a search; all that changes while it runs is here, in the arc
     bool resumed;
     double started, rate;
     const Batch *train_batch; /* of the step */
+    Batch alpha_batch;        /* of the last forward pass; n is 0 if that was of another */
     const Batch *guard_batch; /* of a gradient that a guard wants */
     bool path;                /* the network as it stands is one path of the supernet */
     const char *trouble;      /* of SEARCH_DIVERGED and SEARCH_FAILED */

@@ -13,11 +13,17 @@ static void take_mix_grad(const AlphaProblem *p, double *to, Arena scratch)
     }
 }
 
+/* Both ways; returns the loss. */
+static double pass(const AlphaProblem *p, Split split, GradWhat what)
+{
+    p->forward(p->context, split);
+    engine_backward(p->engine, what);
+    return p->loss(p->context);
+}
+
 static double first_order(const AlphaProblem *p, Arena scratch)
 {
-    double loss = p->forward(p->context, SPLIT_ALPHA);
-    if (!isfinite(loss)) return loss;
-    engine_backward(p->engine, GRAD_MIX);
+    double loss = pass(p, SPLIT_ALPHA, GRAD_MIX);
     take_mix_grad(p, p->arch->mixing_grad, scratch);
     return loss;
 }
@@ -27,8 +33,7 @@ static double train_grad_beside(const AlphaProblem *p, double step, double *to, 
 {
     engine_copy(p->engine, BLOCK_WEIGHTS, BLOCK_SAVED);
     engine_axpy(p->engine, BLOCK_WEIGHTS, step, BLOCK_MOMENT2);
-    double loss = p->forward(p->context, SPLIT_TRAIN);
-    engine_backward(p->engine, GRAD_MIX);
+    double loss = pass(p, SPLIT_TRAIN, GRAD_MIX);
     take_mix_grad(p, to, scratch);
     return loss;
 }
@@ -46,16 +51,14 @@ static double second_order(const AlphaProblem *p, Arena scratch)
     double *above = NEW(&scratch, double, n), *below = NEW(&scratch, double, n), *grad = p->arch->mixing_grad;
     engine_copy(e, BLOCK_STATS_SAVED, BLOCK_STATS);
     engine_copy(e, BLOCK_SAVED, BLOCK_WEIGHTS);
-    double loss = p->forward(p->context, SPLIT_TRAIN);
+    double loss = pass(p, SPLIT_TRAIN, GRAD_WEIGHTS);
     if (isfinite(loss)) {
-        engine_backward(e, GRAD_WEIGHTS);
         engine_scale(e, BLOCK_WEIGHTS, 1 - p->rate * p->weight_decay);
         engine_axpy(e, BLOCK_WEIGHTS, -p->rate * p->momentum, BLOCK_MOMENT1);
         engine_axpy(e, BLOCK_WEIGHTS, -p->rate, BLOCK_GRAD);
-        loss = p->forward(p->context, SPLIT_ALPHA);
+        loss = pass(p, SPLIT_ALPHA, GRAD_ALL);
     }
     if (isfinite(loss)) {
-        engine_backward(e, GRAD_ALL);
         take_mix_grad(p, grad, scratch);
         engine_copy(e, BLOCK_MOMENT2, BLOCK_GRAD);
         double norm = engine_grad_norm(e), eps = norm > 0 ? 0.01 / norm : 0;

@@ -110,13 +110,14 @@ static void tune(Perturb *p)
         task_scale_targets(&d->info, b.y, b.n, d->target_width, y);
         engine_batch(p->engine, b.x, y, b.n);
         engine_forward(p->engine, MODE_TRAIN);
+        engine_backward(p->engine, GRAD_WEIGHTS);
+        engine_clip(p->engine, 5); /* settings of the search as published */
+        engine_sgd(p->engine, o->tune_lr, 0.9, 3e-4, false, 1);
         if (!isfinite(engine_loss(p->engine))) {
             p->why = engine_error(p->engine);
             if (!p->why) p->why = "the fine-tuning diverges: a smaller --tune-lr may help";
             break;
         }
-        engine_backward(p->engine, GRAD_WEIGHTS); /* settings of the search as published */
-        engine_sgd(p->engine, o->tune_lr, 0.9, 3e-4, false, clip_factor(engine_grad_norm(p->engine), 5));
     }
     loader_close(l);
 }

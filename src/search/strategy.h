@@ -57,8 +57,10 @@ typedef struct
     Engine *engine;
     Arch *arch;
     double rate, momentum, weight_decay; /* of the weight step that follows */
-    /* Gives the engine the batch of that split and makes the forward pass in training mode; returns the loss. */
-    double (*forward)(void *context, Split split);
+    /* Gives the engine the batch of that split and makes the forward pass in training mode. */
+    void (*forward)(void *context, Split split);
+    /* That of the last forward pass; once after each. To be asked late: it waits for a device. */
+    double (*loss)(void *context);
     void *context;
 } AlphaProblem;
 

@@ -1,6 +1,7 @@
 /* designer: a design that a generator makes, optimised step by step: all weights of the network, in double, by L-BFGS;
  * the network in float, the simulation in double (arXiv:1909.04240's "CNN-LBFGS"). A step is one evaluation of C and its
- * gradient, trials of the line search included.
+ * gradient, trials of the line search included. The network, too, is on the CPU, whatever devices there are: it has one
+ * sample, and several designs are made side by side. nas-train refuses --device for them.
  *
  *   Designer *d = designer_open(perm, &generator_published, compliance, pool, seed, &why);
  *   while (designer_step(d)) …;                      d->C, d->x of the evaluation

@@ -24,6 +24,7 @@ bool evaluate_pass(Engine *e, const Dataset *d, const LoaderSpec *spec, int64_t 
         tally_add(t, e, &b);
         done = b.last;
     }
+    tally_wait(t, e);
     loader_close(l);
     *why = engine_error(e);
     return done && !*why;

@@ -60,18 +60,22 @@ void tally_feed(const Tally *t, Engine *e, const Batch *b)
     engine_batch(e, b->x, t->scaled, b->n);
 }
 
-double tally_add(Tally *t, Engine *e, const Batch *b)
+void tally_add(Tally *t, Engine *e, const Batch *b)
 {
     assert(t->rows + b->n <= t->room);
-    double loss = engine_loss(e);
-    engine_logits(e, t->logits + t->rows * t->info->outputs);
+    engine_outputs(e, &t->loss, t->logits + t->rows * t->info->outputs);
     float *targets = t->targets + t->rows * t->width;
     if (t->task->loss == LOSS_MSE || t->task->loss == LOSS_TREE)
         mixed(b, t->width, targets);
     else
         memcpy(targets, b->y, (size_t)(b->n * t->width) * sizeof(float));
     t->rows += b->n;
-    return loss;
+}
+
+double tally_wait(const Tally *t, Engine *e)
+{
+    engine_wait(e);
+    return t->loss;
 }
 
 static int64_t measure(const Tally *t, int64_t first, bool all, Metric *m, int64_t room)

@@ -17,7 +17,8 @@ typedef struct {
      * (Szegedy et al. 2016, arXiv:1512.00567, section 7). */
     double smoothing;
     int64_t rows, room;
-    bool brief; /* metrics that need sorting are left out, but for the one that selects */
+    double loss; /* of the batch that was added last, when it is known */
+    bool brief;  /* metrics that need sorting are left out, but for the one that selects */
 } Tally;
 
 enum { TALLY_METRICS = 32 }; /* room for the metrics of one split */
@@ -28,9 +29,11 @@ const char *tally_open(Arena *perm, const Dataset *d, const Task *task, int64_t 
 void tally_reset(Tally *t);
 /* Gives a batch to the engine, targets as the loss wants them: scaled, smoothed, mixed as the samples are. */
 void tally_feed(const Tally *t, Engine *e, const Batch *b);
-/* Adds the last forward pass of that batch; returns its mean loss. The targets of mixed samples are the mixtures where
- * these are numbers, else those of the larger part. */
-double tally_add(Tally *t, Engine *e, const Batch *b);
+/* Adds the last forward pass of that batch, whose outputs may be on their way until tally_wait(). The targets of mixed
+ * samples are the mixtures where these are numbers, else those of the larger part. */
+void tally_add(Tally *t, Engine *e, const Batch *b);
+/* Waits for what was added. Returns the mean loss of the last batch. */
+double tally_wait(const Tally *t, Engine *e);
 /* The task's metrics over all rows, "loss" among them, appended to m[*count…room). */
 void tally_metrics(const Tally *t, const char *split, Metric *m, int64_t *count, int64_t room);
 double tally_loss(const Tally *t);   /* the "loss" among them; NaN without rows */

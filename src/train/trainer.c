@@ -363,17 +363,17 @@ static void update(Trainer *t)
     }
     t->updates++;
     if (t->fixed) hold(t, BLOCK_GRAD, 0); /* it counts for no norm either */
-    double factor = s->clip > 0 ? clip_factor(engine_grad_norm(e), s->clip) : 1;
+    if (s->clip > 0) engine_clip(e, s->clip);
     if (!strcmp(s->optimizer, "sgd"))
-        engine_sgd(e, t->rate, s->momentum, s->weight_decay, s->nesterov, factor);
+        engine_sgd(e, t->rate, s->momentum, s->weight_decay, s->nesterov, 1);
     else
         engine_adam(e, t->rate, s->momentum, 0.999, 1e-8, s->weight_decay, !strcmp(s->optimizer, "adamw"), t->updates,
-                    factor);
+                    1);
     if (t->fixed) hold(t, BLOCK_WEIGHTS, t->weights); /* weight decay moved them */
     if (s->ema > 0) update_mean(t);
 }
 
-/* One step. Returns its loss. */
+/* One step. Returns its loss, which is asked for when all of it is under way: if it is not finite, the weights did not move. */
 static double train_step(Trainer *t, int64_t index)
 {
     const TrainSettings *s = t->settings;
@@ -383,13 +383,13 @@ static double train_step(Trainer *t, int64_t index)
     engine_set_drop(e, s->drop_path * (double)t->epoch / (double)s->epochs, t->place->seed, t->step);
     tally_feed(&t->train, e, &b);
     engine_forward(e, MODE_TRAIN);
-    double loss = tally_add(&t->train, e, &b);
-    if (!isfinite(loss)) return loss;
     engine_backward(e, GRAD_WEIGHTS);
     double steps = (double)t->batches;
     t->rate = schedule_rate(&t->schedule, (double)t->epoch + (double)index / steps, 1 / steps);
-    t->step++;
     if (s->accumulate == 1 || gather_gradient(t, b.n, index == t->batches - 1)) update(t);
+    tally_add(&t->train, e, &b);
+    double loss = tally_wait(&t->train, e);
+    t->step += isfinite(loss);
     return loss;
 }
 

@@ -78,8 +78,8 @@ static void pass(const Bench *b, GradWhat what)
 static void weight_step(const Bench *b)
 {
     pass(b, GRAD_WEIGHTS);
-    double norm = engine_grad_norm(b->e);
-    engine_sgd(b->e, learning_rate, momentum, decay, false, norm > clip ? clip / norm : 1);
+    engine_clip(b->e, clip);
+    engine_sgd(b->e, learning_rate, momentum, decay, false, 1);
 }
 
 /* A first-order search step: alphas on one batch, weights on another; a training step for other nets. */

@@ -26,5 +26,11 @@ void cudasim_kernel_name(const char *mangled, char *to, size_t room);
 int64_t cudasim_in_use(void); /* bytes allocated on the device */
 int64_t cudasim_statistics(CudasimRow *rows, int64_t room);
 void cudasim_reset_statistics(void);
-int64_t cudasim_graph_launches(void); /* of captured streams, so far */
+typedef struct {      /* calls of the runtime, so far */
+    int64_t graphs;   /* launches of captured streams */
+    int64_t launches; /* of kernels, by themselves */
+    int64_t copies;   /* between host and device */
+    int64_t waits;    /* of the host for a stream that computes */
+} CudasimCalls;
+void cudasim_calls(CudasimCalls *calls);
 #endif

@@ -37,11 +37,16 @@ static bool works[STREAMS];
 static intptr_t streams;
 static cudaStream_t captured;
 static cudaGraph_t recording;
-static int64_t graph_launches;
+CudasimCalls sim_calls;
 
 cudaStream_t sim_stream_new(void)
 {
     return (cudaStream_t)++streams;
+}
+
+bool sim_computes(cudaStream_t s)
+{
+    return works[(intptr_t)s % STREAMS];
 }
 
 void sim_works(cudaStream_t s)
@@ -65,7 +70,7 @@ void sim_record(cudaError_t (*run)(void *args), const void *args, size_t bytes)
 
 void sim_side_copy(cudaStream_t s, const void *to, size_t bytes)
 {
-    if (works[(intptr_t)s % STREAMS]) return;
+    if (sim_computes(s)) return;
     if (side_count == sizeof side / sizeof *side) sim_waited(0);
     uint64_t at = (uint64_t)(uintptr_t)to - device_base;
     memset(device_valid + at, 0, bytes);
@@ -143,14 +148,14 @@ SIM cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t s)
     (void)s;
     if (captured) return cudaErrorStreamCaptureUnsupported;
     cudaError_t e = sim_gone();
-    graph_launches++;
+    sim_calls.graphs++;
     for (Node *n = ((cudaGraph_t)exec)->first; n && !e; n = n->next) e = n->run(n->args);
     return e;
 }
 
-SIM int64_t cudasim_graph_launches(void)
+SIM void cudasim_calls(CudasimCalls *calls)
 {
-    return graph_launches;
+    *calls = sim_calls;
 }
 
 /* ---- events ---- */

@@ -9,7 +9,11 @@
 #include <cuda_runtime_api.h>
 #include <stdbool.h>
 
+#include "cudasim.h"
+
+extern CudasimCalls sim_calls;
 cudaStream_t sim_stream_new(void);
+bool sim_computes(cudaStream_t s);  /* it does more than copy */
 bool sim_capturing(cudaStream_t s); /* 0: any stream at all */
 /* To be done by every launch of the graph: run(a copy of args). */
 void sim_record(cudaError_t (*run)(void *args), const void *args, size_t bytes);

@@ -108,6 +108,9 @@ static void print_statistics(void)
                 (long long)row[i].lane_instructions, (long long)row[i].flops, (long long)row[i].words,
                 row[i].sectors ? 100.0 * (double)row[i].least_sectors / (double)row[i].sectors : 100.0,
                 row[i].wavefronts ? 100.0 * (double)row[i].least_wavefronts / (double)row[i].wavefronts : 100.0);
+    fprintf(stderr, "graphs %lld, launches by themselves %lld, copies between host and device %lld, waits %lld\n",
+            (long long)sim_calls.graphs, (long long)sim_calls.launches, (long long)sim_calls.copies,
+            (long long)sim_calls.waits);
 }
 
 SIM void cudasim_configure(const char *words)
@@ -311,9 +314,12 @@ SIM cudaError_t cudaLaunchKernel(const void *host, dim3 grid, dim3 block, void *
         memcpy(call.param + k->param[p].offset, args[p], k->param[p].size);
     }
     sim_works(stream);
-    if (!sim_capturing(stream)) return run_kernel(&call);
-    sim_record(run_kernel, &call, sizeof call);
-    return cudaSuccess;
+    if (sim_capturing(stream)) {
+        sim_record(run_kernel, &call, sizeof call);
+        return cudaSuccess;
+    }
+    sim_calls.launches++;
+    return run_kernel(&call);
 }
 
 SIM cudaError_t __cudaGetKernel(cudaKernel_t *kernel, const void *host)
@@ -488,6 +494,7 @@ SIM cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum c
         return cudaSuccess;
     }
     cudaError_t e = run_copy(&call);
+    sim_calls.copies += bytes && kind != cudaMemcpyDeviceToDevice;
     if (!e && bytes && kind == cudaMemcpyHostToDevice) sim_side_copy(s, to, bytes);
     return e;
 }
@@ -591,6 +598,7 @@ SIM cudaError_t cudaStreamSynchronize(cudaStream_t s)
 {
     if (sim_capturing(s))
         return fault(cudaErrorStreamCaptureUnsupported, "waiting for a stream that is being captured");
+    sim_calls.waits += !s || sim_computes(s);
     check_sources(true);
     sim_waited(s);
     return sim_gone();

@@ -11,8 +11,10 @@
 #include "engine/engine.h"
 #include "engine/loss.h"
 #include "engine/plan.h"
+#include "engine/step.h"
 #include "kernels/kernels.h"
 #include "nn/network.h"
+#include "tests/cudasim/cudasim.h"
 #include "tests/unit/oracle.h"
 
 #include <dlfcn.h>
@@ -24,6 +26,7 @@ static Pool *pools[3];
 static const int pool_sizes[3] = {1, 2, 7};
 
 static int (*simulated_architecture)(void);
+static void (*simulated_calls)(CudasimCalls *calls);
 static void (*configure_simulator)(const char *words); /* tests/cudasim/cudasim.h; 0: there is none */
 static const char without_nvcc[] = "built without nvcc: no CUDA code was run";
 
@@ -42,7 +45,8 @@ static void find_simulator(void)
     void *plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (CHECK_MSG(plugin, "%s", dlerror())) *(void **)&configure_simulator = dlsym(plugin, "cudasim_configure");
     if (plugin) *(void **)&simulated_architecture = dlsym(plugin, "cudasim_architecture");
-    CHECK(configure_simulator && simulated_architecture);
+    if (plugin) *(void **)&simulated_calls = dlsym(plugin, "cudasim_calls");
+    CHECK(configure_simulator && simulated_architecture && simulated_calls);
 }
 
 /* ---- numbers that tests/oracle/make_golden.py makes too ---- */
@@ -394,6 +398,39 @@ static void near_result(const char *what, const Graph *g, const Result *a, const
         near_norm(what, g->tables[t].name, a->mix_grad[t], b->mix_grad[t], g->tables[t].count, 10 * tol, 0);
 }
 
+static double cosine(const float *a, const float *b, int64_t n)
+{
+    double dot = 0;
+    for (int64_t i = 0; i < n; i++) dot += (double)a[i] * b[i];
+    return dot / (norm(a, n) * norm(b, n));
+}
+
+/* What rounding to bf16, of three samples, leaves of gradients: how far the whole of it may be off, by net: a third more
+ * than was found, with products by cuBLAS if they are tested. A parameter by itself may be off by more (near_result), but
+ * points the same way if it counts for a hundredth of the whole. */
+static const double bf16_gradient[COUNTOF(net_names)] = {
+    [1] = 0.16, [2] = 0.11, [3] = 0.11,   [4] = 0.19,  [5] = 0.18,  [6] = 0.24,
+    [7] = 0.17, [8] = 0.15, [12] = 0.032, [15] = 0.21, [19] = 0.022};
+
+static void near_bf16(int net, const Graph *g, const Result *a, const Result *b)
+{
+    const char *what = net_names[net];
+    const double whole = norm(b->grad, g->weight_count);
+    near_norm(what, "the gradient", a->grad, b->grad, g->weight_count, bf16_gradient[net], 0);
+    for (int32_t i = 0; i < g->param_count; i++) {
+        const Param *p = &g->params[i];
+        const float *x = a->grad + p->offset, *y = b->grad + p->offset;
+        if (norm(y, p->count) < 0.01 * whole) continue;
+        CHECK_MSG(cosine(x, y, p->count) > 0.85, "%s: %s: cosine %.3g", what, p->name, cosine(x, y, p->count));
+    }
+    for (int32_t t = 0; t < g->table_count; t++) {
+        const int64_t n = g->tables[t].count;
+        if (!norm(b->mix_grad[t], n)) continue; /* of cells that are not there */
+        CHECK_MSG(cosine(a->mix_grad[t], b->mix_grad[t], n) > 0.98, "%s: %s: cosine %.3g", what, g->tables[t].name,
+                  cosine(a->mix_grad[t], b->mix_grad[t], n));
+    }
+}
+
 static bool same_bits(const float *a, const float *b, int64_t n)
 {
     return !memcmp(a, b, (size_t)n * sizeof *a);
@@ -458,6 +495,7 @@ static void check_device(const int *nets, int count, EngineOptions o)
         set_hash_mix(g, e);
         Result want = step(&a, g, ref, b, GRAD_ALL), got = step(&a, g, e, b, GRAD_ALL);
         near_result(name, g, &got, &want, b.n, tol);
+        if (o.precision == PRECISION_BF16) near_bf16(nets[i], g, &got, &want);
         engine_forward(ref, MODE_EVAL);
         engine_forward(e, MODE_EVAL);
         engine_logits(ref, want.logits);
@@ -503,10 +541,6 @@ static void test_cudasim_graphs(void)
                 {2, 0, GRAD_ALL}, {3, 1, GRAD_WEIGHTS},   {3, 1, GRAD_WEIGHTS},
                 {3, 0, GRAD_ALL}, {2, 0, GRAD_ALL, true}, {2, 0, GRAD_ALL, true}};
     if (!configure_simulator) CHECK_SKIP(without_nvcc);
-    void *plugin = dlopen(getenv("NAS_CUDASIM_PLUGIN"), RTLD_NOW | RTLD_LOCAL);
-    int64_t (*launches)(void) = 0;
-    *(void **)&launches = plugin ? dlsym(plugin, "cudasim_graph_launches") : 0;
-    if (!CHECK(launches)) return;
     Arena a = memory;
     Graph *g = supernet(&a, 1, 1, 4, 3);
     Batch whole = hash_batch(&a, g, "train0", 3), less = hash_batch(&a, g, "train1", 2);
@@ -514,7 +548,8 @@ static void test_cudasim_graphs(void)
     Engine *single = open_engine(&a, g, "cudasim", 3, pools[0]);
     unsetenv("NAS_CUDA_GRAPH");
     Engine *e[2] = {single, open_engine(&a, g, "cudasim", 3, pools[0])};
-    int64_t before = launches();
+    CudasimCalls before, after;
+    simulated_calls(&before);
     for (int i = 0; i < COUNTOF(pass); i++) {
         Result r[2];
         Batch b = pass[i].n == 3 ? whole : less;
@@ -540,10 +575,11 @@ static void test_cudasim_graphs(void)
             CHECK(same_bits(r[0].logits, r[1].logits, b.n * g->outputs));
         else
             same_result("graphs", g, &r[1], &r[0], b.n);
-        if (i == 0) CHECK_EQ(launches(), before);
+        simulated_calls(&after);
+        if (i == 0) CHECK_EQ(after.graphs, before.graphs);
     }
-    CHECK_MSG(launches() == before + 8, "%" PRId64 " passes of %d were launched as graphs", launches() - before,
-              2 * (int)COUNTOF(pass));
+    CHECK_MSG(after.graphs == before.graphs + 4, "%" PRId64 " passes of %d were launched as graphs",
+              after.graphs - before.graphs, (int)COUNTOF(pass));
     for (int k = 0; k < 2; k++) CHECK_MSG(!engine_error(e[k]), "%s", engine_error(e[k]));
     /* the profile: every kind of operation, with as many calls as passes, and time */
     engine_set_profile(e[1], true);
@@ -555,7 +591,216 @@ static void test_cudasim_graphs(void)
         CHECK_MSG(row[i].calls > 0 && row[i].forward > 0 && row[i].backward > 0 && row[i].bytes > 0, "%s: %g s, %g s",
                   row[i].op, row[i].forward, row[i].backward);
     for (int k = 0; k < 2; k++) engine_close(e[k]);
-    dlclose(plugin);
+}
+
+/* A step of training, from the batch to the update, is one graph, for which the host waits when it asks for the outputs, and
+ * not before. Beside ref. */
+static void test_cudasim_step(void)
+{
+    enum { STEPS = 5 };
+    if (!configure_simulator) CHECK_SKIP(without_nvcc);
+    for (int i = 0; i < 2; i++) {
+        Arena a = memory;
+        Graph *g = i ? supernet(&a, 1, 1, 4, 3) : network(&a, 12);
+        Batch b = hash_batch(&a, g, "train0", 3);
+        Engine *e[2] = {open_engine(&a, g, "ref", 3, pools[0]), open_engine(&a, g, "cudasim", 3, pools[0])};
+        float *weights[2], *logits[2];
+        for (int k = 0; k < 2; k++) {
+            double loss[STEPS + 1];
+            weights[k] = NEW(&a, float, g->weight_count), logits[k] = NEW(&a, float, 2 * b.n * g->outputs);
+            set_hash_mix(g, e[k]);
+            for (int s = 0; s < STEPS; s++) {
+                CudasimCalls before, during, after;
+                simulated_calls(&before);
+                engine_batch(e[k], b.x, b.y, b.n);
+                engine_forward(e[k], MODE_TRAIN);
+                engine_backward(e[k], s == 1 ? GRAD_ALL : GRAD_WEIGHTS);
+                engine_clip(e[k], 0.5);
+                if (i)
+                    engine_adam(e[k], 1e-3, 0.9, 0.999, 1e-3, 3e-4, false, s + 1, 1);
+                else
+                    engine_sgd(e[k], 0.05, 0.9, 3e-4, false, 1);
+                simulated_calls(&during);
+                engine_outputs(e[k], &loss[s], logits[k] + s % 2 * b.n * g->outputs);
+                if (s < STEPS - 1) engine_wait(e[k]);
+                simulated_calls(&after);
+                if (!k || s < 3) continue; /* a pass is captured when it comes again */
+                CHECK_EQ(during.graphs - before.graphs, 1);
+                CHECK_EQ(during.launches - before.launches, 0);
+                CHECK_EQ(during.waits - before.waits, 0);
+                CHECK_EQ(during.copies - before.copies, 2); /* samples with targets, numbers of the update */
+                CHECK_EQ(after.copies - during.copies, 2);
+                CHECK_EQ(after.waits - during.waits, s < STEPS - 1);
+            }
+            for (int s = 0; s < 3; s++) { /* two may be on their way, and come in order */
+                if (s) engine_forward(e[k], MODE_EVAL);
+                if (s == 2) engine_forward(e[k], MODE_TRAIN);
+                engine_outputs(e[k], &loss[STEPS], 0);
+            }
+            engine_wait(e[k]);
+            CHECK_CLOSE(engine_loss(e[k]), loss[STEPS], 0, 0);
+            CHECK(loss[STEPS] != loss[STEPS - 1]);
+            CHECK_MSG(fabs(loss[4] - loss[0]) > 0.01 * loss[0], "%g, then %g", loss[0], loss[4]);
+            CHECK(engine_grad_norm(e[k]) > 0.5); /* else nothing was clipped */
+            engine_download(e[k], BLOCK_WEIGHTS, weights[k]);
+        }
+        near_norm("steps", "logits", logits[1], logits[0], 2 * b.n * g->outputs, 1e-3, 0);
+        near_norm("steps", "weights", weights[1], weights[0], g->weight_count, 1e-3, 0);
+        for (int k = 0; k < 2; k++) engine_close(e[k]);
+    }
+}
+
+/* A loss that is not finite moves nothing but running statistics. */
+static void test_diverged(void)
+{
+    const char *devices[] = {tested, "ref", "cudasim"};
+    for (int k = 0; k < 2 + (configure_simulator != 0); k++) {
+        Arena a = memory;
+        Graph *g = network(&a, 6);
+        Batch b = hash_batch(&a, g, "train0", 3);
+        Engine *e = open_engine(&a, g, devices[k], 3, pools[0]);
+        float *weights[2] = {NEW(&a, float, g->weight_count), NEW(&a, float, g->weight_count)}, x = b.x[0];
+        for (int s = 0; s < 6; s++) {
+            const bool bad = s == 2 || s == 4;
+            engine_download(e, BLOCK_WEIGHTS, weights[0]);
+            b.x[0] = bad ? NAN : x;
+            Result r = step(&a, g, e, b, GRAD_WEIGHTS);
+            CHECK(isfinite(r.loss) == !bad);
+            if (s % 2)
+                engine_sgd(e, 0.05, 0.9, 3e-4, false, 1);
+            else
+                engine_adam(e, 0.01, 0.9, 0.999, 1e-8, 0, false, 1 + s, 1);
+            engine_download(e, BLOCK_WEIGHTS, weights[1]);
+            CHECK_MSG(same_bits(weights[0], weights[1], g->weight_count) == bad, "%s, step %d", devices[k], s);
+        }
+        engine_close(e);
+    }
+}
+
+/* ---- losses ---- */
+
+/* Outputs that are the inputs, plus what was learned: nothing. */
+static Graph *identity(Arena *a, int64_t outputs)
+{
+    Graph *g = graph_new(a);
+    Value x = graph_input(g, 1, 1, outputs), learned = graph_learned(g, 1, 1, outputs, 0, 1, "zero");
+    graph_flatten(g, graph_mix(g, (Term[2]){{x, -1, 0, false, false}, {learned, -1, 0, false, false}}, 2, "sum"),
+                  "out");
+    return g;
+}
+
+typedef struct {
+    const char *name;
+    LossKind kind;
+    bool soft, weighted, divisive;
+    double scale; /* of logits; 0: 3 */
+    bool
+        exact; /* nothing cancels, so that small gradients are exact, too, as far as doubles go; classes are the likeliest */
+} LossCase;
+
+/* Logits with ties; targets of every sort; rows that do not count. */
+static void loss_batch(const LossCase *l, int64_t n, int64_t outputs, float *z, float *y)
+{
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t o = 0; o < outputs; o++) {
+            const int64_t at = i * outputs + o;
+            const double u = hash_u("targets", at);
+            z[at] = (float)((l->scale > 0 ? l->scale : 3) * hash_u("logits", at));
+            if (i % 4 == 1 && o % 3 == 2) z[at] = z[i * outputs];
+            if (l->kind == LOSS_CROSS_ENTROPY && !l->soft)
+                y[i] = l->exact ? (o && z[at] <= z[i * outputs + (int64_t)y[i]] ? y[i] : (float)o)
+                                : (float)((i * 7 + 3) % outputs);
+            else if (l->soft)
+                y[at] = i % 5 == 3 || o % 3 == 1 ? 0 : (float)fabs(u); /* no shares: a row that is masked */
+            else if (l->kind == LOSS_BINARY)
+                y[at] = u > 0.5 && !l->exact ? (float)u : u > 0;
+            else
+                y[at] = (float)(l->kind == LOSS_TREE ? fabs(u) : 2 * u);
+        }
+}
+
+static void check_loss(const LossCase *l, const char *way, int64_t n, int64_t outputs)
+{
+    Arena a = memory;
+    Graph *g = identity(&a, outputs);
+    Question *question = NEW(&a, Question, outputs);
+    double *weight = NEW(&a, double, outputs), loss = 0, over = 0, size = 0;
+    LossDetail d = {.divisive = l->divisive, .soft = l->soft};
+    for (int64_t o = 0; o < outputs; o++) weight[o] = o % 3 == 1 ? 0 : 0.25 * (double)(1 + o % 7);
+    if (l->weighted) d.weight = weight;
+    for (int64_t o = 0; l->kind == LOSS_TREE && o < outputs; d.questions++) {
+        Question *q = &question[d.questions];
+        *q = (Question){.first = (int32_t)o, .count = (int32_t)(1 + d.questions % 40), .parent = (int32_t)o / 2};
+        if (q->count > outputs - o) q->count = (int32_t)(outputs - o);
+        if (d.questions % 3 == 0) q->parent = -1;
+        o += q->count;
+    }
+    if (l->kind == LOSS_TREE) d.question = question;
+    graph_loss(g, l->kind, &d);
+    const int64_t width = loss_width(l->kind, &d, outputs);
+    float *z = NEW(&a, float, n *outputs), *y = NEW(&a, float, n *outputs), *row = NEW(&a, float, outputs);
+    float *grad = NEW(&a, float, g->weight_count), *logits = NEW(&a, float, n *outputs);
+    double *want = NEW(&a, double, outputs), *most = NEW(&a, double, outputs);
+    loss_batch(l, n, outputs, z, y);
+    for (int64_t i = 0; i < n; i++) over += loss_share(l->kind, &d, outputs, y + i * width);
+    for (int64_t i = 0; i < n; i++) {
+        loss += loss_row(l->kind, &d, outputs, z + i * outputs, y + i * width, over, row) / over;
+        for (int64_t o = 0; o < outputs; o++) {
+            want[o] += (double)row[o], most[o] += fabs((double)row[o]);
+            if (l->kind == LOSS_LINEAR) size += fabs((double)z[i * outputs + o] * (double)y[i * outputs + o]) / over;
+        }
+    }
+    Engine *e = open_engine(&a, g, way, n, pools[0]);
+    engine_upload(e, BLOCK_WEIGHTS, grad); /* zeros */
+    engine_batch(e, z, y, n);
+    engine_forward(e, MODE_TRAIN);
+    engine_backward(e, GRAD_WEIGHTS);
+    engine_logits(e, logits);
+    engine_download(e, BLOCK_GRAD, grad);
+    const char *what = arena_printf(&a, "%s of %" PRId64 "x%" PRId64 ", %s", l->name, n, outputs, way);
+    const double got = engine_loss(e), host = strcmp(way, "cudasim") ? 1e-7 : 1;
+    CHECK_MSG(same_bits(logits, z, n * outputs), "%s: the outputs are not the inputs", what);
+    if (over > 0)
+        CHECK_MSG(fabs(got - loss) <= host * (5e-6 * fabs(loss) + 1e-7 * size), "%s: loss %.9g, expected %.9g", what,
+                  got, loss);
+    else
+        CHECK_MSG(isnan(got), "%s: loss %g of no rows", what, got);
+    for (int64_t o = 0; over > 0 && o < outputs; o++)
+        if (!CHECK_MSG(fabs((double)grad[o] - want[o]) <= 5e-6 * most[o] + (l->exact ? 2e-16 : 5e-7),
+                       "%s: gradient %" PRId64 ": %.9g, expected %.9g", what, o, (double)grad[o], want[o]))
+            break;
+    engine_close(e);
+}
+
+/* Each with what it may be told, beside the formulas in double of engine/loss.h. */
+static void test_loss_details(void)
+{
+    static const LossCase cases[] = {
+        {"classes", LOSS_CROSS_ENTROPY},
+        {"huge classes", LOSS_CROSS_ENTROPY, .scale = 1e4},
+        {"sure classes", LOSS_CROSS_ENTROPY, .scale = 30, .exact = true},
+        {"weighted classes", LOSS_CROSS_ENTROPY, .weighted = true},
+        {"soft classes", LOSS_CROSS_ENTROPY, .soft = true},
+        {"huge weighted soft classes", LOSS_CROSS_ENTROPY, .soft = true, .weighted = true, .scale = 1e4},
+        {"squares", LOSS_MSE},
+        {"huge squares", LOSS_MSE, .scale = 1e4},
+        {"labels", LOSS_BINARY},
+        {"sure labels", LOSS_BINARY, .scale = 30, .exact = true},
+        {"huge weighted labels", LOSS_BINARY, .weighted = true, .scale = 1e4},
+        {"tree", LOSS_TREE},
+        {"huge tree", LOSS_TREE, .scale = 1e4},
+        {"divisive tree", LOSS_TREE, .divisive = true},
+        {"huge divisive tree", LOSS_TREE, .divisive = true, .scale = 1e4},
+        {"products", LOSS_LINEAR, .exact = true},
+        {"huge products", LOSS_LINEAR, .scale = 1e4},
+    };
+    static const int64_t shapes[][2] = {{1, 1},   {33, 1},  {1, 2},    {2, 5},   {33, 37},
+                                        {1, 128}, {2, 129}, {1, 1000}, {33, 300}};
+    const char *devices[] = {"ref", tested, "cudasim"};
+    for (int i = 0; i < COUNTOF(cases); i++)
+        for (int s = 0; s < COUNTOF(shapes); s++)
+            for (int k = 0; k < 2 + (configure_simulator != 0); k++)
+                check_loss(&cases[i], devices[k], shapes[s][0], shapes[s][1]);
 }
 
 /* Convolutions as products by cuBLAS, whose place the simulator takes. */
@@ -1315,6 +1560,15 @@ static void test_blocks(void)
 }
 
 /* PyTorch's formulas, step by step in double. */
+static void test_clip(void)
+{
+    CHECK_CLOSE(step_clip(10, 5), 0.5, 1e-6, 0);
+    CHECK_CLOSE(step_clip(4, 5), 1, 0, 0);
+    CHECK_CLOSE(step_clip(1e9, 0), 1, 0, 0);
+    CHECK_CLOSE(step_clip(0, 5), 1, 0, 0);
+    CHECK_CLOSE(step_clip(INFINITY, 5), 0, 0, 0);
+}
+
 static void test_optimisers(void)
 {
     enum { SGD, NESTEROV, ADAM, ADAMW, KINDS, STEPS = 5 };
@@ -1684,12 +1938,15 @@ int main(int argc, char **argv)
     if (!other) {
         CHECK_RUN(test_ref_and_cudasim);
         CHECK_RUN(test_cudasim_graphs);
+        CHECK_RUN(test_cudasim_step);
         CHECK_RUN(test_cudasim_products);
         CHECK_RUN(test_cudasim_promises);
         CHECK_RUN(test_cudasim_bf16);
         CHECK_RUN(test_precision_of_host);
     }
     CHECK_RUN(test_losses);
+    CHECK_RUN(test_loss_details);
+    CHECK_RUN(test_diverged);
     CHECK_RUN(test_weight_gradients);
     CHECK_RUN(test_mix_gradients);
     CHECK_RUN(test_partial_gradients);
@@ -1702,6 +1959,7 @@ int main(int argc, char **argv)
     CHECK_RUN(test_thread_counts);
     CHECK_RUN(test_recompute);
     CHECK_RUN(test_blocks);
+    CHECK_RUN(test_clip);
     CHECK_RUN(test_optimisers);
     CHECK_RUN(test_forward_only);
     CHECK_RUN(test_unknown_device);

@@ -1,4 +1,4 @@
-/* The parts of a search that need no engine: tables of alphas, Adam, schedule, clipping, settings. */
+/* The parts of a search that need no engine: tables of alphas, Adam, schedule, settings. */
 #include "check.h"
 #include "optim/adam.h"
 #include "optim/schedule.h"
@@ -165,15 +165,6 @@ static void test_schedule(void)
     CHECK_NEAR(schedule_rate(&s, 5, 0), 0.5, 1e-15);
 }
 
-static void test_clip(void)
-{
-    CHECK_NEAR(clip_factor(10, 5), 0.5, 1e-6);
-    CHECK_NEAR(clip_factor(4, 5), 1, 0);
-    CHECK_NEAR(clip_factor(1e9, 0), 1, 0);
-    CHECK_NEAR(clip_factor(0, 5), 1, 0);
-    CHECK_NEAR(clip_factor(INFINITY, 5), 0, 0);
-}
-
 static void test_settings(void)
 {
     SearchSettings s = {.strategy = {.name = "darts1", .warmup = -1},
@@ -209,7 +200,6 @@ int main(void)
     CHECK_RUN(test_edges);
     CHECK_RUN(test_one_hot);
     CHECK_RUN(test_schedule);
-    CHECK_RUN(test_clip);
     CHECK_RUN(test_settings);
     return check_done("search");
 }

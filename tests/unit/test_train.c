@@ -373,7 +373,8 @@ static double fed_loss(Dataset *d, bool soft, double smoothing, const float *sha
     const Batch b = {.x = d->split[0].data, .y = d->split[0].targets, .partner = partner, .share = share, .n = 4};
     tally_feed(t, e, &b);
     engine_forward(e, MODE_TRAIN);
-    double loss = tally_add(t, e, &b);
+    tally_add(t, e, &b);
+    double loss = tally_wait(t, e);
     engine_close(e);
     pool_close(o.pool);
     return loss;
