@@ -211,7 +211,7 @@ static Graph *generator(Arena *a, bool mixed)
         int count = 0;
         for (int kind = 0; kind < (mixed ? 3 : 1); kind++) {
             ResizeSpec r = {mixed ? kind : RESIZE_BILINEAR, 2 + (stage == 1), kind != 1, kind < 2};
-            char name[3][24];
+            char name[3][40];
             snprintf(name[0], sizeof *name, "s%d.r%d", stage, kind);
             snprintf(name[1], sizeof *name, "s%d.c%d.weight", stage, kind);
             snprintf(name[2], sizeof *name, "s%d.c%d", stage, kind);
