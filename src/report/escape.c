@@ -151,7 +151,7 @@ char *format_metric(Arena *a, const char *name, double v)
     bool percent =
         info ? info->percent : strstr(name, "accuracy") || !strcmp(name, "precision") || !strcmp(name, "recall");
     if (isnan(v)) return arena_strdup(a, "not defined");
-    if (percent && v >= 0 && v <= 1) return arena_printf(a, "%.2f %%", 100 * v);
+    if (percent && fabs(v) <= 1) return arena_printf(a, "%.2f %%", 100 * v);
     return arena_printf(a, "%.4g", v);
 }
 

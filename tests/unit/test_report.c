@@ -529,6 +529,7 @@ static void test_formats(void)
     CHECK_STR(format_real(&perm, -INFINITY), "-inf");
     CHECK_STR(format_metric(&perm, "accuracy", 0.90314), "90.31 %");
     CHECK_STR(format_metric(&perm, "accuracy", NAN), "not defined");
+    CHECK_STR(format_metric(&perm, "relative_error", -0.0089), "-0.89 %");
     CHECK_STR(format_metric(&perm, "loss", 0.90314), "0.9031");
     CHECK_NEAR(figure_step(1, 5), 0.2, 1e-12);
     CHECK_NEAR(figure_step(47, 6), 10, 1e-12);
