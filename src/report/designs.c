@@ -77,7 +77,7 @@ Table *designs_table(const Story *s, Arena *a)
 
 /* ---- pictures ---- */
 
-enum { ROWS = 24, COLUMNS = 14, SIDE = 96, CELL_WIDTH = 190, CELL_HEIGHT = 165 }; /* shown; elements; pixels */
+enum { ROWS = 24, COLUMNS = 14, SIDE = 96, CELL_WIDTH = 230, CELL_HEIGHT = 165 }; /* shown; elements; pixels */
 
 typedef struct {
     const char *problem[ROWS], *candidate[COLUMNS];
