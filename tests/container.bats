@@ -7,7 +7,7 @@ load helper
     local name
     for name in $(sed -n 's/^COPY \([a-z.\/]*\) .*/\1/p' "$NAS_ROOT/Dockerfile"); do
         [[ -e $NAS_ROOT/$name ]]
-        ! grep -qxF "/$name" "$NAS_ROOT/.dockerignore"
+        ! grep -qxF "/$name" "$NAS_ROOT/.dockerignore" || false
     done
     [[ $(grep -c '^FROM' "$NAS_ROOT/Dockerfile") = 2 && $(grep '^USER' "$NAS_ROOT/Dockerfile" | tail -1) = 'USER nas' ]]
     [[ $(grep -nE '^(USER|RUN)' "$NAS_ROOT/Dockerfile" | tail -1) = *USER* ]] # nothing is done as root after it

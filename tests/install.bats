@@ -43,6 +43,7 @@ works()
 }
 
 @test "make deb makes a package that holds the same, is the same each time, and runs" {
+    [[ $(nas-search --version) != *sanitize* ]] || skip "as without sanitizers, and minutes of compression"
     need dpkg-deb dpkg-shlibdeps parallel
     make_installed deb DEB_DIR="$PWD/one" >/dev/null 2>&1
     local deb name files
@@ -56,7 +57,7 @@ works()
         [[ $files = *./usr/bin/$name$'\n'* && $files = *./usr/share/man/man1/$name.1.gz$'\n'* ]]
     done
     [[ $files = *nas-sweep\ -\>* && $files = *copyright* && $files != *libnas-cuda* ]]
-    ! grep -vE '^[dl-][rwx-]{9} root/root ' <<<"$files"
+    ! grep -vE '^[dl-][rwx-]{9} root/root ' <<<"$files" || false
     dpkg-deb -x "$deb" root
     (cd root && dpkg-deb -e "../$deb" ../control && md5sum --quiet -c ../control/md5sums)
     works "$PWD/root/usr"
