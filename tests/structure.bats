@@ -115,7 +115,7 @@ setup() { cd "$BATS_TEST_TMPDIR"; }
     # a sheet of 4 designs of 2 problems, if it can be drawn
     if command -v gnuplot >/dev/null; then
         nas-stats --plot designs -o d.png e.nas
-        [[ $(od -An -tu1 -j16 -N8 d.png | xargs) = '0 0 2 248 0 0 1 74' ]] # 760 x 330
+        [[ $(od -An -tu1 -j16 -N8 d.png | xargs) = '0 0 3 152 0 0 1 74' ]] # 920 x 330
     fi
     run --separate-stderr nas-stats --plot designs e.nas
     [[ $status = 1 && $stderr = *'-o FILE.png'* ]]
